@@ -1,0 +1,42 @@
+import type { Tensors, TensorType } from '../tensor.ts'
+
+export type EngineName = 'onnxruntime' | 'hailort'
+
+/** One input or output of a model. A dimension is a number, or the model's own name for one that is free (`'N'`). */
+export interface TensorInfo {
+  name: string
+  type: TensorType
+  shape: readonly (number | string)[]
+}
+
+export interface OpenOptions {
+  /** Threads of one inference (`limits.threads`). @default 1 */
+  threads?: number
+}
+
+/**
+ * What runs models. `test/engines/conformance.ts` holds for every engine; a new one is one file here and one row there.
+ */
+export interface Engine {
+  readonly name: EngineName
+  /** The engine library's own version, e.g. "1.30.0". */
+  readonly version: string
+  /**
+   * Loads a model file.
+   * @throws PelletError `load_failed` when the file is no model of this engine, `out_of_memory` when it does not fit
+   */
+  open(file: string, options?: OpenOptions): Promise<Session>
+}
+
+/** One loaded model. Calls to `run` are served one at a time, in order. */
+export interface Session {
+  readonly inputs: readonly TensorInfo[]
+  readonly outputs: readonly TensorInfo[]
+  /**
+   * Runs the model once. Every input must be there with its type and shape; free dimensions take any positive size.
+   * @throws PelletError `invalid_input` that names the input, what was expected and what was found
+   */
+  run(inputs: Tensors): Promise<Tensors>
+  /** Gives the model back. Safe to call twice; waits for a run under way. */
+  release(): Promise<void>
+}

@@ -1,0 +1,75 @@
+import type { EngineName } from '../engines/engine.ts'
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+export type ErrorShape = 'pellet' | 'text' | 'object' | 'detail'
+export type HailoArch = 'hailo8' | 'hailo8l' | 'hailo10h'
+
+/** What a model file wants done outside it. Sizes and types are the file's own and are never repeated here. */
+export interface ModelEntry {
+  /** The name that answers carry as `model`. @default the file name without its ending */
+  name: string
+  /** Path, relative to the models folder. Where only `url` is given: its last segment. */
+  file: string
+  url?: string
+  /** Lower-case hex digest that the file must have. */
+  sha256?: string
+  /** Order of an image input's dimensions. @default read from the input's shape */
+  layout?: 'nchw' | 'nhwc'
+  /** Subtracted before the division by `std`, in units of the raw value; one number, or one for each channel. */
+  mean?: number | number[]
+  std?: number | number[]
+  /** @default 'rgb' */
+  channels?: 'rgb' | 'bgr'
+  /** How the function reads the outputs; the words are the function's own, e.g. depth: `scdepth` or `plain`. */
+  decode?: string
+}
+
+/** One step in a chain: its name and the options that the manifest gives it. */
+export interface StepUse {
+  step: string
+  options: Record<string, unknown>
+}
+
+export interface Route {
+  method: Method
+  path: string
+  pre: StepUse[]
+  post: StepUse[]
+  /** Defaults for the function's options on this route; a request overrides them. */
+  input: Record<string, unknown>
+}
+
+export interface Limits {
+  /** Requests inside the isolate at once; the engine still runs one at a time. */
+  concurrency: number
+  queue: { depth: number; drop: 'newest' | 'oldest' }
+  timeoutMs: number
+  bodyBytes: number
+  pixels: number
+  heapBytes: number
+  memoryBytes: number
+  threads: number
+}
+
+/** A manifest after defaults, shorthands and units: what the rest of Pellet works with. Plain data, JSON-safe. */
+export interface Manifest {
+  name: string
+  /** Name of the file in `functions/`, without its ending. Absent: built-in steps only. */
+  function?: string
+  model: {
+    engine: 'auto' | EngineName
+    hef?: Partial<Record<HailoArch, ModelEntry>>
+    onnx?: ModelEntry
+  }
+  /** Further files that steps read (labels, centroids), by name; paths relative to the models folder. */
+  files: Record<string, string>
+  /** From the last release, in milliseconds. -1: for ever. 0: at once. */
+  keepAliveMs: number
+  preload: boolean
+  pin: boolean
+  /** 0 to 31, higher first. */
+  priority: number
+  routes: Route[]
+  errors: ErrorShape
+  limits: Limits
+}

@@ -1,0 +1,83 @@
+import type { ErrorCode } from '../errors.ts'
+
+/** Life of an isolate. `failed` is a deployment's: its last load failed and it backs off. */
+export type IsolateState = 'loading' | 'ready' | 'draining'
+export type DeploymentState = 'cold' | 'loading' | 'ready' | 'draining' | 'failed'
+
+/** What the scheduler needs to know of one deployment. All times in milliseconds, all sizes in bytes. */
+export interface Terms {
+  name: string
+  revision: string
+  /** Budgets are per engine. */
+  engine: string
+  /** From the last release. -1: for ever. 0: at once. */
+  keepAliveMs: number
+  pin: boolean
+  /** 0 to 31, higher first. */
+  priority: number
+  concurrency: number
+  queue: { depth: number; drop: 'newest' | 'oldest' }
+  /** limits.memory: recycled when idle above it, killed at twice that. */
+  memoryBytes: number
+  /** Predicted size of a loaded isolate; replaced by what `loaded` and `measured` report. */
+  sizeBytes: number
+}
+
+export interface RequestTerms {
+  id: number
+  name: string
+  /** On the scheduler's clock. */
+  deadlineAt: number
+  /** From X-Keep-Alive: counts for this request's release only. */
+  keepAliveMs?: number
+}
+
+/** What the owner must do now, in order. Isolates are named by number, requests by id. */
+export type Effect =
+  | { type: 'load'; isolate: number; name: string; revision: string }
+  | { type: 'grant'; request: number; isolate: number }
+  | { type: 'refuse'; request: number; code: ErrorCode; message: string; retryAfterMs?: number }
+  /** End the isolate's process; the owner reports `exited` when it is gone. */
+  | { type: 'kill'; isolate: number; reason: KillReason; message: string }
+  /** For the log and the metrics; no action. */
+  | { type: 'note'; name: string; what: 'evicted' | 'starving' | 'backing_off'; message: string }
+
+export type KillReason = 'keep_alive' | 'evicted' | 'unloaded' | 'replaced' | 'removed' | 'memory' | 'stopping' | 'hung'
+
+export interface SchedulerOptions {
+  /** Memory for loaded isolates, by engine; an engine that is not named has no bound. */
+  budgets: Record<string, number>
+  /** An isolate that became ready less than this ago is not evicted. @default 1000 */
+  minResidencyMs?: number
+  /** A request that waits longer than this for a model that is not resident closes the isolates in its way. @default 2000 */
+  starvingAfterMs?: number
+  /** Waiting this long counts as one step of priority. @default 500 */
+  ageingMs?: number
+  /** First back-off after a failed load; doubles up to `maxBackOffMs`. @default 1000 */
+  backOffMs?: number
+  /** @default 60000 */
+  maxBackOffMs?: number
+}
+
+/** One row of `pellet ps`. Times on the scheduler's clock. */
+export interface DeploymentSnapshot {
+  name: string
+  revision: string
+  engine: string
+  state: DeploymentState
+  /** Number of the current isolate. */
+  isolate?: number
+  /** Measured, else predicted, while an isolate lives; 0 when cold. */
+  sizeBytes: number
+  inFlight: number
+  queued: number
+  loads: number
+  evictions: number
+  crashes: number
+  lastUsedAt?: number
+  /** Absent: not idle, or kept for ever. */
+  expiresAt?: number
+  /** While failed: when the next request may try again. */
+  retryAt?: number
+  lastError?: string
+}
