@@ -1,0 +1,18 @@
+/** What function files import as `pellet`. */
+export { z } from 'zod'
+export { defineFunction } from './functions/define.ts'
+export { step } from './steps/step.ts'
+export { withFormats } from './steps/formats.ts'
+export { argMax, l2Normalize, softmax, toFloat32, topK } from './steps/vector.ts'
+export { PelletError } from './errors.ts'
+
+export type { TensorInfo } from './engines/engine.ts'
+export type { ErrorCode, ErrorDetail, PelletErrorOptions } from './errors.ts'
+export type { FunctionDefinition } from './functions/define.ts'
+export type { ModelEntry } from './manifest/manifest.ts'
+export type { Formats } from './steps/formats.ts'
+export type { LetterboxOptions, Picture, PictureFormat, Pixels, ResizeOptions } from './steps/picture.ts'
+export type { RequestInput, UploadedFile } from './steps/request.ts'
+export type { CheckContext, Kind, ModelInfo, Step, StepContext, StepSettings, ValueOf } from './steps/step.ts'
+export type { Scored } from './steps/vector.ts'
+export type { Quantisation, Tensor, TensorData, Tensors, TensorType } from './tensor.ts'

@@ -1,0 +1,27 @@
+/**
+ * Where a picture's points lie in its source: source = scale * point + offset, along each axis. Points are continuous,
+ * (0, 0) being the upper left corner of the upper left pixel, (width, height) the lower right corner of the last one.
+ */
+export interface Geometry {
+  scaleX: number
+  scaleY: number
+  offsetX: number
+  offsetY: number
+}
+
+export const identity: Geometry = { scaleX: 1, scaleY: 1, offsetX: 0, offsetY: 0 }
+
+export function mapPoint(geometry: Geometry, x: number, y: number): [x: number, y: number] {
+  return [geometry.scaleX * x + geometry.offsetX, geometry.scaleY * y + geometry.offsetY]
+}
+
+/** The geometry of a part that begins at (left, top). */
+export function shifted(geometry: Geometry, left: number, top: number): Geometry {
+  const [offsetX, offsetY] = mapPoint(geometry, left, top)
+  return { ...geometry, offsetX, offsetY }
+}
+
+/** The geometry after the picture was made `x` times as wide and `y` times as high. */
+export function scaled(geometry: Geometry, x: number, y: number): Geometry {
+  return { ...geometry, scaleX: geometry.scaleX / x, scaleY: geometry.scaleY / y }
+}
