@@ -1,0 +1,72 @@
+import type { z } from 'zod'
+import { defaults, notYet } from './defaults.ts'
+import { didYouMean } from './closest.ts'
+import { formatFound, valueAt, type Finding, type ManifestPath } from './issues.ts'
+import { manifestSchema } from './schema.ts'
+
+/** What is wrong with a manifest as written (or merged); empty when it fits the schema. */
+export function findingsOf(value: unknown): Finding[] {
+  const result = manifestSchema.safeParse(value)
+  const findings = result.success ? [] : result.error.issues.flatMap((issue) => translated(issue, [], value))
+  if (isMapping(value) && value.route !== undefined && value.routes !== undefined) {
+    findings.push({ path: ['route'], expected: 'route or routes, not both', found: 'both', at: 'key' })
+  }
+  const seen = new Map(findings.map((finding) => [JSON.stringify(finding), finding]))
+  return [...seen.values()]
+}
+
+// --- internal ---
+
+type ZodIssue = z.core.$ZodIssue
+
+/**
+ * Turns zod's issue into findings. The schema's messages are what was expected, and after "; " what to do (fields.ts);
+ * a union speaks through the one branch whose type fits what was written, else for itself.
+ */
+function translated(issue: ZodIssue, prefix: ManifestPath, root: unknown): Finding[] {
+  const path = [...prefix, ...(issue.path as ManifestPath)]
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => unknownKey(path, key, issue.message.split(' ')))
+  if (issue.code === 'invalid_key') return issue.issues.slice(0, 1).map((inner) => badKey(path, inner.message))
+  if (issue.code === 'invalid_union') {
+    const fitting = issue.errors.filter(
+      (branch) => !branch.some((i) => i.code === 'invalid_type' && i.path.length === 0),
+    )
+    if (fitting.length === 1) return fitting[0]!.flatMap((inner) => translated(inner, path, root))
+  }
+  const found = valueAt(root, path)
+  const [expected, ...hints] = issue.message.split('; ')
+  if (issue.code === 'invalid_value' && typeof found === 'string') {
+    const meant = didYouMean(found, issue.values.map(String))
+    if (meant) hints.push(meant)
+  }
+  return [{ path, expected: expected!, found: formatFound(found), hint: hints.join('; ') || absentHint(found, path) }]
+}
+
+function unknownKey(path: ManifestPath, key: string, known: readonly string[]): Finding {
+  const finding = { path: [...path, key], found: JSON.stringify(key), at: 'key' as const }
+  const later = path.length === 0 && Object.hasOwn(notYet, key) ? notYet[key] : undefined
+  if (later) return { ...finding, expected: 'a key that this version has', hint: later }
+  return { ...finding, expected: `one of ${known.join(', ')}`, hint: didYouMean(key, known) ?? elsewhere(key, known) }
+}
+
+/** A key that is right, but at another place. */
+function elsewhere(key: string, known: readonly string[]): string | undefined {
+  if (Object.hasOwn(defaults.limits, key) && !known.includes('concurrency')) return `it belongs under limits`
+  if ((key === 'onnx' || key === 'hef' || key === 'engine') && known.includes('model')) return `it belongs under model`
+  return undefined
+}
+
+function badKey(path: ManifestPath, message: string): Finding {
+  const [expected, hint] = message.split('; ')
+  return { path, expected: expected!, found: JSON.stringify(path.at(-1)), hint, at: 'key' }
+}
+
+function absentHint(found: unknown, path: ManifestPath): string | undefined {
+  if (path.length === 0 || (found !== null && found !== undefined)) return undefined
+  return 'give it a value or leave the key out'
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,38 @@
+/** Routes and model files by name: the rules, without zod, so that every process may ask. */
+
+export const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+
+/** `POST /v1/detect`: a method, one space, and a literal path without parameters or a slash at its end. */
+export const routePattern = /^(?:GET|POST|PUT|PATCH|DELETE) (?:\/|(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9\-._~]+)+)$/
+
+export const namePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+
+/** What Pellet itself answers on the main port, as people would write it. */
+export const reservedPaths = '/, /docs, /openapi.json, /metrics, /health*, /api/*, /f/* and /results/*'
+
+/** Whether Pellet itself answers under this path on the main port, so that no deployment may have it. */
+export function isReservedPath(path: string): boolean {
+  if (['/', '/docs', '/openapi.json', '/metrics'].includes(path) || path.startsWith('/health')) return true
+  return /^\/(?:api|f|results)(?:\/|$)/.test(path)
+}
+
+export function isUrl(text: string): boolean {
+  return /^https?:\/\//i.test(text)
+}
+
+/** Whether a model path stays inside the models folder, or is absolute and so leaves it on purpose. */
+export function isModelPath(text: string): boolean {
+  if (text === '' || text.endsWith('/') || text.includes('\0') || text.includes('\\') || text.includes('://'))
+    return false
+  return text.split('/').every((part, i) => part !== '..' && part !== '.' && (part !== '' || i === 0))
+}
+
+/** The file that a URL downloads to: its last segment, decoded. Undefined where that is no plain file name. */
+export function fileOfUrl(url: string): string | undefined {
+  try {
+    const last = decodeURIComponent(new URL(url).pathname.split('/').at(-1) ?? '')
+    return isModelPath(last) && !last.includes('/') ? last : undefined
+  } catch {
+    return undefined
+  }
+}
