@@ -51,15 +51,18 @@ function createSession(ort: Ort, native: InferenceSession, path: string): Sessio
   let last: Promise<unknown> = Promise.resolve()
   let released: Promise<void> | undefined
 
-  const runNow = async (given: Tensors): Promise<Tensors> => {
-    const feeds = Object.fromEntries(
+  // Made when `run` is called: what the caller does to its object while the run waits changes nothing.
+  const toFeeds = (given: Tensors) =>
+    Object.fromEntries(
       inputs.map(({ name, type }) => {
         const { data, dims } = given[name] as Tensor
         return [name, new ort.Tensor(type as 'float32', data as Float32Array, dims)]
       }),
     )
+
+  const runNow = async (feeds: Record<string, OrtTensor>): Promise<Tensors> => {
     const results = await native.run(feeds).catch((error: unknown) => {
-      throw toRunError(path, inputs, given, error)
+      throw toRunError(path, feeds, error)
     })
     return Object.fromEntries(outputs.map(({ name, type }) => [name, toTensor(type, results[name] as OrtTensor)]))
   }
@@ -72,7 +75,8 @@ function createSession(ort: Ort, native: InferenceSession, path: string): Sessio
         throw new PelletError('internal_error', `${path}: this session was released; open the model again to run it.`)
       }
       checkInputs(inputs, given)
-      const answer = last.then(() => runNow(given))
+      const feeds = toFeeds(given)
+      const answer = last.then(() => runNow(feeds))
       last = answer.catch(() => {})
       return answer
     },
@@ -131,11 +135,13 @@ function toLoadError(path: string, error: unknown): PelletError {
 }
 
 /** What passes the checks and still fails depends on free dimensions and values: they do not fit each other. */
-function toRunError(path: string, inputs: readonly TensorInfo[], given: Tensors, error: unknown): PelletError {
+function toRunError(path: string, feeds: Record<string, OrtTensor>, error: unknown): PelletError {
   const reason = toReason(path, error)
   // The caller of a function reads this: the name will do, where the file lies is none of their business.
   const model = basename(path)
-  const found = inputs.map(({ name, type }) => `"${name}" ${toText(type, given[name]?.dims ?? [])}`).join(', ')
+  const found = Object.entries(feeds)
+    .map(([name, { type, dims }]) => `"${name}" ${toText(type, dims)}`)
+    .join(', ')
   if (isOutOfMemory(reason)) {
     return new PelletError('out_of_memory', `${model}: no memory for a run with ${found} (${reason}).`, {
       cause: error,

@@ -1,0 +1,45 @@
+import { createRequire } from 'node:module'
+
+// linux/prctl.h, and signal.h of every architecture that Linux runs on.
+const PR_SET_PDEATHSIG = 1
+const SIGKILL = 9
+
+/**
+ * Ties the life of this process to its parent's: when the parent ends, however it does, the kernel kills this process
+ * with SIGKILL, even in an endless loop. Does nothing where there is no prctl (macOS, Windows).
+ *
+ * prctl(2): the signal comes when the *thread* that forked ends, so fork from the main thread.
+ *
+ * @param expectedParentPid The parent as it was at the fork. When it is gone already, this process exits with 1, since
+ *   a signal for its end would never come.
+ * @throws Error when the kernel refuses
+ */
+export function dieWithParent(expectedParentPid: number): void {
+  if (process.platform !== 'linux') return
+  const { prctl, errno } = loadPrctl()
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) !== 0) {
+    throw new Error(`prctl(PR_SET_PDEATHSIG): the kernel refused, errno ${errno()}. Is a seccomp filter in force?`)
+  }
+  if (process.ppid !== expectedParentPid) process.exit(1)
+}
+
+// --- internal ---
+
+type Koffi = typeof import('koffi')
+
+function loadPrctl() {
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi
+  const prctl = loadLibc(koffi).func('int prctl(int option, ulong arg2, ulong arg3, ulong arg4, ulong arg5)') as (
+    ...args: [number, number, number, number, number]
+  ) => number
+  return { prctl, errno: () => koffi.errno() }
+}
+
+/** The C library that Node itself runs on, whichever it is (glibc, musl); by name where the process cannot be opened. */
+function loadLibc(koffi: Koffi) {
+  try {
+    return koffi.load(null)
+  } catch {
+    return koffi.load('libc.so.6')
+  }
+}
