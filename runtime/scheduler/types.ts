@@ -1,6 +1,9 @@
 import type { ErrorCode } from '../errors.ts'
 
-/** Life of an isolate. `failed` is a deployment's: its last load failed and it backs off. */
+/**
+ * Life of an isolate: `draining` takes no new requests and ends with its last one, or is being killed. `failed` is a
+ * deployment's: its last load failed, or it crashed too often, and it backs off.
+ */
 export type IsolateState = 'loading' | 'ready' | 'draining'
 export type DeploymentState = 'cold' | 'loading' | 'ready' | 'draining' | 'failed'
 
@@ -24,11 +27,12 @@ export interface Terms {
 }
 
 export interface RequestTerms {
+  /** Unique for the life of the process. */
   id: number
   name: string
   /** On the scheduler's clock. */
   deadlineAt: number
-  /** From X-Keep-Alive: counts for this request's release only. */
+  /** From X-Keep-Alive: counts for this request's release only. -1 and 0 as in a manifest. */
   keepAliveMs?: number
 }
 
@@ -37,12 +41,40 @@ export type Effect =
   | { type: 'load'; isolate: number; name: string; revision: string }
   | { type: 'grant'; request: number; isolate: number }
   | { type: 'refuse'; request: number; code: ErrorCode; message: string; retryAfterMs?: number }
-  /** End the isolate's process; the owner reports `exited` when it is gone. */
+  /**
+   * End the isolate's process; the owner reports `exited` when it is gone, also where it was gone already. Requests
+   * that it still holds (reasons memory, hung, stopping) are the owner's to answer: the scheduler has forgotten them.
+   */
   | { type: 'kill'; isolate: number; reason: KillReason; message: string }
   /** For the log and the metrics; no action. */
-  | { type: 'note'; name: string; what: 'evicted' | 'starving' | 'backing_off'; message: string }
+  | { type: 'note'; name: string; what: NoteKind; message: string }
 
-export type KillReason = 'keep_alive' | 'evicted' | 'unloaded' | 'replaced' | 'removed' | 'memory' | 'stopping' | 'hung'
+/**
+ * `oversized`: predicted larger than the whole budget and tried all the same. `no_room`: will never fit beside what is
+ * pinned; a load by the operator ends with it. `retrying`: the engine was full, so others go and the load is repeated.
+ */
+export type NoteKind = 'evicted' | 'starving' | 'backing_off' | 'oversized' | 'no_room' | 'retrying'
+
+/** `failed`: its load failed, so whatever is left of the process must go. */
+export type KillReason =
+  | 'keep_alive'
+  | 'evicted'
+  | 'unloaded'
+  | 'replaced'
+  | 'removed'
+  | 'memory'
+  | 'stopping'
+  | 'hung'
+  | 'failed'
+
+/** What the owner reports when an isolate did not become ready. */
+export interface LoadFailure {
+  message: string
+  /** What waiting requests are refused with. @default 'load_failed', or 'out_of_memory' where that is set */
+  code?: ErrorCode
+  /** The engine had no room left, whatever the budget says: others are evicted and the load is tried once more. */
+  outOfMemory?: boolean
+}
 
 export interface SchedulerOptions {
   /** Memory for loaded isolates, by engine; an engine that is not named has no bound. */
@@ -67,7 +99,7 @@ export interface DeploymentSnapshot {
   state: DeploymentState
   /** Number of the current isolate. */
   isolate?: number
-  /** Measured, else predicted, while an isolate lives; 0 when cold. */
+  /** Measured, else predicted, of all its living isolates; 0 when cold. */
   sizeBytes: number
   inFlight: number
   queued: number

@@ -20,13 +20,14 @@ export function toFloat16(value: number): number {
   return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13)
 }
 
-// --- internal ---
-
-const floats = new Float32Array(1)
-const words = new Uint32Array(floats.buffer)
-
-function roundHalfEven(value: number): number {
+/** To the nearest whole number, halves to the even one (IEEE 754, C's rint). */
+export function roundHalfEven(value: number): number {
   const floor = Math.floor(value)
   const rest = value - floor
   return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor
 }
+
+// --- internal ---
+
+const floats = new Float32Array(1)
+const words = new Uint32Array(floats.buffer)

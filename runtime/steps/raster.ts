@@ -1,3 +1,4 @@
+import { roundHalfEven } from './float16.ts'
 import type { Pixels } from './picture.ts'
 
 /**
@@ -70,44 +71,13 @@ export function packRaster(raster: Raster): Pixels {
  */
 export function sampleLinear(target: Raster, source: Raster): void {
   if (target.width === source.width && target.height === source.height) return copyInto(target, source)
-  const { width, height } = target
-  const { data } = source
-  const columns = linearTaps(source.width, width, false)
-  const rows = linearTaps(source.height, height, true)
-  const lefts = columns.near.map((x) => x * source.xStep)
-  const rights = columns.far.map((x) => x * source.xStep)
-
-  function sampleRow(row: number, into: Int32Array): void {
-    const start = source.offset + row * source.yStep
-    for (let x = 0, i = 0; x < width; x++, i += 3) {
-      const left = start + lefts[x]!
-      const right = start + rights[x]!
-      const far = columns.weight[x]!
-      const near = 2048 - far
-      into[i] = (data[left]! * near + data[right]! * far) >> 4
-      into[i + 1] = (data[left + 1]! * near + data[right + 1]! * far) >> 4
-      into[i + 2] = (data[left + 2]! * near + data[right + 2]! * far) >> 4
-    }
-  }
-
-  let upper = new Int32Array(width * 3)
-  let lower = new Int32Array(width * 3)
-  let upperRow = -1
-  let lowerRow = -1
-  for (let y = 0; y < height; y++) {
-    const near = rows.near[y]!
-    const far = rows.far[y]!
-    if (near === lowerRow) {
-      ;[upper, lower] = [lower, upper]
-      ;[upperRow, lowerRow] = [lowerRow, upperRow]
-    }
-    if (near !== upperRow) sampleRow((upperRow = near), upper)
-    if (far !== lowerRow) sampleRow((lowerRow = far), lower)
-    const farWeight = rows.weight[y]!
-    const nearWeight = 2048 - farWeight
-    let at = target.offset + y * target.yStep
-    for (let i = 0; i < width * 3; i++, at++)
-      target.data[at] = (((upper[i]! * nearWeight) >> 16) + ((lower[i]! * farWeight) >> 16) + 2) >> 2
+  const columns = linearTaps(source.width, target.width, source.xStep, false)
+  const rows = linearTaps(source.height, target.height, source.yStep, true)
+  for (let y = 0; y < target.height; y++) {
+    const upper = source.offset + rows.near[y]!
+    const lower = source.offset + rows.far[y]!
+    const to = target.offset + y * target.yStep
+    sampleRow(target.data, to, source.data, upper, lower, rows.nearWeight[y]!, rows.farWeight[y]!, columns)
   }
 }
 
@@ -138,23 +108,63 @@ export function copyInto(target: Raster, source: Raster): void {
 
 // --- internal ---
 
-/**
- * The two neighbours of each target pixel's centre, and the far one's weight out of 2048. At the edges, where both are
- * the same pixel, OpenCV keeps the weight between rows and drops it between columns, which shows in the rounding.
- */
-function linearTaps(from: number, to: number, keepEdgeWeights: boolean) {
+/** For each target column or row: where its two neighbours start, and their weights out of 2048. */
+interface Taps {
+  near: Int32Array
+  far: Int32Array
+  nearWeight: Int32Array
+  farWeight: Int32Array
+}
+
+/** At the edges, where both neighbours are the same pixel, OpenCV splits the weight between rows but not between columns. */
+function linearTaps(from: number, to: number, step: number, splitsEdges: boolean): Taps {
   const near = new Int32Array(to)
   const far = new Int32Array(to)
-  const weight = new Int32Array(to)
+  const nearWeight = new Int32Array(to)
+  const farWeight = new Int32Array(to)
   for (let i = 0; i < to; i++) {
-    const at = Math.fround(((i + 0.5) * from) / to - 0.5)
+    const at = Math.fround((i + 0.5) * (from / to) - 0.5)
     const floor = Math.floor(at)
-    near[i] = Math.min(Math.max(floor, 0), from - 1)
-    far[i] = Math.min(floor + 1, from - 1)
-    const inside = floor >= 0 && floor < from - 1
-    weight[i] = inside || keepEdgeWeights ? Math.round(Math.fround(at - floor) * 2048) : 0
+    const isInside = floor >= 0 && floor < from - 1
+    const part = isInside || splitsEdges ? Math.fround(at - floor) : 0
+    near[i] = Math.min(Math.max(floor, 0), from - 1) * step
+    far[i] = Math.min(floor + 1, from - 1) * step
+    nearWeight[i] = roundHalfEven(Math.fround(1 - part) * 2048)
+    farWeight[i] = roundHalfEven(part * 2048)
   }
-  return { near, far, weight }
+  return { near, far, nearWeight, farWeight }
+}
+
+/** The time of every request goes here: one function of plain integers, which V8 compiles without checks for overflow. */
+function sampleRow(
+  target: Uint8Array,
+  start: number,
+  source: Uint8Array,
+  upper: number,
+  lower: number,
+  upperWeight: number,
+  lowerWeight: number,
+  { near, far, nearWeight, farWeight }: Taps,
+): void {
+  const { imul } = Math
+  const width = near.length
+  for (let x = 0, to = start; x < width; x++, to += 3) {
+    const n = nearWeight[x]!
+    const f = farWeight[x]!
+    const a = (upper + near[x]!) | 0
+    const b = (upper + far[x]!) | 0
+    const c = (lower + near[x]!) | 0
+    const d = (lower + far[x]!) | 0
+    let top = (imul(source[a]!, n) + imul(source[b]!, f)) >> 4
+    let bottom = (imul(source[c]!, n) + imul(source[d]!, f)) >> 4
+    target[to] = ((imul(top, upperWeight) >> 16) + (imul(bottom, lowerWeight) >> 16) + 2) >> 2
+    top = (imul(source[a + 1]!, n) + imul(source[b + 1]!, f)) >> 4
+    bottom = (imul(source[c + 1]!, n) + imul(source[d + 1]!, f)) >> 4
+    target[to + 1] = ((imul(top, upperWeight) >> 16) + (imul(bottom, lowerWeight) >> 16) + 2) >> 2
+    top = (imul(source[a + 2]!, n) + imul(source[b + 2]!, f)) >> 4
+    bottom = (imul(source[c + 2]!, n) + imul(source[d + 2]!, f)) >> 4
+    target[to + 2] = ((imul(top, upperWeight) >> 16) + (imul(bottom, lowerWeight) >> 16) + 2) >> 2
+  }
 }
 
 function nearestTaps(from: number, to: number): Int32Array {

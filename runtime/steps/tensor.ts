@@ -129,15 +129,15 @@ function packPixels({ data, width, height }: Pixels, { input, tables, isPlain }:
   const [first, second, third] = tables
   const packed = new arrays[input.type]!(count * tables.length)
   if (!second || !third) return packGrey(packed, data, first!.values)
-  // One loop over tables: no arithmetic for each pixel, and the same code for every element type.
-  const [a, b, c] = [first!.values, second.values, third.values]
-  const [fromA, fromB, fromC] = [first!.from, second.from, third.from]
   const [step, plane] = input.layout === 'nchw' ? [1, count] : [3, 1]
-  for (let at = 0, to = 0; at < count * 3; at += 3, to += step) {
-    packed[to] = a[data[at + fromA]!]!
-    packed[to + plane] = b[data[at + fromB]!]!
-    packed[to + 2 * plane] = c[data[at + fromC]!]!
-  }
+  const planes = tables.map((_, channel) => channel * plane)
+  // Tables and planes in the order red, green, blue.
+  const [red, green, blue] = [0, 1, 2].map((color) => tables.findIndex(({ from }) => from === color))
+  spread(packed, data, count, step, [tables[red!]!.values, tables[green!]!.values, tables[blue!]!.values], [
+    planes[red!]!,
+    planes[green!]!,
+    planes[blue!]!,
+  ])
   return packed
 }
 

@@ -1,0 +1,49 @@
+import { request, type IncomingMessage } from 'node:http'
+import { buffer } from 'node:stream/consumers'
+import { CliError } from './cli-error.ts'
+
+export interface Reply {
+  status: number
+  headers: IncomingMessage['headers']
+  body: Buffer
+}
+
+/** One request to the running Pellet over its admin socket. @throws CliError when none runs */
+export function call(
+  socketPath: string,
+  method: string,
+  path: string,
+  { headers = {}, body }: { headers?: Record<string, string>; body?: Uint8Array | string } = {},
+): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const req = request({ socketPath, method, path, headers: { ...headers, ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }) } })
+    req.on('response', (res) => {
+      buffer(res).then((bytes) => resolve({ status: res.statusCode!, headers: res.headers, body: bytes }), reject)
+    })
+    req.on('error', (error: NodeJS.ErrnoException) => {
+      const absent = error.code === 'ENOENT' || error.code === 'ECONNREFUSED'
+      reject(new CliError(absent ? `${socketPath}: expected a running Pellet, found none; start it with pellet start` : `${socketPath}: ${error.message}`))
+    })
+    req.end(body)
+  })
+}
+
+/** As `call`, for JSON. @throws CliError with the server's own message when it refuses */
+export async function callJson<Value>(socketPath: string, method: string, path: string): Promise<Value> {
+  const reply = await call(socketPath, method, path)
+  if (reply.status >= 400) throw new CliError(toMessage(reply))
+  return JSON.parse(String(reply.body)) as Value
+}
+
+/** The message of an error answer, whatever its shape. */
+export function toMessage({ status, body }: Reply): string {
+  try {
+    const value = JSON.parse(String(body)) as { error?: string | { message?: string }; detail?: unknown }
+    if (typeof value.error === 'string') return value.error
+    if (value.error?.message) return value.error.message
+    if (value.detail !== undefined) return typeof value.detail === 'string' ? value.detail : JSON.stringify(value.detail, null, 2)
+  } catch {
+    // Not JSON: the status says what there is to say.
+  }
+  return `expected an answer, found status ${status}`
+}

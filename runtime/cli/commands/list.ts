@@ -1,0 +1,29 @@
+import { defineCommand } from 'citty'
+import type { ListRow } from '../../http/admin.ts'
+import { formatDuration } from '../../units.ts'
+import { callJson } from '../client.ts'
+import { projectArgs, readSocketPath } from '../settings.ts'
+import { toTable } from '../table.ts'
+
+export default defineCommand({
+  meta: { name: 'list', description: 'What is deployed, and what could not be, with the reasons' },
+  args: { ...projectArgs, json: { type: 'boolean', description: 'Print JSON' } },
+  async run({ args }) {
+    const rows = await callJson<ListRow[]>(await readSocketPath({ ...args }), 'GET', '/api/deployments')
+    if (args.json) return console.log(JSON.stringify(rows, null, 2))
+    const cells = rows.map((row) => [
+      row.name,
+      row.state,
+      row.model ?? '-',
+      row.engine ?? '-',
+      row.revision ?? '-',
+      row.keep_alive_s === null ? '-' : formatDuration(row.keep_alive_s < 0 ? -1 : row.keep_alive_s * 1000),
+      row.routes.join(', ') || '-',
+      [row.origin.manifest, row.origin.function].filter(Boolean).join(' + '),
+    ])
+    console.log(toTable(['NAME', 'STATE', 'MODEL', 'ENGINE', 'REVISION', 'KEEP_ALIVE', 'ROUTES', 'FROM'], cells))
+    for (const { name, problems } of rows) {
+      if (problems.length > 0) console.log(`\n${name} is refused:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+    }
+  },
+})

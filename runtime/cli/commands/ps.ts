@@ -1,0 +1,41 @@
+import { defineCommand } from 'citty'
+import type { PsRow } from '../../http/admin.ts'
+import { formatBytes, formatDuration } from '../../units.ts'
+import { callJson } from '../client.ts'
+import { projectArgs, readSocketPath } from '../settings.ts'
+import { toTable } from '../table.ts'
+
+export default defineCommand({
+  meta: { name: 'ps', description: 'State, memory and requests of every deployment' },
+  args: { ...projectArgs, json: { type: 'boolean', description: 'Print JSON' } },
+  async run({ args }) {
+    const rows = await callJson<PsRow[]>(await readSocketPath({ ...args }), 'GET', '/api/ps')
+    if (args.json) return console.log(JSON.stringify(rows, null, 2))
+    console.log(toPsTable(rows))
+  },
+})
+
+const headings = ['NAME', 'STATE', 'ENGINE', 'MODEL', 'MEMORY', 'IN FLIGHT', 'QUEUED', 'LOADS', 'LAST USED', 'EXPIRES IN']
+
+export function toPsTable(rows: PsRow[]): string {
+  const cells = rows.map((row) => [
+    row.name,
+    row.state,
+    row.engine,
+    row.model,
+    row.memory_bytes === 0 ? '-' : formatBytes(row.memory_bytes),
+    String(row.in_flight),
+    String(row.queued),
+    String(row.loads),
+    row.last_used_s === null ? '-' : `${formatSeconds(-row.last_used_s)} ago`,
+    row.expires_in_s === null ? '-' : formatSeconds(row.expires_in_s),
+  ])
+  const errors = rows.filter((row) => row.last_error !== null).map((row) => `\n${row.name}: ${row.last_error}`)
+  return toTable(headings, cells) + errors.join('')
+}
+
+// --- internal ---
+
+function formatSeconds(seconds: number): string {
+  return formatDuration(Math.max(0, Math.round(seconds)) * 1000)
+}

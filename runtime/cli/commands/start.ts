@@ -1,0 +1,52 @@
+import { defineCommand } from 'citty'
+import { isIP } from 'node:net'
+import { createLogger } from '../../log.ts'
+import type { Pellet } from '../../pellet.ts'
+import { CliError } from '../cli-error.ts'
+import { projectArgs, readConfig } from '../settings.ts'
+
+export default defineCommand({
+  meta: { name: 'start', description: 'Serve all functions and manifests of the project' },
+  args: {
+    ...projectArgs,
+    host: { type: 'string', description: 'Address to listen on (default: 127.0.0.1)', valueHint: 'address' },
+    port: { type: 'string', description: 'Port to listen on, 0 for any free one (default: 11500)', valueHint: 'port' },
+    public: { type: 'boolean', description: 'Allow an address beyond loopback: everybody there may use the functions' },
+    memory: { type: 'string', description: 'Memory for loaded models (default: half of the machine’s)', valueHint: 'size' },
+    'log-level': { type: 'string', description: 'trace, debug, info, warn, error, fatal or silent', valueHint: 'level' },
+  },
+  async run({ args }) {
+    const config = await readConfig({ ...args })
+    if (!config.public && !isLoopback(config.host))
+      throw new CliError(`host: expected a loopback address, found ${config.host}; --public lets everybody on that network use the functions`, 2)
+    const log = await createLogger(config.logLevel)
+    const { Pellet: Runtime } = await import('../../pellet.ts')
+    let pellet: Pellet | undefined
+    let stopped: (() => void) | undefined
+    const untilStopped = new Promise<void>((resolve) => (stopped = resolve))
+    let isStopping = false
+    const stop = (signal: NodeJS.Signals) => {
+      // A second signal from an impatient terminal ends it at once; children go with their parent.
+      if (isStopping) process.exit(1)
+      isStopping = true
+      log.info(`stopping (${signal})`)
+      if (pellet) void pellet.stop().then(stopped)
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+    pellet = await Runtime.start(config, log)
+    log.info(`listening on ${pellet.address}`)
+    if (isStopping) void pellet.stop().then(stopped)
+    await untilStopped
+    log.info('stopped')
+    log.flush()
+    process.exit(0)
+  },
+})
+
+// --- internal ---
+
+function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host === '::1') return true
+  return isIP(host) === 4 && host.startsWith('127.')
+}

@@ -1,0 +1,7 @@
+/** Rows as a table for people; columns as wide as their widest cell. */
+export function toTable(headings: string[], rows: string[][]): string {
+  const widths = headings.map((heading, column) => Math.max(heading.length, ...rows.map((row) => row[column]!.length)))
+  return [headings, ...rows]
+    .map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd())
+    .join('\n')
+}

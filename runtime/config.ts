@@ -1,0 +1,145 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { freemem, totalmem } from 'node:os'
+import { isAbsolute, resolve } from 'node:path'
+import { logLevels, type LogLevel } from './log.ts'
+import { parseBytes, parseDuration } from './units.ts'
+
+/** Where things are and how much of everything there may be. From `pellet.yaml`, `PELLET_*` and flags, in rising order. */
+export interface Config {
+  /** Folder that all other paths are relative to. */
+  root: string
+  host: string
+  port: number
+  /** Bind beyond loopback although every caller there may then use the functions. */
+  public: boolean
+  functionsFolder: string
+  manifestsFolder: string
+  modelsFolder: string
+  /** Bundles, descriptions, the admin socket. */
+  dataFolder: string
+  /** Memory for all loaded isolates together, in bytes. */
+  memoryBytes: number
+  /** The longest that `X-Keep-Alive` may ask for; -1: any. */
+  maxKeepAliveMs: number
+  /** Bytes of requests that may be under way at once, over all deployments. */
+  maxBytesInFlight: number
+  /** How long a stop waits for requests under way. */
+  graceMs: number
+  /** Hosts, host:port or networks (CIDR) that a picture URL may name; `*` for every public host. Empty: none. */
+  allowUrls: string[]
+  logLevel: LogLevel
+}
+
+export class ConfigError extends Error {}
+
+/** @throws ConfigError that names the key, where it was set, what was expected and found */
+export async function loadConfig(flags: Record<string, unknown>, env = process.env): Promise<Config> {
+  const root = resolve(String(flags['root'] ?? env['PELLET_ROOT'] ?? '.'))
+  const file = resolve(root, String(flags['config'] ?? env['PELLET_CONFIG'] ?? 'pellet.yaml'))
+  const named = flags['config'] !== undefined || env['PELLET_CONFIG'] !== undefined
+  if (named && !existsSync(file)) throw new ConfigError(`${file}: expected a configuration file, found none`)
+  const written = existsSync(file) ? await readYaml(file) : {}
+  for (const key of Object.keys(written)) {
+    if (!(key in settings)) throw new ConfigError(`${file}: ${key}: unknown key; known are ${Object.keys(settings).join(', ')}`)
+  }
+  const config = { root } as unknown as Record<string, unknown>
+  for (const [key, { field, parse, expected, fallback }] of Object.entries(settings)) {
+    const variable = `PELLET_${key.toUpperCase()}`
+    const flag = key.replaceAll('_', '-')
+    const [value, from] =
+      flags[flag] !== undefined
+        ? [flags[flag], `--${flag}`]
+        : env[variable] !== undefined && env[variable] !== ''
+          ? [env[variable], variable]
+          : written[key] !== undefined
+            ? [written[key], `${file}: ${key}`]
+            : [fallback(), 'default']
+    try {
+      const parsed = parse(value)
+      if (parsed === undefined) throw new TypeError('not what it should be')
+      config[field] = field.endsWith('Folder') ? absolute(root, String(parsed)) : parsed
+    } catch {
+      throw new ConfigError(`${from}: expected ${expected}, found ${JSON.stringify(value)}`)
+    }
+  }
+  return config as unknown as Config
+}
+
+/** The admin socket: in a project under its data folder. */
+export function adminSocketPath(config: Config): string {
+  return resolve(config.dataFolder, 'pellet.sock')
+}
+
+// --- internal ---
+
+interface Setting {
+  field: keyof Config
+  expected: string
+  parse: (value: unknown) => unknown
+  fallback: () => unknown
+}
+
+const folder = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
+const duration = (value: unknown) => parseDuration(value as string | number)
+const bytes = (value: unknown) => parseBytes(value as string | number)
+
+const settings: Record<string, Setting> = {
+  host: { field: 'host', expected: 'an address or host name', parse: folder, fallback: () => '127.0.0.1' },
+  port: { field: 'port', expected: 'a port from 0 to 65535', parse: toPort, fallback: () => 11500 },
+  public: { field: 'public', expected: 'true or false', parse: toBoolean, fallback: () => false },
+  functions: { field: 'functionsFolder', expected: 'a folder', parse: folder, fallback: () => 'functions' },
+  manifests: { field: 'manifestsFolder', expected: 'a folder', parse: folder, fallback: () => 'manifests' },
+  models: { field: 'modelsFolder', expected: 'a folder', parse: folder, fallback: () => 'models' },
+  data: { field: 'dataFolder', expected: 'a folder', parse: folder, fallback: () => '.pellet' },
+  memory: { field: 'memoryBytes', expected: 'a size such as 2GB', parse: bytes, fallback: defaultMemoryBytes },
+  max_keep_alive: { field: 'maxKeepAliveMs', expected: 'a duration such as 1h, or -1', parse: duration, fallback: () => -1 },
+  max_bytes_in_flight: { field: 'maxBytesInFlight', expected: 'a size such as 128MB', parse: bytes, fallback: () => '128MB' },
+  grace: { field: 'graceMs', expected: 'a duration such as 10s', parse: duration, fallback: () => '10s' },
+  allow_urls: { field: 'allowUrls', expected: 'a list of hosts or networks', parse: toList, fallback: () => [] },
+  log_level: { field: 'logLevel', expected: `one of ${logLevels.join(', ')}`, parse: toLogLevel, fallback: () => 'info' },
+}
+
+async function readYaml(file: string): Promise<Record<string, unknown>> {
+  // The parser is loaded only where there is a file: most projects have none, and it costs 5 MB.
+  const { parse } = await import('yaml')
+  let value: unknown
+  try {
+    value = parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new ConfigError(`${file}: expected YAML, found: ${(error as Error).message}`)
+  }
+  if (value === null) return {}
+  if (typeof value !== 'object' || Array.isArray(value)) throw new ConfigError(`${file}: expected keys and values`)
+  return value as Record<string, unknown>
+}
+
+/** Half of what this machine (or its control group) has; models on a board share it with the system and the NPU driver. */
+function defaultMemoryBytes(): number {
+  const constrained = process.constrainedMemory?.() ?? 0
+  const total = constrained > 0 && constrained < totalmem() ? constrained : totalmem()
+  return Math.max(Math.floor(total / 2), Math.min(freemem(), 256 * 1024 * 1024))
+}
+
+function toPort(value: unknown): number | undefined {
+  const port = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value)
+  return Number.isInteger(port) && port >= 0 && port <= 65_535 ? port : undefined
+}
+
+function toBoolean(value: unknown): boolean | undefined {
+  if (value === true || value === 'true' || value === '1') return true
+  if (value === false || value === 'false' || value === '0') return false
+  return undefined
+}
+
+function toList(value: unknown): string[] | undefined {
+  const list = typeof value === 'string' ? value.split(',').map((item) => item.trim()) : value
+  return Array.isArray(list) && list.every((item) => typeof item === 'string' && item !== '') ? list : undefined
+}
+
+function toLogLevel(value: unknown): LogLevel | undefined {
+  return logLevels.find((level) => level === value)
+}
+
+function absolute(root: string, path: string): string {
+  return isAbsolute(path) ? path : resolve(root, path)
+}

@@ -1,0 +1,25 @@
+import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { Config } from '../config.ts'
+import type { Compilation } from './deployment.ts'
+
+/**
+ * Compiles the project in a process of its own, which ends afterwards: zod, esbuild and the YAML parser would cost the
+ * main process 40 MB for good. It runs while main starts up.
+ * @throws Error when the process ends without an answer
+ */
+export function compileInChild(config: Config): Promise<Compilation> {
+  const child = fork(fileURLToPath(new URL('compiler-child.js', import.meta.url)), {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, PELLET_PARENT_PID: String(process.pid) },
+  })
+  return new Promise((resolve, reject) => {
+    child.once('message', (answer: Compilation | { error: string }) => {
+      if ('error' in answer) reject(new Error(answer.error))
+      else resolve(answer)
+    })
+    child.once('error', reject)
+    child.once('exit', (code, signal) => reject(new Error(`the compiler ended early (${signal ?? `exit code ${code}`})`)))
+    child.send(config)
+  })
+}

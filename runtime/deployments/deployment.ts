@@ -1,0 +1,35 @@
+import type { EngineName } from '../engines/engine.ts'
+import type { Manifest } from '../manifest/manifest.ts'
+
+/** A revision of a deployment: everything that an isolate needs, as plain data. Immutable. */
+export interface Deployment {
+  name: string
+  /** sha256 over the normalised manifest, the bundle and the digests of the model and the other files; hex. */
+  revision: string
+  manifest: Manifest
+  /** The files that it was made from, relative to the project: for listings and messages. */
+  origin: { manifest?: string; function?: string }
+  /** The bundled function; absent when built-in steps suffice. */
+  bundleFile?: string
+  engine: EngineName
+  model: { file: string; sizeBytes: number; sha256: string }
+  /** Absolute paths of the manifest's `files`. */
+  files: Record<string, string>
+  /** JSON Schema of the options that a request may set. */
+  input: Record<string, unknown>
+  /** What was decided on the way and is worth a line in the log, e.g. a fall-back to another engine. */
+  notes: string[]
+}
+
+/** A source that cannot be deployed, and why; every problem on a line of its own. */
+export interface FailedSource {
+  name: string
+  origin: { manifest?: string; function?: string }
+  problems: string[]
+}
+
+/** What one look at the folders gives. */
+export interface Compilation {
+  deployments: Deployment[]
+  failures: FailedSource[]
+}

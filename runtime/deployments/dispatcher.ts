@@ -1,0 +1,302 @@
+import { join } from 'node:path'
+import type { Clock } from '../clock.ts'
+import { PelletError } from '../errors.ts'
+import { crashError, Isolate } from '../isolate/isolate.ts'
+import { proportionalBytes } from '../isolate/memory.ts'
+import type { Logger } from '../log.ts'
+import { Scheduler } from '../scheduler/scheduler.ts'
+import type { DeploymentSnapshot, Effect, Terms } from '../scheduler/types.ts'
+import { formatBytes } from '../units.ts'
+import type { Deployment } from './deployment.ts'
+import { watchMemory } from './memory-watch.ts'
+import type { SizeBook } from './size-book.ts'
+
+/** A request's hold on an isolate. */
+export interface Lease {
+  isolate: Isolate
+  /** How long the request waited, in milliseconds: for a place, and for the model to be loaded. */
+  queueMs: number
+  loadMs: number
+  /** Gives the place back; safe to call twice. `ok`: the isolate answered, whatever it said. */
+  release(ok: boolean): void
+  /** The deadline passed: finds out whether the isolate still works, gives the place back or has it ended. */
+  overdue(requestId: string): void
+}
+
+export interface AcquireOptions {
+  signal: AbortSignal
+  /** From now. */
+  timeoutMs: number
+  /** From `X-Keep-Alive`. */
+  keepAliveMs?: number
+}
+
+export interface DispatcherOptions {
+  log: Logger
+  clock: Clock
+  /** Private folder for the isolates' sockets. */
+  socketFolder: string
+  memoryBytes: number
+  allowUrls: string[]
+  sizes: SizeBook
+}
+
+/** After a deadline an isolate has this long to say that it still works. A long inference may be in the way. */
+const hungAfterMs = 3000
+
+/**
+ * Owner of all isolates: feeds the scheduler with what happens and does what it decides. Nothing else starts or ends an
+ * isolate.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+  readonly #scheduler: Scheduler
+  readonly #deployments = new Map<string, Deployment>()
+  /** By revision: an isolate of a replaced revision outlives its deployment's entry. */
+  readonly #revisions = new Map<string, Deployment>()
+  readonly #isolates = new Map<number, Isolate>()
+  readonly #readyAt = new Map<number, { at: number; loadMs: number }>()
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #watchers = new Set<(rows: DeploymentSnapshot[]) => boolean>()
+  readonly #stopWatching: () => void
+  #nextRequest = 0
+  #alarm: { at: number; cancel: () => void } | undefined
+  #onQuiet: (() => void) | undefined
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+    const budgets = { onnxruntime: options.memoryBytes }
+    this.#scheduler = new Scheduler({ budgets }, options.clock.now)
+    this.#stopWatching = watchMemory(
+      () => [...this.#isolates.values()],
+      (isolate, sizeBytes) => {
+        options.sizes.set(isolate.deployment.revision, sizeBytes)
+        this.#apply(this.#scheduler.measured(isolate.id, sizeBytes))
+      },
+    )
+  }
+
+  /** Adds a deployment or replaces its revision; requests in flight finish on the old one. */
+  deploy(deployment: Deployment): void {
+    this.#deployments.set(deployment.name, deployment)
+    this.#revisions.set(deployment.revision, deployment)
+    this.#apply(this.#scheduler.deploy(this.#toTerms(deployment)))
+  }
+
+  remove(name: string): void {
+    this.#deployments.delete(name)
+    this.#apply(this.#scheduler.remove(name))
+  }
+
+  /** @throws PelletError the scheduler's refusal, or what `signal` says when the caller leaves */
+  acquire(name: string, { signal, timeoutMs, keepAliveMs }: AcquireOptions): Promise<Lease> {
+    const id = ++this.#nextRequest
+    const since = this.#options.clock.now()
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        this.#waiting.delete(id)
+        this.#apply(this.#scheduler.cancel(id))
+        reject(signal.reason as Error)
+      }
+      this.#waiting.set(id, {
+        grant: (isolate) => {
+          signal.removeEventListener('abort', leave)
+          resolve(this.#toLease(id, isolate, since))
+        },
+        refuse: (error) => {
+          signal.removeEventListener('abort', leave)
+          reject(error)
+        },
+      })
+      signal.addEventListener('abort', leave, { once: true })
+      const terms = { id, name, deadlineAt: since + timeoutMs, ...(keepAliveMs !== undefined && { keepAliveMs }) }
+      this.#apply(this.#scheduler.request(terms))
+    })
+  }
+
+  load(name: string): void {
+    this.#apply(this.#scheduler.load(name))
+  }
+
+  unload(name: string): void {
+    this.#apply(this.#scheduler.unload(name))
+  }
+
+  /** Resolves with the deployment's state once it is as wanted; never when that does not come. */
+  when(name: string, isWanted: (row: DeploymentSnapshot) => boolean): Promise<DeploymentSnapshot> {
+    return new Promise((resolve) => {
+      this.#watchers.add((rows) => {
+        const row = rows.find((one) => one.name === name)
+        if (!row || !isWanted(row)) return false
+        resolve(row)
+        return true
+      })
+      this.#notify()
+    })
+  }
+
+  snapshot(): (DeploymentSnapshot & { pid?: number })[] {
+    return this.#scheduler.snapshot().map((row) => {
+      const pid = row.isolate === undefined ? undefined : this.#isolates.get(row.isolate)?.pid
+      return { ...row, ...(pid !== undefined && { pid }) }
+    })
+  }
+
+  /** Serves what was accepted, refuses what comes, and ends all isolates; after `graceMs` whatever they do. */
+  async stop(graceMs: number): Promise<void> {
+    const quiet = new Promise<void>((resolve) => (this.#onQuiet = resolve))
+    this.#apply(this.#scheduler.shutdown())
+    const timer = setTimeout(() => this.#apply(this.#scheduler.abort()), graceMs)
+    if (this.#isolates.size > 0 || this.#waiting.size > 0) await quiet
+    clearTimeout(timer)
+    this.#alarm?.cancel()
+    this.#stopWatching()
+    await this.#options.sizes.save()
+  }
+
+  // --- internal ---
+
+  #apply(effects: Effect[]): void {
+    for (const effect of effects) this.#perform(effect)
+    const at = this.#scheduler.nextWakeAt()
+    // An alarm that rings early does no harm; setting one anew for every request would.
+    if (at !== undefined && (this.#alarm === undefined || at < this.#alarm.at)) {
+      this.#alarm?.cancel()
+      this.#alarm = { at, cancel: this.#options.clock.alarm(at, () => this.#ring()) }
+    }
+    if (this.#watchers.size > 0) this.#notify()
+    if (this.#onQuiet && this.#isolates.size === 0 && this.#waiting.size === 0) this.#onQuiet()
+  }
+
+  #notify(): void {
+    const rows = this.#scheduler.snapshot()
+    for (const watcher of this.#watchers) if (watcher(rows)) this.#watchers.delete(watcher)
+  }
+
+  #ring(): void {
+    this.#alarm = undefined
+    this.#apply(this.#scheduler.tick())
+  }
+
+  #perform(effect: Effect): void {
+    const { log } = this.#options
+    if (effect.type === 'grant') {
+      const waiting = this.#waiting.get(effect.request)
+      this.#waiting.delete(effect.request)
+      const isolate = this.#isolates.get(effect.isolate)
+      if (isolate) waiting?.grant(isolate)
+      else waiting?.refuse(crashError('isolate', 'it ended before the request reached it'))
+    } else if (effect.type === 'refuse') {
+      const { retryAfterMs } = effect
+      const waiting = this.#waiting.get(effect.request)
+      this.#waiting.delete(effect.request)
+      waiting?.refuse(new PelletError(effect.code, effect.message, retryAfterMs === undefined ? {} : { retryAfterMs }))
+    } else if (effect.type === 'load') this.#start(effect.isolate, effect.revision)
+    else if (effect.type === 'kill') {
+      const isolate = this.#isolates.get(effect.isolate)
+      log.info({ deployment: isolate?.deployment.name, pid: isolate?.pid, reason: effect.reason }, `unload: ${effect.message}`)
+      isolate?.kill(effect.message)
+    } else log.info({ deployment: effect.name, what: effect.what }, effect.message)
+  }
+
+  #start(id: number, revision: string): void {
+    const { clock, log, socketFolder, allowUrls } = this.#options
+    const deployment = this.#revisions.get(revision)!
+    const fields = { deployment: deployment.name }
+    const startedAt = clock.now()
+    const isolate = new Isolate(id, deployment, join(socketFolder, `${id}.sock`), allowUrls, {
+      ready: (engineMs, residentBytes) => {
+        const loadMs = clock.now() - startedAt
+        this.#readyAt.set(id, { at: clock.now(), loadMs })
+        void this.#measure(isolate, residentBytes).then((sizeBytes) => {
+          const memory = formatBytes(sizeBytes)
+          log.info({ ...fields, pid: isolate.pid, loadMs: Math.round(loadMs), engineMs: Math.round(engineMs), memory }, 'loaded')
+        })
+        this.#apply(this.#scheduler.loaded(id, { sizeBytes: this.#sizeOf(deployment), loadMs }))
+      },
+      failed: (failure) => {
+        log.error(fields, `load failed: ${failure.message}`)
+        this.#apply(this.#scheduler.loadFailed(id, failure))
+      },
+      exited: (message) => {
+        this.#isolates.delete(id)
+        this.#readyAt.delete(id)
+        log.info({ ...fields, pid: isolate.pid }, `gone: ${message}`)
+        this.#apply(this.#scheduler.exited(id, { message }))
+        this.#forget(revision)
+      },
+      output: (stream, line) => log[stream === 'stderr' ? 'warn' : 'info']({ ...fields, stream }, line),
+    })
+    this.#isolates.set(id, isolate)
+  }
+
+  async #measure(isolate: Isolate, fallback: number): Promise<number> {
+    const sizeBytes = (isolate.pid === undefined ? undefined : await proportionalBytes(isolate.pid)) ?? fallback
+    this.#options.sizes.set(isolate.deployment.revision, sizeBytes)
+    this.#apply(this.#scheduler.measured(isolate.id, sizeBytes))
+    return sizeBytes
+  }
+
+  #toLease(id: number, isolate: Isolate, since: number): Lease {
+    const now = this.#options.clock.now()
+    const ready = this.#readyAt.get(isolate.id)
+    // The part of the wait during which the isolate was loading.
+    const loadMs = ready && ready.at > since ? Math.min(ready.loadMs, ready.at - since) : 0
+    let released = false
+    const release = (ok: boolean) => {
+      if (released) return
+      released = true
+      this.#apply(this.#scheduler.release(id, ok))
+    }
+    const overdue = (requestId: string) => void this.#examine(isolate, requestId).finally(() => release(true))
+    return { isolate, queueMs: now - since - loadMs, loadMs, release, overdue }
+  }
+
+  /** An isolate whose request outlived its deadline: lets it go on, retires it, or has it ended. */
+  async #examine(isolate: Isolate, requestId: string): Promise<void> {
+    const { name } = isolate.deployment
+    this.#apply(this.#scheduler.suspend(isolate.id))
+    const active = await isolate.ping(hungAfterMs)
+    if (!this.#isolates.has(isolate.id)) return
+    if (active === undefined) {
+      const message = `${name}: it did not answer for ${hungAfterMs / 1000} s after a deadline; its code loops or blocks`
+      this.#apply(this.#scheduler.hung(isolate.id, message))
+      return
+    }
+    // Steps end when they notice the signal; one that never does would pile up, so its isolate is replaced.
+    if (active.includes(requestId)) this.#apply(this.#scheduler.retire(isolate.id))
+    else this.#apply(this.#scheduler.resume(isolate.id))
+  }
+
+  #sizeOf(deployment: Deployment): number {
+    return this.#options.sizes.get(deployment.revision) ?? predictBytes(deployment)
+  }
+
+  #forget(revision: string): void {
+    const live = [...this.#deployments.values()].some((deployment) => deployment.revision === revision)
+    const running = [...this.#isolates.values()].some((isolate) => isolate.deployment.revision === revision)
+    if (!live && !running) this.#revisions.delete(revision)
+  }
+
+  #toTerms(deployment: Deployment): Terms {
+    const { name, revision, engine, manifest } = deployment
+    const { keepAliveMs, pin, priority, limits } = manifest
+    const { concurrency, queue, memoryBytes } = limits
+    return { name, revision, engine, keepAliveMs, pin, priority, concurrency, queue, memoryBytes, sizeBytes: this.#sizeOf(deployment) }
+  }
+}
+
+// --- internal ---
+
+interface Waiting {
+  grant(isolate: Isolate): void
+  refuse(error: PelletError): void
+}
+
+/**
+ * A first guess at an isolate's size, until one was measured: Node with the engine and sharp (about 70 MB on x64), and
+ * for the model about three times its file (weights, the optimised copy, activations; measured on the starter models).
+ */
+function predictBytes({ model }: Deployment): number {
+  return 70 * 2 ** 20 + 3 * model.sizeBytes
+}

@@ -1,0 +1,17 @@
+import { statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import type { Storage } from 'unstorage'
+import type { Memo } from './compile.ts'
+
+/** What was learnt from code, kept in the `deployments:` mount. A build of Pellet trusts only what it learnt itself. */
+export function createMemo(storage: Storage): Memo {
+  const build = String(statSync(fileURLToPath(import.meta.url)).mtimeMs)
+  const toKey = (key: string) => `deployments:memo:${createHash('sha256').update(`${build}:${key}`).digest('hex')}`
+  return {
+    async get<Value>(key: string) {
+      return ((await storage.getItem(toKey(key))) as Value | null) ?? undefined
+    },
+    set: (key, value) => storage.setItem(toKey(key), value as never),
+  }
+}

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { build, type Message, type Plugin } from 'esbuild'
+
+/** A function file with all that it imports, as one module that an isolate can import from anywhere. */
+export interface Bundle {
+  file: string
+  /** sha256 of the code, hex; the same on every machine. */
+  hash: string
+  /** Absolute paths of the files that went in. */
+  sources: string[]
+}
+
+/** The problems of a file that does not bundle, each as `file:line:column: text`. */
+export class BundleError extends Error {
+  readonly problems: string[]
+
+  constructor(problems: string[]) {
+    super(problems.join('\n'))
+    this.problems = problems
+  }
+}
+
+/**
+ * Bundles a function file. `pellet`, `zod` and `sharp` stay imports and lead to this installation, so that a file in any
+ * folder works without an own `node_modules`, and a step and the runtime share one zod and one sharp.
+ * @throws BundleError
+ */
+export async function bundleFunction(file: string, root: string, outFolder: string): Promise<Bundle> {
+  const result = await build({
+    entryPoints: [file],
+    absWorkingDir: root,
+    bundle: true,
+    write: false,
+    outdir: outFolder,
+    outExtension: { '.js': '.mjs' },
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    sourcemap: 'linked',
+    metafile: true,
+    logLevel: 'silent',
+    // CommonJS packages that are bundled in may ask for `require`.
+    banner: { js: `import { createRequire as __require } from 'node:module';const require = __require(import.meta.url);` },
+    plugins: [ownPackages],
+  }).catch((error: { errors?: Message[] }) => {
+    throw new BundleError((error.errors ?? [{ text: String(error) } as Message]).map(toProblem))
+  })
+  const code = result.outputFiles.find((output) => output.path.endsWith('.mjs'))!
+  const map = result.outputFiles.find((output) => output.path.endsWith('.map'))!
+  const hash = createHash('sha256').update(code.text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '')).digest('hex')
+  const name = `${hash.slice(0, 32)}.mjs`
+  const runnable = code.text
+    .replace(/\n\/\/# sourceMappingURL=.*\s*$/, `\n//# sourceMappingURL=${name}.map\n`)
+    .replaceAll(new RegExp(`"${placeholder}([a-z]+)"`, 'g'), (_, own: string) => JSON.stringify(ownUrl(own)))
+  await mkdir(outFolder, { recursive: true })
+  await writeWhole(join(outFolder, `${name}.map`), map.text)
+  await writeWhole(join(outFolder, name), runnable)
+  const sources = Object.keys(result.metafile.inputs).map((input) => join(root, input))
+  return { file: join(outFolder, name), hash, sources }
+}
+
+// --- internal ---
+
+/** Stands for an own package until the code is hashed: absolute URLs would make the hash a machine's own. */
+const placeholder = 'pellet-own:'
+
+const ownPackages: Plugin = {
+  name: 'pellet-own-packages',
+  setup({ onResolve }) {
+    onResolve({ filter: /^(pellet|zod|sharp)$/ }, ({ path }) => ({ path: placeholder + path, external: true }))
+  },
+}
+
+function ownUrl(name: string): string {
+  return name === 'pellet'
+    ? pathToFileURL(fileURLToPath(new URL('../index.js', import.meta.url))).href
+    : import.meta.resolve(name)
+}
+
+function toProblem({ text, location }: Message): string {
+  return location ? `${location.file}:${location.line}:${location.column + 1}: ${text}` : text
+}
+
+async function writeWhole(file: string, text: string): Promise<void> {
+  const aside = `${file}.${process.pid}.tmp`
+  await writeFile(aside, text)
+  await rename(aside, file)
+}
+
+/** A path as people write it: relative to the project where it lies inside. */
+export function displayPath(root: string, file: string): string {
+  const short = relative(root, file)
+  return short === '' || short.startsWith('..') ? file : short
+}

@@ -1,0 +1,43 @@
+import { dieWithParent } from '../../ffi/libc.ts'
+import { engines } from '../engines/index.ts'
+import { messageOf } from '../errors.ts'
+import { importFunction, readFiles } from '../isolate/child/function.ts'
+import { createOptionReader } from '../isolate/child/options.ts'
+import { bindChains, checkChains } from '../isolate/child/pipeline.ts'
+import type { FromDescriber, ToDescriber } from './describe.ts'
+
+dieWithParent(Number(process.env['PELLET_PARENT_PID']))
+process.on('disconnect', () => process.exit(0))
+process.on('message', (message: ToDescriber) => {
+  const answer = message.type === 'describe' ? describe(message) : check(message)
+  answer.then(send, (error: unknown) => send({ type: 'failed', message: messageOf(error) }))
+})
+
+// --- internal ---
+
+function send(answer: FromDescriber): void {
+  process.send!(answer)
+}
+
+async function describe({ bundleFile }: Extract<ToDescriber, { type: 'describe' }>): Promise<FromDescriber> {
+  const { manifest, input = {}, steps = {} } = await importFunction(bundleFile)
+  return {
+    type: 'described',
+    description: {
+      ...(manifest !== undefined && { manifest: JSON.parse(JSON.stringify(manifest)) as unknown }),
+      input: createOptionReader(input).schema,
+      steps: Object.fromEntries(Object.entries(steps).map(([name, { from, to }]) => [name, { from, to }])),
+    },
+  }
+}
+
+async function check(message: Extract<ToDescriber, { type: 'check' }>): Promise<FromDescriber> {
+  const definition = message.bundleFile ? await importFunction(message.bundleFile) : undefined
+  const { pipelines, problems, options } = bindChains(message.manifest, definition)
+  if (problems.length > 0) return { type: 'checked', problems, input: options.schema }
+  const session = await engines[message.engine]!.open(message.modelFile)
+  const entry = message.manifest.model.onnx!
+  const model = { engine: message.engine, entry, inputs: session.inputs, outputs: session.outputs }
+  const files = await readFiles(message.files)
+  return { type: 'checked', problems: checkChains(pipelines, model, files), input: options.schema }
+}

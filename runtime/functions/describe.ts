@@ -1,0 +1,95 @@
+import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { EngineName } from '../engines/engine.ts'
+import type { ChainProblem } from '../isolate/child/pipeline.ts'
+import type { Manifest } from '../manifest/manifest.ts'
+
+/** What lives in function code, as data. */
+export interface FunctionDescription {
+  manifest?: unknown
+  /** JSON Schema of the options. */
+  input: Record<string, unknown>
+  steps: Record<string, { from: string; to: string }>
+}
+
+export type ToDescriber =
+  | { type: 'describe'; bundleFile: string }
+  | {
+      type: 'check'
+      bundleFile?: string
+      manifest: Manifest
+      engine: EngineName
+      modelFile: string
+      files: Record<string, string>
+    }
+
+export type FromDescriber =
+  | { type: 'described'; description: FunctionDescription }
+  | { type: 'checked'; problems: ChainProblem[]; input: Record<string, unknown> }
+  | { type: 'failed'; message: string }
+
+/** Code of a function that is described runs at most this long. */
+const describeTimeoutMs = 5000
+/** Opening a large model to look at its inputs may take longer than code may. */
+const checkTimeoutMs = 60_000
+
+/**
+ * A short-lived child process in which function code is imported to be looked at. Main learns only data: function code
+ * that throws, loops, exits or eats memory ends this process and nothing else.
+ */
+export class Describer implements Disposable {
+  #child = fork(fileURLToPath(new URL('describe-child.js', import.meta.url)), {
+    execArgv: ['--max-old-space-size=512', '--enable-source-maps'],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    env: { ...process.env, PELLET_PARENT_PID: String(process.pid) },
+  })
+  #stderr = ''
+
+  constructor() {
+    this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-4000)
+    })
+  }
+
+  /** @throws Error that says what the function did instead of describing itself */
+  async describe(bundleFile: string): Promise<FunctionDescription> {
+    const answer = await this.#ask({ type: 'describe', bundleFile }, describeTimeoutMs)
+    if (answer.type !== 'described') throw new Error(`expected a description, found ${answer.type}`)
+    return answer.description
+  }
+
+  /** Checks a manifest against its steps and its model. @throws Error when the model cannot be opened */
+  async check(request: Omit<Extract<ToDescriber, { type: 'check' }>, 'type'>) {
+    const answer = await this.#ask({ type: 'check', ...request }, checkTimeoutMs)
+    if (answer.type !== 'checked') throw new Error(`expected a check, found ${answer.type}`)
+    return answer
+  }
+
+  [Symbol.dispose](): void {
+    this.#child.kill('SIGKILL')
+  }
+
+  #ask(message: ToDescriber, timeoutMs: number): Promise<FromDescriber> {
+    const child = this.#child
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        child.kill('SIGKILL')
+        reject(new Error(`expected to be loaded within ${timeoutMs / 1000} s, found no answer: does it loop, or await something?`))
+      }, timeoutMs)
+      const onExit = (code: number | null, signal: string | null) => {
+        const last = this.#stderr.trim().split('\n').slice(-6).join('\n  ')
+        settle(() => reject(new Error(`its process ended while it was loaded (${signal ?? `exit code ${code}`})${last && `: ${last}`}`)))
+      }
+      const onMessage = (answer: FromDescriber) =>
+        settle(() => (answer.type === 'failed' ? reject(new Error(answer.message)) : resolve(answer)))
+      const settle = (done: () => void) => {
+        clearTimeout(timer)
+        child.off('exit', onExit).off('message', onMessage)
+        done()
+      }
+      if (child.exitCode !== null || child.signalCode !== null) return onExit(child.exitCode, child.signalCode)
+      child.on('exit', onExit).on('message', onMessage as (answer: unknown) => void)
+      child.send(message)
+    })
+  }
+}

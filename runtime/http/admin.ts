@@ -1,0 +1,106 @@
+import { getRouterParam, type H3, type H3Event } from 'h3/node'
+import { PelletError } from '../errors.ts'
+import type { Pellet } from '../pellet.ts'
+
+/** One row of `pellet ps`. Sizes in bytes, times in seconds from now (negative: ago). */
+export interface PsRow {
+  name: string
+  state: string
+  engine: string
+  model: string
+  revision: string
+  pid: number | null
+  memory_bytes: number
+  in_flight: number
+  queued: number
+  loads: number
+  evictions: number
+  crashes: number
+  last_used_s: number | null
+  expires_in_s: number | null
+  last_error: string | null
+}
+
+/** One row of `pellet list`. */
+export interface ListRow {
+  name: string
+  state: string
+  revision: string | null
+  routes: string[]
+  model: string | null
+  engine: string | null
+  keep_alive_s: number | null
+  origin: { manifest?: string; function?: string }
+  problems: string[]
+}
+
+/** `/api`: what the CLI asks. Registered on the unix socket only. */
+export function registerAdmin(app: H3, pellet: Pellet): void {
+  app.get('/api/ps', () => toPsRows(pellet))
+  app.get('/api/deployments', () => toListRows(pellet))
+  app.post('/api/deployments/:name/load', async (event: H3Event) => {
+    const name = known(pellet, event)
+    await pellet.load(name)
+    return toPsRows(pellet).find((row) => row.name === name)
+  })
+  app.post('/api/deployments/:name/unload', (event: H3Event) => {
+    const name = known(pellet, event)
+    pellet.dispatcher.unload(name)
+    return toPsRows(pellet).find((row) => row.name === name)
+  })
+}
+
+// --- internal ---
+
+function known(pellet: Pellet, event: H3Event): string {
+  const name = getRouterParam(event, 'name', { decode: true }) ?? ''
+  if (pellet.routes.deployments.has(name)) return name
+  const names = [...pellet.routes.deployments.keys()].join(', ') || 'none'
+  throw new PelletError('not_found', `deployment: expected one of ${names}, found ${JSON.stringify(name)}`)
+}
+
+function toPsRows(pellet: Pellet): PsRow[] {
+  const now = pellet.clock.now()
+  const seconds = (at: number | undefined) => (at === undefined ? null : Math.round((at - now) / 100) / 10)
+  return pellet.dispatcher.snapshot().map((row) => ({
+    name: row.name,
+    state: row.state,
+    engine: row.engine,
+    model: pellet.routes.deployments.get(row.name)?.manifest.model.onnx?.name ?? '',
+    revision: row.revision.slice(0, 12),
+    pid: row.pid ?? null,
+    memory_bytes: row.sizeBytes,
+    in_flight: row.inFlight,
+    queued: row.queued,
+    loads: row.loads,
+    evictions: row.evictions,
+    crashes: row.crashes,
+    last_used_s: seconds(row.lastUsedAt),
+    expires_in_s: seconds(row.expiresAt),
+    last_error: row.lastError ?? null,
+  }))
+}
+
+function toListRows(pellet: Pellet): ListRow[] {
+  const states = new Map(pellet.dispatcher.snapshot().map(({ name, state }) => [name, state]))
+  const live = [...pellet.routes.deployments.values()].map((deployment): ListRow => {
+    const { name, revision, manifest, engine, origin } = deployment
+    return {
+      name,
+      state: states.get(name) ?? 'cold',
+      revision: revision.slice(0, 12),
+      routes: manifest.routes.map(({ method, path }) => `${method} ${path}`),
+      model: manifest.model.onnx?.name ?? null,
+      engine,
+      keep_alive_s: manifest.keepAliveMs === -1 ? -1 : manifest.keepAliveMs / 1000,
+      origin,
+      problems: [],
+    }
+  })
+  const refused = pellet.routes.failures.map(
+    ({ name, origin, problems }): ListRow => ({
+      name, state: 'refused', revision: null, routes: [], model: null, engine: null, keep_alive_s: null, origin, problems,
+    }),
+  )
+  return [...live, ...refused]
+}

@@ -1,0 +1,89 @@
+import { H3, HTTPError, HTTPResponse, toNodeHandler, type H3Event } from 'h3/node'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { PelletError } from '../errors.ts'
+import type { Pellet } from '../pellet.ts'
+import { registerAdmin } from './admin.ts'
+import { toErrorAnswer } from './error-body.ts'
+import { registerHealth } from './health.ts'
+
+/**
+ * The handler of a listener: inference routes go straight to the proxy, all else is Pellet's own.
+ * @param admin whether `/api` is answered here: on the unix socket, whose folder is private
+ */
+export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
+  const app = new H3({ silent: true, onError: (error) => answerError(error) })
+  registerHealth(app, pellet)
+  if (admin) registerAdmin(app, pellet)
+  else
+    app.all('/api/**', () => {
+      throw new PelletError('forbidden', 'administration: expected a call on the unix socket (pellet list, pellet ps, ...), found one over TCP')
+    })
+  app.all('/**', (event: H3Event) => {
+    const known = ownMethods(event.url.pathname, admin)
+    if (known) throw withAllow(event.req.method, event.url.pathname, known)
+    if (pellet.isStarting()) throw new PelletError('not_ready', 'Pellet is starting; try again', { retryAfterMs: 1000 })
+    throw new PelletError('not_found', `${event.req.method} ${event.url.pathname}: no such route; GET / lists them`)
+  })
+  const own = toNodeHandler(app)
+
+  return (req: IncomingMessage, res: ServerResponse) => {
+    const query = req.url!.indexOf('?')
+    const path = query === -1 ? req.url! : req.url!.slice(0, query)
+    const entry = pellet.routes.find(path)
+    const target = entry?.get(req.method!)
+    if (target) return void pellet.proxy.serve(target, req, res)
+    if (entry) {
+      const allow = [...entry.keys()]
+      const shape = entry.values().next().value!.deployment.manifest.errors
+      return answerNode(res, withAllow(req.method!, path, allow), shape)
+    }
+    if (req.headers.expect !== undefined) res.writeContinue()
+    return own(req, res)
+  }
+}
+
+// --- internal ---
+
+/** An error that also says which methods there are. */
+class AllowError extends PelletError {
+  readonly allow: string[]
+
+  constructor(message: string, allow: string[]) {
+    super('method_not_allowed', message)
+    this.allow = allow
+  }
+}
+
+function withAllow(method: string, path: string, allow: string[]): AllowError {
+  return new AllowError(`${path}: expected ${allow.join(' or ')}, found ${method}`, allow)
+}
+
+function ownMethods(path: string, admin: boolean): string[] | undefined {
+  if (['/', '/health', '/health/live', '/health/ready'].includes(path)) return ['GET', 'HEAD']
+  if (!admin) return undefined
+  if (path === '/api/deployments' || path === '/api/ps') return ['GET', 'HEAD']
+  return /^\/api\/deployments\/[^/]+\/(load|unload)$/.test(path) ? ['POST'] : undefined
+}
+
+function toAnswer(error: unknown) {
+  const answer = toErrorAnswer(error, 'pellet', crypto.randomUUID())
+  if (error instanceof AllowError) answer.headers['allow'] = error.allow.join(', ')
+  return answer
+}
+
+function answerError(error: HTTPError): HTTPResponse {
+  // h3 wraps what a handler throws; the original is the cause of the cause.
+  const thrown = [error, error.cause, (error.cause as Error | undefined)?.cause].find((one) => one instanceof PelletError)
+  const { status, headers, body } = toAnswer(thrown ?? toPelletError(error))
+  return new HTTPResponse(body, { status, headers })
+}
+
+function toPelletError(error: HTTPError): PelletError {
+  return error.status < 500 ? new PelletError('invalid_request', error.message) : new PelletError('internal_error', error.message)
+}
+
+function answerNode(res: ServerResponse, error: AllowError, shape: Parameters<typeof toErrorAnswer>[1]): void {
+  const { status, headers, body } = toErrorAnswer(error, shape, crypto.randomUUID())
+  res.writeHead(status, { ...headers, allow: error.allow.join(', '), 'content-length': Buffer.byteLength(body) })
+  res.end(body)
+}

@@ -1,0 +1,39 @@
+import { messageOf, PelletError } from '../errors.ts'
+import type { ErrorShape } from '../manifest/manifest.ts'
+
+export interface ErrorAnswer {
+  status: number
+  headers: Record<string, string>
+  body: string
+}
+
+/** Anything that was thrown as an answer in the shape that a deployment's clients know (`errors:` in its manifest). */
+export function toErrorAnswer(thrown: unknown, shape: ErrorShape, requestId: string): ErrorAnswer {
+  const error =
+    thrown instanceof PelletError ? thrown : new PelletError('internal_error', messageOf(thrown), { cause: thrown })
+  // The old daemons knew no 415: a body that they could not read was a bad request.
+  const status = error.status === 415 && shape !== 'pellet' ? 400 : error.status
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'x-request-id': requestId,
+    'x-pellet-error': error.code,
+  }
+  if (error.retryAfterMs !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)))
+  return { status, headers, body: JSON.stringify(bodies[shape](error, status, requestId)) }
+}
+
+// --- internal ---
+
+const bodies: Record<ErrorShape, (error: PelletError, status: number, requestId: string) => unknown> = {
+  pellet: ({ code, message, details }, status, requestId) => ({
+    error: { code, message, status, request_id: requestId, ...(details && { details }) },
+  }),
+  /** hailo-scrfd's. */
+  text: ({ message }) => ({ error: message }),
+  /** hailo-depth's. */
+  object: ({ message, code }, status) => ({
+    error: { message, type: status < 500 ? 'invalid_request' : 'internal_error', code },
+  }),
+  /** FastAPI's, which the TCN sidecar was written with: a list for 422, else text. */
+  detail: ({ message, details }, status) => ({ detail: status === 422 && details ? details : message }),
+}

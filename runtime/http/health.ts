@@ -1,0 +1,39 @@
+import { HTTPResponse, type H3 } from 'h3/node'
+import { PelletError } from '../errors.ts'
+import type { Pellet } from '../pellet.ts'
+
+/** `/`, `/health`, `/health/live`, `/health/ready`: answered by main from what it knows. */
+export function registerHealth(app: H3, pellet: Pellet): void {
+  const get = (path: string, answer: () => unknown) => {
+    app.get(path, answer)
+    app.head(path, () => {
+      answer()
+      return new HTTPResponse(null, { headers: { 'content-type': 'application/json' } })
+    })
+  }
+
+  get('/', () => ({
+    name: 'pellet',
+    version: pellet.version,
+    functions: [...pellet.routes.deployments.values()].map(({ name, manifest }) => ({
+      name,
+      routes: manifest.routes.map(({ method, path }) => `${method} ${path}`),
+    })),
+  }))
+
+  get('/health', () => ({
+    status: pellet.isReady() ? 'ok' : 'starting',
+    version: pellet.version,
+    uptime_s: Math.round(process.uptime()),
+    deployments: pellet.dispatcher.snapshot().map(({ name, state, lastError }) => ({ name, state, ...(lastError && { last_error: lastError }) })),
+    failures: pellet.routes.failures.map(({ name, problems }) => ({ name, problems: problems.length })),
+  }))
+
+  // That this is answered shows that the loop turns; the scheduler has no thread of its own that could stand still.
+  get('/health/live', () => ({ live: true }))
+
+  get('/health/ready', () => {
+    if (!pellet.isReady()) throw new PelletError('not_ready', pellet.notReadyReason(), { retryAfterMs: 1000 })
+    return { ready: true }
+  })
+}

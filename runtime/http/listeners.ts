@@ -1,0 +1,83 @@
+import { chmodSync, existsSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { listen } from 'listhen'
+
+export interface Listener {
+  server: Server
+  /** Where it listens, for people. */
+  address: string
+}
+
+/** The main listener. @throws Error that says what to do when the port is taken */
+export async function listenTcp(handler: RequestListener, host: string, port: number): Promise<Listener> {
+  const { server, address } = await listen(handler, {
+    hostname: host,
+    // listhen takes 0 for "my default"; a free port is what 0 means everywhere else.
+    port: port === 0 ? { random: true } : port,
+    public: false,
+    isProd: true,
+    showURL: false,
+    autoClose: false,
+  }).catch((error: Error) => {
+    throw new Error(`${host}:${port}: expected a free port, found it taken or not allowed (${error.message}); stop the other program or set port`)
+  })
+  prepare(server as Server, handler)
+  const bound = (server as Server).address()
+  const real = typeof bound === 'object' && bound ? `${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}` : String(address)
+  return { server: server as Server, address: `http://${real}` }
+}
+
+/** The admin listener on a unix socket, for its owner only. @throws Error when another Pellet answers there */
+export async function listenUnix(handler: RequestListener, path: string): Promise<Listener> {
+  if (existsSync(path)) {
+    if (await answers(path)) throw new Error(`${path}: another Pellet runs on this data folder; stop it, or set data`)
+    rmSync(path)
+  }
+  const server = createServer(handler)
+  prepare(server, handler)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, resolve)
+  })
+  chmodSync(path, 0o600)
+  return { server, address: path }
+}
+
+/**
+ * Stops in two steps: for `farewellMs` every answer says `Connection: close` while all are still served, so that callers
+ * with open connections go and none is cut in the middle of a request; then nothing new is accepted.
+ */
+export async function closeListeners(listeners: Listener[], farewellMs: number): Promise<void> {
+  const sayClose = (_req: unknown, res: ServerResponse) => {
+    res.shouldKeepAlive = false
+  }
+  for (const { server } of listeners) server.prependListener('request', sayClose).prependListener('checkContinue', sayClose)
+  await new Promise((resolve) => setTimeout(resolve, farewellMs))
+  for (const { server } of listeners) {
+    server.close()
+    server.closeIdleConnections()
+  }
+}
+
+// --- internal ---
+
+function prepare(server: Server, handler: RequestListener): void {
+  // With Expect: 100-continue the body comes only after it was asked for: admission is on the headers alone.
+  server.on('checkContinue', handler)
+  server.keepAliveTimeout = 65_000
+  // Slow senders of headers are cut off; a body may take as long as the request's own deadline.
+  server.headersTimeout = 20_000
+  server.requestTimeout = 0
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}

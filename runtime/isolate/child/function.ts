@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises'
+import { extname } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { messageOf, PelletError } from '../../errors.ts'
+import type { FunctionDefinition } from '../../functions/define.ts'
+import { builtinSteps } from '../../steps/index.ts'
+
+/**
+ * Imports a bundled function.
+ * @throws PelletError `load_failed` when it throws on import or exports no function
+ */
+export async function importFunction(bundleFile: string): Promise<FunctionDefinition> {
+  let module: { default?: FunctionDefinition }
+  try {
+    module = (await import(pathToFileURL(bundleFile).href)) as typeof module
+  } catch (error) {
+    throw new PelletError('load_failed', `the function throws while it is loaded: ${firstFrames(error)}`, { cause: error })
+  }
+  const definition = module.default
+  if (typeof definition !== 'object' || definition === null)
+    throw new PelletError(
+      'load_failed',
+      `default export: expected what defineFunction({ ... }) returns, found ${definition === null ? 'null' : typeof definition}`,
+    )
+  for (const name of Object.keys(definition.steps ?? {})) {
+    if (name in builtinSteps)
+      throw new PelletError('load_failed', `steps.${name}: a built-in step has this name; give yours another`)
+  }
+  return definition
+}
+
+/** Reads the manifest's `files`: `.json` parsed, `.txt` as an array of lines, others as bytes. */
+export async function readFiles(files: Record<string, string>): Promise<Record<string, unknown>> {
+  const contents: Record<string, unknown> = {}
+  for (const [name, file] of Object.entries(files)) {
+    try {
+      const bytes = await readFile(file)
+      const type = extname(file)
+      contents[name] = type === '.json' ? JSON.parse(String(bytes)) : type === '.txt' ? toLines(String(bytes)) : bytes
+    } catch (error) {
+      throw new PelletError('load_failed', `files.${name}: cannot read ${file}: ${messageOf(error)}`, { cause: error })
+    }
+  }
+  return contents
+}
+
+/** Message and the frames that lie in the user's own files, for a terminal. */
+export function firstFrames(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line) && !line.includes('node:internal'))
+  return [`${error.name}: ${error.message}`, ...frames.slice(0, 4).map((line) => line.trim())].join('\n  ')
+}
+
+// --- internal ---
+
+function toLines(text: string): string[] {
+  const lines = text.split(/\r?\n/)
+  if (lines.at(-1) === '') lines.pop()
+  return lines
+}

@@ -1,0 +1,53 @@
+import { dieWithParent } from '../../../ffi/libc.ts'
+import { engines } from '../../engines/index.ts'
+import { messageOf, PelletError } from '../../errors.ts'
+import { warmUp } from '../../steps/index.ts'
+import type { FromIsolate, ToIsolate } from '../messages.ts'
+import { importFunction, readFiles } from './function.ts'
+import { bindChains } from './pipeline.ts'
+import { createIsolateServer, type IsolateServer } from './server.ts'
+
+// The process of one loaded deployment: its code and its session. It is ended by SIGKILL, at any moment.
+dieWithParent(Number(process.env['PELLET_PARENT_PID']))
+let isolate: IsolateServer | undefined
+
+process.on('disconnect', () => process.exit(0))
+process.on('message', (message: ToIsolate) => {
+  if (message.type === 'ping') send({ type: 'pong', nonce: message.nonce, active: [...(isolate?.active ?? [])] })
+  else load(message).catch(fail)
+})
+
+// --- internal ---
+
+function send(message: FromIsolate): void {
+  process.send!(message)
+}
+
+async function load({ deployment, socketPath, allowUrls }: Extract<ToIsolate, { type: 'load' }>): Promise<void> {
+  const startedAt = performance.now()
+  const { manifest, engine, bundleFile } = deployment
+  const definition = bundleFile ? await importFunction(bundleFile) : undefined
+  const { pipelines, options, problems } = bindChains(manifest, definition)
+  if (problems.length > 0) throw new PelletError('load_failed', `the steps no longer fit the manifest: ${JSON.stringify(problems[0])}`)
+  if (pipelines.some(({ pre }) => pre.some(({ step }) => step.from === 'image' || step.to === 'image'))) await warmUp()
+  const session = await engines[engine]!.open(deployment.model.file, { threads: manifest.limits.threads })
+  const model = { engine, entry: manifest.model.onnx!, inputs: session.inputs, outputs: session.outputs }
+  const files = await readFiles(deployment.files)
+  const loaded = { session, model, files, options, pixels: manifest.limits.pixels }
+  isolate = createIsolateServer(manifest, loaded, pipelines, async (url) => {
+    const { fetchPicture } = await import('./fetch-picture.ts')
+    return fetchPicture(url, allowUrls, manifest.limits.bodyBytes)
+  })
+  isolate.server.on('error', fail)
+  isolate.server.listen(socketPath, () =>
+    send({ type: 'ready', loadMs: performance.now() - startedAt, residentBytes: process.memoryUsage.rss() }),
+  )
+}
+
+function fail(error: unknown): void {
+  const code = error instanceof PelletError ? error.code : 'load_failed'
+  const message = messageOf(error)
+  process.send!({ type: 'failed', code, message, outOfMemory: code === 'out_of_memory' } satisfies FromIsolate, () =>
+    process.exit(1),
+  )
+}

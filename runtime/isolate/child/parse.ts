@@ -1,0 +1,140 @@
+import type { IncomingMessage } from 'node:http'
+import { PelletError } from '../../errors.ts'
+import type { RequestInput, UploadedFile } from '../../steps/request.ts'
+import { fromBase64 } from './base64.ts'
+import type { OptionSource } from './options.ts'
+
+/** A request after it was read: what the steps get, and where options may be found. */
+export interface ParsedRequest {
+  input: RequestInput
+  options: [OptionSource, Record<string, unknown>][]
+}
+
+/** Fetches a picture that a request names by URL. @throws PelletError `url_input_disabled`, `url_input_refused` */
+export type FetchPicture = (url: string) => Promise<Uint8Array>
+
+/**
+ * Reads a request, whichever way it came: JSON object, form, multipart, or a raw picture. Options may stand in the body,
+ * the query and `X-Pellet-Option-*` headers.
+ * @throws PelletError `invalid_request`, `unsupported_media_type`
+ */
+export async function parseRequest(req: IncomingMessage, fetchPicture: FetchPicture): Promise<ParsedRequest> {
+  const body = await readBody(req)
+  const options: ParsedRequest['options'] = []
+  const { fields, files, source } = await parseBody(body, req.headers['content-type'])
+  if (source) options.push([source, fields])
+  const query = req.url!.indexOf('?')
+  if (query !== -1) options.push(['query', Object.fromEntries(new URLSearchParams(req.url!.slice(query + 1)))])
+  const headers = optionHeaders(req)
+  if (headers) options.push(['header', headers])
+  return { input: { fields, files, image: () => findImage(fields, files, fetchPicture) }, options }
+}
+
+// --- internal ---
+
+interface ParsedBody {
+  fields: Record<string, unknown>
+  files: Record<string, UploadedFile>
+  source?: 'body' | 'form'
+}
+
+async function readBody(req: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of req) chunks.push(chunk as Buffer)
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+}
+
+async function parseBody(body: Buffer, contentType: string | undefined): Promise<ParsedBody> {
+  const type = (contentType ?? '').split(';', 1)[0]!.trim().toLowerCase()
+  if (type === 'multipart/form-data') return parseMultipart(body, contentType!)
+  if (type === 'application/json' || type.endsWith('+json')) return parseJson(body)
+  if (type.startsWith('image/')) return rawPicture(body, type)
+  if (type === 'application/x-www-form-urlencoded' && !looksLikeJson(body))
+    return { fields: Object.fromEntries(new URLSearchParams(body.toString())), files: {}, source: 'form' }
+  // Many clients send no type, curl -d sends the form's, and some libraries octet-stream: look at the bytes.
+  if (['', 'application/octet-stream', 'application/x-www-form-urlencoded'].includes(type)) {
+    if (body.length === 0) return { fields: {}, files: {} }
+    return looksLikeJson(body) ? parseJson(body) : rawPicture(body, type)
+  }
+  throw new PelletError(
+    'unsupported_media_type',
+    `content type: expected application/json, multipart/form-data, application/x-www-form-urlencoded or image/*, found ${JSON.stringify(type)}`,
+  )
+}
+
+function parseJson(body: Buffer): ParsedBody {
+  if (body.length === 0) throw new PelletError('invalid_request', 'body: expected a JSON object, found no body')
+  let value: unknown
+  try {
+    value = JSON.parse(body.toString())
+  } catch (error) {
+    throw new PelletError('invalid_request', `body: expected JSON, found: ${(error as Error).message}`)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new PelletError('invalid_request', `body: expected a JSON object, found ${Array.isArray(value) ? 'an array' : String(typeof value)}`)
+  return { fields: value as Record<string, unknown>, files: {}, source: 'body' }
+}
+
+async function parseMultipart(body: Buffer, contentType: string): Promise<ParsedBody> {
+  let form: FormData
+  try {
+    form = await new Response(body, { headers: { 'content-type': contentType } }).formData()
+  } catch {
+    throw new PelletError('invalid_request', 'body: expected multipart/form-data with the boundary that its content type names, found something else or an early end')
+  }
+  const fields: Record<string, unknown> = {}
+  const files: Record<string, UploadedFile> = {}
+  for (const [name, value] of form) {
+    if (typeof value === 'string') fields[name] = value
+    else files[name] = { name: value.name, type: value.type, bytes: new Uint8Array(await value.arrayBuffer()) }
+  }
+  return { fields, files, source: 'form' }
+}
+
+function rawPicture(bytes: Buffer, type: string): ParsedBody {
+  return { fields: {}, files: bytes.length === 0 ? {} : { image: { name: '', type, bytes } } }
+}
+
+async function findImage(
+  fields: Record<string, unknown>,
+  files: Record<string, UploadedFile>,
+  fetchPicture: FetchPicture,
+): Promise<Uint8Array> {
+  const names = Object.keys(files)
+  // Clients name the part as they like ("file", "photo"); where there is just one there is nothing to mistake.
+  const file = files['image'] ?? (names.length === 1 ? files[names[0]!] : undefined)
+  if (file) {
+    if (file.bytes.length === 0) throw new PelletError('missing_input', 'image: expected a picture, found an empty file')
+    return file.bytes
+  }
+  const { image, image_url: url } = fields
+  if (image !== undefined) {
+    if (typeof image !== 'string')
+      throw new PelletError('invalid_request', `image: expected base64 or a data URI, found ${image === null ? 'null' : typeof image}`)
+    return /^https?:/i.test(image) ? fetchPicture(image) : fromBase64(image, 'image')
+  }
+  if (url !== undefined) {
+    if (typeof url !== 'string') throw new PelletError('invalid_request', `image_url: expected text, found ${typeof url}`)
+    return url.startsWith('data:') ? fromBase64(url, 'image_url') : fetchPicture(url)
+  }
+  const expected = 'a file in a multipart form, base64 or a data URI in JSON, image_url, or the bytes as body'
+  throw new PelletError('missing_input', `image: expected ${expected}, found none`)
+}
+
+const optionPrefix = 'x-pellet-option-'
+
+/** `X-Pellet-Option-Output-Format: numpy` is the option output_format. */
+function optionHeaders(req: IncomingMessage): Record<string, string> | undefined {
+  let options: Record<string, string> | undefined
+  for (const name in req.headers) {
+    if (!name.startsWith(optionPrefix)) continue
+    options ??= {}
+    options[name.slice(optionPrefix.length).replaceAll('-', '_')] = String(req.headers[name])
+  }
+  return options
+}
+
+function looksLikeJson(body: Buffer): boolean {
+  const first = body.subarray(0, 64).toString('latin1').trimStart()[0]
+  return first === '{' || first === '['
+}

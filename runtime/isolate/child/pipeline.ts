@@ -1,0 +1,150 @@
+import { z } from 'zod'
+import type { FunctionDefinition } from '../../functions/define.ts'
+import type { Manifest, Route, StepUse } from '../../manifest/manifest.ts'
+import { builtinSteps } from '../../steps/index.ts'
+import type { Kind, ModelInfo, Step } from '../../steps/step.ts'
+import { createOptionReader, type OptionReader } from './options.ts'
+
+/** A step with the options that it has when the request gives none. */
+export interface BoundStep {
+  name: string
+  step: Step
+  options: Record<string, unknown>
+}
+
+/** What one route does. */
+export interface Pipeline {
+  route: Route
+  pre: BoundStep[]
+  post: BoundStep[]
+}
+
+/** Something that does not fit, and where in the normalised manifest it stands. */
+export interface ChainProblem {
+  route: number
+  stage: 'pre' | 'post' | 'input'
+  /** Index of the step; absent: the chain as a whole. */
+  index?: number
+  /** Below the step's options or the route's input. */
+  path: (string | number)[]
+  expected: string
+  found: string
+}
+
+export interface BoundChains {
+  pipelines: Pipeline[]
+  options: OptionReader
+  problems: ChainProblem[]
+}
+
+/** Binds the steps that a manifest names, and checks that they exist, follow each other and take their options. */
+export function bindChains(manifest: Manifest, definition: FunctionDefinition | undefined): BoundChains {
+  const own = definition?.steps ?? {}
+  const input = definition?.input ?? {}
+  const options = createOptionReader(input)
+  const problems: ChainProblem[] = []
+
+  const pipelines = manifest.routes.map((route, index): Pipeline => {
+    const defaults = { ...options.defaults, ...checkInput(route, index) }
+    const bind = (stage: 'pre' | 'post', from: Kind, to: Kind): BoundStep[] => {
+      const chain: BoundStep[] = []
+      let kind = from
+      for (const [at, use] of route[stage].entries()) {
+        const step = own[use.step] ?? builtinSteps[use.step]
+        const report = (path: (string | number)[], expected: string, found: string) =>
+          problems.push({ route: index, stage, index: at, path, expected, found })
+        if (!step) {
+          const names = [...Object.keys(own), ...Object.keys(builtinSteps)]
+          report([], `a step: ${names.join(', ')}`, JSON.stringify(use.step))
+          return chain
+        }
+        if (step.from !== kind) report([], `a step that takes ${kind}`, `${use.step}, which takes ${step.from}`)
+        kind = step.to
+        chain.push({ name: use.step, step, options: bindOptions(use, step, defaults, report) })
+      }
+      if (kind !== to) {
+        const found = chain.length === 0 ? 'no step' : `${chain.at(-1)!.name}, which gives ${kind}`
+        problems.push({ route: index, stage, path: [], expected: `a chain that ends in ${to}`, found })
+      }
+      return chain
+    }
+    return { route, pre: bind('pre', 'request', 'tensors'), post: bind('post', 'outputs', 'result') }
+  })
+
+  function checkInput(route: Route, index: number): Record<string, unknown> {
+    const values: Record<string, unknown> = {}
+    for (const [key, value] of Object.entries(route.input)) {
+      const parsed = input[key] && z.safeParse(input[key], value)
+      if (parsed?.success) values[key] = parsed.data
+      else {
+        const expected = parsed ? parsed.error.issues.map((issue) => issue.message).join('; ') : knownOptions(input)
+        problems.push({ route: index, stage: 'input', path: [key], expected, found: JSON.stringify(value) })
+      }
+    }
+    return values
+  }
+
+  /** Step options: the step's own defaults, then the function's, then what the manifest says for this step. */
+  function bindOptions(
+    use: StepUse,
+    step: Step,
+    defaults: Record<string, unknown>,
+    report: (path: (string | number)[], expected: string, found: string) => void,
+  ) {
+    const bound: Record<string, unknown> = {}
+    for (const [key, schema] of Object.entries(step.options)) {
+      const parsed = z.safeParse(schema, use.options[key])
+      if (parsed.success) {
+        if (parsed.data !== undefined) bound[key] = parsed.data
+      } else reportIssues(report, key, parsed.error, use.options[key])
+    }
+    Object.assign(bound, defaults)
+    for (const [key, value] of Object.entries(use.options)) {
+      const schema = step.options[key] ?? input[key]
+      if (!schema) {
+        report([key], knownOptions({ ...step.options, ...input }), `the unknown option ${JSON.stringify(key)}`)
+        continue
+      }
+      const parsed = z.safeParse(schema, value)
+      if (parsed.success) bound[key] = parsed.data
+      else if (!step.options[key]) reportIssues(report, key, parsed.error, value)
+    }
+    return bound
+  }
+  return { pipelines, options, problems }
+}
+
+/** Lets every step look at the model it will run with. Call when `bindChains` found no problem. */
+export function checkChains(pipelines: Pipeline[], model: ModelInfo, files: Record<string, unknown>): ChainProblem[] {
+  const problems: ChainProblem[] = []
+  for (const [route, { pre, post }] of pipelines.entries()) {
+    for (const [stage, chain] of [['pre', pre] as const, ['post', post] as const]) {
+      for (const [index, { step, options }] of chain.entries()) {
+        try {
+          step.check?.({ options, model, files })
+        } catch (error) {
+          const expected = (error as Error).message
+          problems.push({ route, stage, index, path: [], expected, found: '' })
+        }
+      }
+    }
+  }
+  return problems
+}
+
+// --- internal ---
+
+function knownOptions(shape: z.ZodRawShape): string {
+  const names = Object.keys(shape)
+  return names.length === 0 ? 'no options' : `an option among ${names.join(', ')}`
+}
+
+function reportIssues(
+  report: (path: (string | number)[], expected: string, found: string) => void,
+  key: string,
+  error: z.ZodError,
+  value: unknown,
+) {
+  for (const issue of error.issues)
+    report([key, ...(issue.path as (string | number)[])], issue.message, value === undefined ? 'nothing' : JSON.stringify(value))
+}

@@ -1,0 +1,66 @@
+import { messageOf, PelletError } from '../../errors.ts'
+import { Formats } from '../../steps/formats.ts'
+
+export interface Answer {
+  type: string
+  body: string | Uint8Array
+}
+
+/**
+ * A result as it leaves: JSON, or bytes.
+ * @throws PelletError `not_acceptable`, `function_failed`
+ */
+export async function toAnswer(result: unknown, accept: string | undefined): Promise<Answer> {
+  if (!(result instanceof Formats)) return encode(result instanceof Uint8Array ? 'application/octet-stream' : json, result)
+  const type = negotiate(Object.keys(result.types), accept)
+  try {
+    return encode(type, await result.types[type]!())
+  } catch (error) {
+    if (error instanceof PelletError) throw error
+    throw new PelletError('function_failed', `the answer as ${type}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** The first type with the highest quality that Accept gives (RFC 9110, 12.5.1). @throws PelletError `not_acceptable` */
+export function negotiate(types: string[], accept: string | undefined): string {
+  if (accept === undefined || accept === '' || accept === '*/*') return types[0]!
+  const ranges = accept.split(',').map((part) => {
+    const [range = '', ...parameters] = part.split(';').map((text) => text.trim().toLowerCase())
+    const quality = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2)
+    return { range, quality: quality === undefined ? 1 : Number(quality) }
+  })
+  let best: string | undefined
+  let bestQuality = 0
+  for (const type of types) {
+    const quality = qualityOf(type, ranges)
+    if (quality > bestQuality) [best, bestQuality] = [type, quality]
+  }
+  if (best === undefined)
+    throw new PelletError('not_acceptable', `Accept: expected one of ${types.join(', ')}, found ${JSON.stringify(accept)}`)
+  return best
+}
+
+// --- internal ---
+
+const json = 'application/json'
+
+function encode(type: string, value: unknown): Answer {
+  if (value instanceof Uint8Array) return { type, body: value }
+  if (type !== json) throw new PelletError('function_failed', `the answer as ${type}: expected bytes, found ${typeof value}`)
+  const body = JSON.stringify(value, toPlain) as string | undefined
+  if (body === undefined)
+    throw new PelletError('function_failed', 'the last step returned nothing that can be written as JSON; return a value')
+  return { type, body }
+}
+
+/** JSON has no typed arrays (they would become objects) and no big integers. */
+function toPlain(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as Float32Array)
+  return value
+}
+
+function qualityOf(type: string, ranges: { range: string; quality: number }[]): number {
+  const find = (wanted: string) => ranges.find(({ range }) => range === wanted)?.quality
+  return find(type) ?? find(`${type.split('/', 1)[0]}/*`) ?? find('*/*') ?? 0
+}

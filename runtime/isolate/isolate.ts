@@ -1,0 +1,148 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { Agent } from 'node:http'
+import { createInterface } from 'node:readline'
+import { rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { Deployment } from '../deployments/deployment.ts'
+import { PelletError, type ErrorCode } from '../errors.ts'
+import type { FromIsolate, ToIsolate } from './messages.ts'
+
+/** A deployment that has not answered `ready` by now has not loaded. */
+const loadTimeoutMs = 60_000
+/** libuv's pool serves sharp, zlib and files; its threads are the isolate's parallelism before and after the engine. */
+const poolThreads = 4
+
+export interface LoadFailure {
+  code: ErrorCode
+  message: string
+  outOfMemory: boolean
+}
+
+export interface IsolateEvents {
+  ready(loadMs: number, residentBytes: number): void
+  failed(failure: LoadFailure): void
+  /** The process is gone; once, always last. */
+  exited(message: string): void
+  /** A line that the function or a native library wrote. */
+  output(stream: 'stdout' | 'stderr', line: string): void
+}
+
+/** Main's side of one isolate: the life of its process, and the way to its socket. */
+export class Isolate {
+  readonly id: number
+  readonly deployment: Deployment
+  readonly socketPath: string
+  /** Keeps connections to the isolate's server open between requests. */
+  readonly agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 64 })
+  readonly #child: ChildProcess
+  readonly #pings = new Map<number, (active: string[]) => void>()
+  #nonce = 0
+  #killed: string | undefined
+  #loadTimer: NodeJS.Timeout | undefined
+
+  constructor(id: number, deployment: Deployment, socketPath: string, allowUrls: string[], events: IsolateEvents) {
+    this.id = id
+    this.deployment = deployment
+    this.socketPath = socketPath
+    const { limits } = deployment.manifest
+    this.#child = fork(fileURLToPath(new URL('child/main.js', import.meta.url)), {
+      execArgv: ['--enable-source-maps', `--max-old-space-size=${Math.max(16, Math.floor(limits.heapBytes / 2 ** 20))}`],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: {
+        ...process.env,
+        PELLET_PARENT_PID: String(process.pid),
+        UV_THREADPOOL_SIZE: String(Math.max(poolThreads, limits.concurrency)),
+        // glibc keeps freed model memory in its heap otherwise; with it, large blocks go back to the system.
+        MALLOC_MMAP_THRESHOLD_: '131072',
+      },
+    })
+    this.#watch(events)
+    this.#send({ type: 'load', deployment, socketPath, allowUrls })
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
+  /** Ends the process. SIGKILL is always safe for a process that owns nothing but memory. */
+  kill(reason: string): void {
+    this.#killed ??= reason
+    this.#child.kill('SIGKILL')
+  }
+
+  /** Ids of the requests whose steps still run, or undefined when it does not answer within `timeoutMs`. */
+  ping(timeoutMs: number): Promise<string[] | undefined> {
+    const nonce = ++this.#nonce
+    return new Promise((resolve) => {
+      const settle = (active: string[] | undefined) => {
+        clearTimeout(timer)
+        this.#pings.delete(nonce)
+        resolve(active)
+      }
+      const timer = setTimeout(() => settle(undefined), timeoutMs)
+      this.#pings.set(nonce, settle)
+      this.#send({ type: 'ping', nonce })
+    })
+  }
+
+  // --- internal ---
+
+  #send(message: ToIsolate): void {
+    // A child that just ended makes send fail; its exit event says all that is to be said.
+    if (this.#child.connected) this.#child.send(message, () => {})
+  }
+
+  #watch(events: IsolateEvents): void {
+    const child = this.#child
+    let loading = true
+    const loaded = () => {
+      loading = false
+      clearTimeout(this.#loadTimer)
+    }
+    this.#loadTimer = setTimeout(() => {
+      this.kill(`it was not loaded within ${loadTimeoutMs / 1000} s`)
+    }, loadTimeoutMs)
+    for (const stream of ['stdout', 'stderr'] as const)
+      createInterface({ input: child[stream]! }).on('line', (line) => events.output(stream, line))
+    child.on('message', (message: FromIsolate) => {
+      if (message.type === 'pong') this.#pings.get(message.nonce)?.(message.active)
+      else if (message.type === 'ready') {
+        loaded()
+        events.ready(message.loadMs, message.residentBytes)
+      } else {
+        loaded()
+        events.failed(message)
+      }
+    })
+    let gone = false
+    const exit = (message: string) => {
+      if (gone) return
+      gone = true
+      const wasLoading = loading
+      loaded()
+      this.agent.destroy()
+      rmSync(this.socketPath, { force: true })
+      if (wasLoading && this.#killed === undefined)
+        events.failed({ code: 'load_failed', message: `its process ended while it was loaded (${message})`, outOfMemory: false })
+      else if (wasLoading) events.failed({ code: 'load_failed', message: this.#killed!, outOfMemory: false })
+      events.exited(this.#killed ?? message)
+    }
+    child.on('error', (error) => exit(`it could not be started: ${error.message}`))
+    child.on('exit', (code, signal) => exit(exitMessage(code, signal)))
+  }
+}
+
+/** What a caller is told whose request was in an isolate that ended. */
+export function crashError(name: string, message: string): PelletError {
+  return new PelletError('isolate_crashed', `${name}: the process that served this request ended: ${message}`, {
+    retryAfterMs: 1000,
+  })
+}
+
+// --- internal ---
+
+function exitMessage(code: number | null, signal: NodeJS.Signals | null): string {
+  // Node ends by SIGABRT both for process.abort() and when V8 runs out of heap.
+  if (signal === 'SIGABRT' || code === 134) return 'SIGABRT: it aborted, or its heap outgrew limits.heap'
+  return signal ? `signal ${signal}` : `exit code ${code}`
+}

@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto'
+import { chmodSync, lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock, type Clock } from './clock.ts'
+import { adminSocketPath, type Config } from './config.ts'
+import { compileInChild } from './deployments/compiler.ts'
+import type { Compilation } from './deployments/deployment.ts'
+import { Dispatcher } from './deployments/dispatcher.ts'
+import { openSizeBook } from './deployments/size-book.ts'
+import { PelletError } from './errors.ts'
+import { createHandler } from './http/app.ts'
+import { closeListeners, listenTcp, listenUnix, type Listener } from './http/listeners.ts'
+import { Proxy } from './http/proxy.ts'
+import { RouteTable } from './http/route-table.ts'
+import type { Logger } from './log.ts'
+import { createDataStore } from './storage/storage.ts'
+
+/** How long every answer says `Connection: close` before nothing new is accepted. */
+const farewellMs = 500
+
+/** The composition root: one running Pellet. */
+export class Pellet {
+  readonly version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version
+  readonly config: Config
+  readonly log: Logger
+  readonly clock: Clock = systemClock
+  readonly dispatcher: Dispatcher
+  readonly proxy: Proxy
+  routes = new RouteTable([], [])
+  #listeners: Listener[] = []
+  #socketFolder: string
+  #preloading = new Map<string, string>()
+  #state: 'starting' | 'running' | 'stopping' = 'starting'
+  #refuseNew = false
+  #stopped: Promise<void> | undefined
+
+  /** Starts everything. @throws Error when a port is taken, or another Pellet runs on the data folder */
+  static async start(config: Config, log: Logger): Promise<Pellet> {
+    mkdirSync(config.dataFolder, { recursive: true, mode: 0o700 })
+    // The compiler runs in its own process: by the time that it answers, the listeners stand.
+    const compilation = compileInChild(config)
+    compilation.catch(() => {})
+    const sizes = await openSizeBook(createDataStore({ folder: config.dataFolder }))
+    const pellet = new Pellet(config, log, sizes)
+    try {
+      await pellet.#listen()
+      pellet.#deployAll(await compilation)
+    } catch (error) {
+      await pellet.stop(0)
+      throw error
+    }
+    return pellet
+  }
+
+  private constructor(config: Config, log: Logger, sizes: Awaited<ReturnType<typeof openSizeBook>>) {
+    this.config = config
+    this.log = log
+    this.#socketFolder = socketFolderOf(config.dataFolder)
+    const { clock } = this
+    const { memoryBytes, allowUrls, maxBytesInFlight, maxKeepAliveMs } = config
+    this.dispatcher = new Dispatcher({ log, clock, socketFolder: this.#socketFolder, memoryBytes, allowUrls, sizes })
+    this.proxy = new Proxy({ dispatcher: this.dispatcher, log, maxBytesInFlight, maxKeepAliveMs, isStopping: () => this.#refuseNew })
+  }
+
+  /** Where the main listener is, e.g. `http://127.0.0.1:11500`. */
+  get address(): string {
+    return this.#listeners.at(-1)?.address ?? ''
+  }
+
+  isStarting(): boolean {
+    return this.#state === 'starting'
+  }
+
+  isReady(): boolean {
+    return this.#state === 'running' && this.#preloading.size === 0
+  }
+
+  notReadyReason(): string {
+    if (this.#state !== 'running') return `Pellet is ${this.#state}`
+    return `waiting for ${[...this.#preloading].map(([name, why]) => `${name} (${why})`).join(', ')} to be loaded`
+  }
+
+  /** Loads a deployment and waits for it. @throws PelletError `load_failed` and the like */
+  async load(name: string): Promise<void> {
+    this.dispatcher.load(name)
+    const row = await this.dispatcher.when(name, ({ state }) => state === 'ready' || state === 'failed')
+    if (row.state === 'failed') throw new PelletError('load_failed', row.lastError ?? 'load failed')
+  }
+
+  /** Serves what was accepted, refuses what is new, ends all isolates. Safe to call twice. */
+  stop(graceMs = this.config.graceMs): Promise<void> {
+    return (this.#stopped ??= this.#stop(graceMs))
+  }
+
+  // --- internal ---
+
+  async #listen(): Promise<void> {
+    const { config } = this
+    this.#listeners.push(await listenUnix(createHandler(this, true), adminSocketPath(config)))
+    // Only now is it certain that no other Pellet uses the folder.
+    createPrivateFolder(this.#socketFolder)
+    this.#listeners.push(await listenTcp(createHandler(this, false), config.host, config.port))
+  }
+
+  #deployAll({ deployments, failures }: Compilation): void {
+    const { log } = this
+    for (const { problems } of failures) for (const problem of problems) log.error(problem)
+    for (const deployment of deployments) {
+      this.dispatcher.deploy(deployment)
+      const { name, manifest, engine, notes } = deployment
+      for (const note of notes) log.info({ deployment: name }, note)
+      const routes = manifest.routes.map(({ method, path }) => `${method} ${path}`)
+      log.info({ deployment: name, revision: deployment.revision.slice(0, 12), engine, routes }, 'deployed')
+    }
+    this.routes = new RouteTable(deployments, failures)
+    this.#state = 'running'
+    for (const { name, manifest } of deployments) if (manifest.preload) void this.#preload(name)
+  }
+
+  async #preload(name: string): Promise<void> {
+    this.#preloading.set(name, 'loading')
+    try {
+      await this.load(name)
+      this.#preloading.delete(name)
+    } catch (error) {
+      // Not ready, but not given up: the first request, or the operator, tries again.
+      this.#preloading.set(name, (error as Error).message)
+      await this.dispatcher.when(name, ({ state }) => state === 'ready')
+      this.#preloading.delete(name)
+    }
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    this.#state = 'stopping'
+    const deadline = this.clock.now() + graceMs
+    if (this.#listeners.length > 0) await closeListeners(this.#listeners, Math.min(farewellMs, graceMs))
+    this.#refuseNew = true
+    await this.dispatcher.stop(Math.max(0, deadline - this.clock.now()))
+    for (const { server } of this.#listeners) server.closeAllConnections()
+    rmSync(adminSocketPath(this.config), { force: true })
+    rmSync(this.#socketFolder, { recursive: true, force: true })
+  }
+}
+
+// --- internal ---
+
+/** A socket's path may have 107 bytes; what is longer than this does not fit below a data folder that lies deep. */
+const longestSocketFolder = 90
+
+function socketFolderOf(dataFolder: string): string {
+  const inside = join(dataFolder, 'run')
+  if (Buffer.byteLength(inside) <= longestSocketFolder) return inside
+  const digest = createHash('sha256').update(dataFolder).digest('hex').slice(0, 16)
+  return join(tmpdir(), `pellet-${process.getuid?.() ?? 0}-${digest}`)
+}
+
+/**
+ * Makes a folder that only this user can enter, empty: sockets that a crash left in it are removed.
+ * @throws Error when somebody else's folder stands in its place
+ */
+function createPrivateFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const stat = lstatSync(folder)
+  if (!stat.isDirectory() || stat.uid !== (process.getuid?.() ?? stat.uid))
+    throw new Error(`${folder}: expected a folder of our own, found something else; remove it`)
+  chmodSync(folder, 0o700)
+}

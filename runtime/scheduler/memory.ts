@@ -1,0 +1,114 @@
+import { overgrown, roomFor } from './eviction.ts'
+import type { Resident } from './eviction.ts'
+import type { Ledger } from './ledger.ts'
+import * as messages from './messages.ts'
+import type { Deployment, Isolate, Pool } from './state.ts'
+
+/**
+ * Plans the memory of one engine: which of the deployments that need an isolate loads now, and who goes for it.
+ *
+ * They are asked in this order: first those to whom room was promised, in the order of the promises; then by
+ * `priority + floor(waited / ageingMs)`; then by who has waited longest. One that does not fit lets smaller ones pass
+ * until it is starving; then what it needs is promised to it, and nobody loads into that.
+ */
+export function plan(ledger: Ledger, pool: Pool): void {
+  const { now, options } = ledger
+  const rules = { budgetBytes: pool.budgetBytes, minResidencyMs: options.minResidencyMs }
+  const residents = Array.from(pool.isolates, toResident)
+  for (const victim of overgrown(residents, rules, now)) {
+    const message = `The isolates of ${pool.engine} have outgrown its budget (${messages.bytes(pool.budgetBytes)}).`
+    evict(ledger, victim, message)
+  }
+  // While one is loaded again into an engine that was full, nothing is loaded beside it.
+  for (const isolate of pool.isolates) if (isolate.isRetry && isolate.state === 'loading') return
+
+  let promisedBytes = 0
+  for (const deployment of inOrder(pool, now, options.ageingMs)) {
+    if (deployment.retry?.blockers.some((number) => ledger.isolates.has(number))) return
+    const isAlone = deployment.retry?.isAlone === true
+    const starvingAt = deployment.wantedSince + options.starvingAfterMs
+    const neededBytes = deployment.sizeBytes
+    const demand = { neededBytes, promisedBytes, isAlone, isStarving: starvingAt <= now }
+    const verdict = roomFor(demand, residents, rules, now)
+    const isOversized = neededBytes > pool.budgetBytes
+
+    if (verdict.act === 'load') {
+      if (isOversized)
+        ledger.note(deployment, 'oversized', messages.oversized(deployment.terms, neededBytes, pool.budgetBytes))
+      const isolate = ledger.load(deployment)
+      residents.push(toResident(isolate))
+      if (isolate.isRetry) return
+    } else if (verdict.act === 'claim') {
+      const isPromised = deployment.claim > 0
+      const message = messages.evictedFor(deployment.terms, neededBytes)
+      if (!isPromised && verdict.victims.some((victim) => victim.state === 'busy')) {
+        const waited = messages.seconds(now - deployment.wantedSince)
+        ledger.note(
+          deployment,
+          'starving',
+          `${deployment.terms.name} has waited ${waited}: busy isolates take no new requests.`,
+        )
+      }
+      ledger.claim(deployment)
+      for (const victim of verdict.victims) evict(ledger, victim, message, deployment)
+      ledger.wake(verdict.wakeAt)
+      if (isAlone || isOversized) return
+      promisedBytes += neededBytes
+    } else if (verdict.act === 'wait') {
+      if (deployment.claim > 0) promisedBytes += neededBytes
+      if (starvingAt > now) ledger.wake(starvingAt)
+      ledger.wake(verdict.wakeAt)
+    } else if (verdict.act === 'never') {
+      const message = messages.neverFits(deployment.terms, neededBytes, verdict.pinnedBytes, pool.budgetBytes)
+      deployment.isLoadWanted = false
+      deployment.lastError = message
+      ledger.note(deployment, 'no_room', message)
+      ledger.refuseAll(deployment, 'out_of_memory', message, options.maxBackOffMs)
+    } else return
+  }
+  reopen(ledger, pool, residents, promisedBytes)
+}
+
+// --- internal ---
+
+function toResident(isolate: Isolate): Resident {
+  const { number, state, leases, sizeBytes, loadMs, readyAt, idleSince, deployment } = isolate
+  return {
+    isolate: number,
+    state: state === 'draining' ? 'leaving' : state === 'loading' ? 'loading' : leases > 0 ? 'busy' : 'idle',
+    sizeBytes,
+    loadMs,
+    readyAt,
+    idleSince,
+    isPinned: deployment.terms.pin,
+    priority: deployment.terms.priority,
+  }
+}
+
+function inOrder(pool: Pool, now: number, ageingMs: number): Deployment[] {
+  const rank = ({ terms, wantedSince }: Deployment) => terms.priority + Math.floor((now - wantedSince) / ageingMs)
+  const order = ({ claim }: Deployment) => (claim === 0 ? Number.MAX_SAFE_INTEGER : claim)
+  return [...pool.wanting].sort((a, b) => order(a) - order(b) || rank(b) - rank(a) || a.wantedSince - b.wantedSince)
+}
+
+function evict(ledger: Ledger, victim: Resident, message: string, beneficiary?: Deployment): void {
+  const isolate = ledger.isolates.get(victim.isolate)
+  if (isolate === undefined) return
+  victim.state = 'leaving'
+  ledger.close(isolate, { reason: 'evicted', message, ...(beneficiary && { for: beneficiary }) })
+}
+
+/** Those that were closed for one that needs their room no longer, and still have requests, go back to work. */
+function reopen(ledger: Ledger, pool: Pool, residents: Resident[], promisedBytes: number): void {
+  for (const resident of residents) {
+    const isolate = ledger.isolates.get(resident.isolate)
+    if (isolate === undefined || isolate.isKilled || isolate.departure?.for === undefined) continue
+    const { deployment, departure } = isolate
+    if (isolate.state !== 'draining' || departure.for?.claim !== 0 || deployment.current !== undefined) continue
+    let stayingBytes = resident.sizeBytes + promisedBytes
+    for (const other of residents) if (other.state !== 'leaving') stayingBytes += other.sizeBytes
+    if (stayingBytes > pool.budgetBytes) continue
+    resident.state = 'busy'
+    ledger.reopen(isolate)
+  }
+}

@@ -1,0 +1,308 @@
+import { admit, stoppingRetryAfterMs } from './admission.ts'
+import { failLoad, fall } from './failures.ts'
+import { Ledger, refusal } from './ledger.ts'
+import { plan } from './memory.ts'
+import * as messages from './messages.ts'
+import { snapshotOf } from './snapshot.ts'
+import { createDeployment, isIdle } from './state.ts'
+import type { Departure, Deployment, Request } from './state.ts'
+import type { DeploymentSnapshot, Effect, LoadFailure, RequestTerms, SchedulerOptions, Terms } from './types.ts'
+
+/**
+ * Decides which request gets a place in which isolate, and which isolates live. Events in, effects out: no I/O, no
+ * timers, no promises. The owner carries the effects out in order, reports what happens, and calls `tick` when
+ * `nextWakeAt` has come. What is said of requests and isolates that are gone changes nothing, for such races are normal.
+ *
+ * Every accepted request is answered with exactly one `grant` or `refuse`, unless it is cancelled first; a granted one
+ * must be given back with `release` or `cancel`. Every isolate must be reported as `exited` exactly once, even where it
+ * ended before it was killed. The rules in words: docs/scheduling.md.
+ */
+export class Scheduler {
+  readonly #ledger: Ledger
+  readonly #clock: () => number
+
+  constructor(options: SchedulerOptions, now: () => number) {
+    this.#ledger = new Ledger(options)
+    this.#clock = now
+  }
+
+  /** New, or replaces: another revision drains the isolate there is, and those who wait get the new one. */
+  deploy(terms: Terms): Effect[] {
+    const ledger = this.#begin()
+    const deployment = ledger.deployments.get(terms.name)
+    if (deployment === undefined) {
+      ledger.deployments.set(terms.name, createDeployment(terms, ledger.poolOf(terms.engine)))
+      return this.#settle()
+    }
+    const isReplaced = deployment.terms.revision !== terms.revision || deployment.terms.engine !== terms.engine
+    const { sizeBytes } = deployment.terms
+    deployment.terms = terms
+    if (isReplaced) {
+      this.#retire(deployment, { reason: 'replaced', message: `Revision ${terms.revision} replaces it.` })
+      ledger.renew(deployment)
+    } else {
+      if (terms.sizeBytes !== sizeBytes) deployment.sizeBytes = terms.sizeBytes
+      ledger.serve(deployment)
+      ledger.expire(deployment)
+      ledger.touch(deployment.pool)
+    }
+    return this.#settle()
+  }
+
+  /** Those who wait are refused `not_found`; requests in flight finish. */
+  remove(name: string): Effect[] {
+    const ledger = this.#begin()
+    const deployment = ledger.deployments.get(name)
+    if (deployment === undefined) return []
+    ledger.deployments.delete(name)
+    deployment.isRemoved = true
+    ledger.refuseAll(deployment, 'not_found', messages.notFound(name))
+    this.#retire(deployment, { reason: 'removed', message: `${name} was deleted.` })
+    return this.#settle()
+  }
+
+  request(terms: RequestTerms): Effect[] {
+    const ledger = this.#begin()
+    const deployment = ledger.deployments.get(terms.name)
+    if (ledger.isStopping) return [refusal(terms.id, 'stopping', messages.stopping(), stoppingRetryAfterMs)]
+    if (deployment === undefined) return [refusal(terms.id, 'not_found', messages.notFound(terms.name))]
+    const request: Request = {
+      id: terms.id,
+      deployment,
+      keepAliveMs: terms.keepAliveMs,
+      deadlineAt: terms.deadlineAt,
+      arrivedAt: ledger.now,
+      isolate: undefined,
+      grantedAt: 0,
+      previous: undefined,
+      next: undefined,
+    }
+    const { current, queue } = deployment
+    if (terms.deadlineAt <= ledger.now) ledger.refuseLate(request)
+    else if (current?.state === 'ready' && current.leases < deployment.terms.concurrency && queue.size === 0) {
+      ledger.requests.set(request.id, request)
+      ledger.grant(request, current)
+    } else admit(ledger, request)
+    return ledger.isDirty ? this.#settle() : ledger.effects
+  }
+
+  /** The caller has left. One that was granted ends like a release that says nothing of success or keep_alive. */
+  cancel(id: number): Effect[] {
+    const ledger = this.#begin()
+    const request = ledger.requests.get(id)
+    if (request === undefined) return []
+    const { deployment, isolate } = request
+    if (isolate !== undefined) ledger.endLease(request, isolate, deployment.terms.keepAliveMs)
+    else {
+      ledger.requests.delete(id)
+      deployment.queue.remove(request)
+      if (deployment.queue.size === 0) ledger.left(deployment)
+    }
+    return this.#settle()
+  }
+
+  /** The request is done. `isOk`: the isolate answered, so earlier crashes are forgotten. */
+  release(id: number, isOk = true): Effect[] {
+    const ledger = this.#begin()
+    const request = ledger.requests.get(id)
+    const isolate = request?.isolate
+    if (request === undefined || isolate === undefined) return []
+    const { deployment } = isolate
+    if (isOk) {
+      const tookMs = ledger.now - request.grantedAt
+      deployment.serviceMs += (tookMs - deployment.serviceMs) / 8
+      deployment.crashesInRow = 0
+    }
+    ledger.endLease(request, isolate, request.keepAliveMs ?? deployment.terms.keepAliveMs)
+    return ledger.isDirty ? this.#settle() : ledger.effects
+  }
+
+  loaded(number: number, { sizeBytes, loadMs }: { sizeBytes: number; loadMs: number }): Effect[] {
+    const ledger = this.#begin()
+    const isolate = ledger.isolates.get(number)
+    if (isolate?.state !== 'loading') return []
+    const { deployment, pool } = isolate
+    isolate.state = 'ready'
+    isolate.readyAt = ledger.now
+    isolate.loadMs = loadMs
+    deployment.loadMs = loadMs
+    deployment.failures = 0
+    deployment.retryAt = 0
+    ledger.resize(isolate, sizeBytes)
+    ledger.serve(deployment)
+    const { keepAliveMs } = deployment.terms
+    if (isolate.leases === 0) ledger.rest(isolate, keepAliveMs === 0 && isolate.isByOperator ? -1 : keepAliveMs)
+    if (pool.wanting.size > 0) ledger.touch(pool)
+    return this.#settle()
+  }
+
+  /** It did not become ready. Whatever is left of its process is killed; `exited` is still to be reported. */
+  loadFailed(number: number, failure: LoadFailure): Effect[] {
+    const ledger = this.#begin()
+    const isolate = ledger.isolates.get(number)
+    if (isolate?.state !== 'loading') return []
+    ledger.kill(isolate, { reason: 'failed', message: failure.message })
+    failLoad(ledger, isolate, failure)
+    return this.#settle()
+  }
+
+  /** Its process is gone: after a kill, or by itself, which is a crash. */
+  exited(number: number, { message }: { message: string }): Effect[] {
+    const ledger = this.#begin()
+    const isolate = ledger.isolates.get(number)
+    if (isolate === undefined) return []
+    if (isolate.isKilled) ledger.bury(isolate)
+    else fall(ledger, isolate, 'isolate_crashed', message)
+    return this.#settle()
+  }
+
+  /** PSS of a living isolate. Above limits.memory it takes no new requests and ends when idle; above twice that, now. */
+  measured(number: number, sizeBytes: number): Effect[] {
+    const ledger = this.#begin()
+    const isolate = ledger.isolates.get(number)
+    if (isolate === undefined || isolate.isKilled) return []
+    ledger.resize(isolate, sizeBytes)
+    const { memoryBytes, deployment, state } = isolate
+    const isFatal = sizeBytes > 2 * memoryBytes
+    const message = messages.overMemory(deployment.terms, sizeBytes, memoryBytes, isFatal)
+    if (isFatal) fall(ledger, isolate, 'out_of_memory', message, { reason: 'memory', message })
+    else if (sizeBytes > memoryBytes && state === 'ready') ledger.close(isolate, { reason: 'memory', message })
+    return this.#settle()
+  }
+
+  /** It does not answer: killed now. Its requests are the owner's to answer. */
+  hung(number: number, message: string): Effect[] {
+    const ledger = this.#begin()
+    const isolate = ledger.isolates.get(number)
+    if (isolate === undefined || isolate.isKilled) return []
+    fall(ledger, isolate, 'isolate_crashed', message, { reason: 'hung', message })
+    return this.#settle()
+  }
+
+  /** The operator's: loads though nobody asks, at once though it backs off; renews the keep_alive of an idle one. */
+  load(name: string): Effect[] {
+    const ledger = this.#begin()
+    const deployment = ledger.deployments.get(name)
+    if (deployment === undefined || ledger.isStopping) return []
+    const { current, terms } = deployment
+    if (current === undefined) {
+      deployment.retryAt = 0
+      deployment.isLoadWanted = true
+      ledger.update(deployment)
+    } else if (current.state === 'loading') {
+      current.isByOperator = true
+      current.departure = undefined
+    } else if (current.leases === 0 && terms.keepAliveMs !== 0) ledger.rest(current, terms.keepAliveMs)
+    return this.#settle()
+  }
+
+  /** The operator's: ends it when idle. One that is loading first serves those who wait for it. */
+  unload(name: string): Effect[] {
+    const ledger = this.#begin()
+    const deployment = ledger.deployments.get(name)
+    if (deployment === undefined) return []
+    const departure: Departure = { reason: 'unloaded', message: `${name} was unloaded.` }
+    const { current, queue } = deployment
+    deployment.isLoadWanted = false
+    ledger.update(deployment)
+    if (current?.state === 'loading' && queue.size > 0) {
+      current.isByOperator = false
+      current.departure = departure
+    } else this.#retire(deployment, departure)
+    return this.#settle()
+  }
+
+  /** Time has passed. */
+  tick(): Effect[] {
+    const ledger = this.#begin()
+    ledger.wakeAt = Infinity
+    for (const deployment of ledger.deployments.values()) {
+      const expired = deployment.queue.takeExpired(ledger.now)
+      for (const request of expired) ledger.refuseLate(request)
+      if (expired.length > 0 && deployment.queue.size === 0) ledger.left(deployment)
+      ledger.wake(deployment.queue.deadlineAt)
+    }
+    for (const isolate of ledger.isolates.values()) {
+      if (isolate.expiresAt > ledger.now) ledger.wake(isolate.expiresAt)
+      else ledger.kill(isolate, { reason: 'keep_alive', message: 'It was idle for its keep_alive.' })
+    }
+    for (const pool of ledger.pools.values()) if (pool.wanting.size > 0) ledger.touch(pool)
+    return this.#settle()
+  }
+
+  /**
+   * When `tick` must be called, on the clock; undefined: not before another event. Changes seldom, so the owner need
+   * not set its timer anew at every request: it may be earlier than necessary, never later.
+   */
+  nextWakeAt(): number | undefined {
+    const { wakeAt } = this.#ledger
+    return wakeAt === Infinity ? undefined : wakeAt
+  }
+
+  /** No new requests. Those accepted are served as ever, loads included; isolates go as soon as nothing is left. */
+  shutdown(): Effect[] {
+    const ledger = this.#begin()
+    ledger.isStopping = true
+    const departure: Departure = { reason: 'stopping', message: messages.stopping() }
+    for (const deployment of ledger.deployments.values()) {
+      deployment.isLoadWanted = false
+      ledger.left(deployment)
+    }
+    for (const isolate of ledger.isolates.values()) if (isIdle(isolate)) ledger.kill(isolate, departure)
+    return this.#settle()
+  }
+
+  /** The end of the grace time: all who wait are refused, all isolates killed, whatever they do. */
+  abort(): Effect[] {
+    const ledger = this.#begin()
+    ledger.isStopping = true
+    for (const deployment of ledger.deployments.values()) {
+      deployment.isLoadWanted = false
+      ledger.refuseAll(deployment, 'stopping', messages.stopping(), stoppingRetryAfterMs)
+    }
+    const departure: Departure = { reason: 'stopping', message: 'The time to shut down is over.' }
+    for (const isolate of ledger.isolates.values()) ledger.kill(isolate, departure)
+    return this.#settle()
+  }
+
+  /** No isolate lives and nobody waits: after `shutdown`, all is done. */
+  isIdle(): boolean {
+    const { isolates, pools } = this.#ledger
+    if (isolates.size > 0) return false
+    for (const pool of pools.values()) if (pool.wanting.size > 0) return false
+    return true
+  }
+
+  snapshot(): DeploymentSnapshot[] {
+    const { deployments, isolates } = this.#ledger
+    return snapshotOf(deployments.values(), isolates.values(), this.#clock())
+  }
+
+  // --- internal ---
+
+  #begin(): Ledger {
+    const ledger = this.#ledger
+    ledger.now = this.#clock()
+    ledger.effects = []
+    return ledger
+  }
+
+  /** Plans the memory of the engines where something changed, until nothing does. */
+  #settle(): Effect[] {
+    const ledger = this.#ledger
+    while (ledger.isDirty) {
+      ledger.isDirty = false
+      for (const pool of ledger.pools.values()) {
+        if (!pool.isDirty) continue
+        pool.isDirty = false
+        plan(ledger, pool)
+      }
+    }
+    return ledger.effects
+  }
+
+  #retire(deployment: Deployment, departure: Departure): void {
+    for (const isolate of this.#ledger.isolates.values())
+      if (isolate.deployment === deployment) this.#ledger.close(isolate, departure)
+  }
+}

@@ -1,0 +1,124 @@
+import type { ErrorCode } from '../errors.ts'
+import { Queue } from './queue.ts'
+import type { Link } from './queue.ts'
+import type { IsolateState, KillReason, Terms } from './types.ts'
+
+/** An accepted request: waiting in its deployment's queue, or granted a place in an isolate. */
+export interface Request extends Link<Request> {
+  readonly id: number
+  readonly deployment: Deployment
+  readonly keepAliveMs: number | undefined
+  readonly arrivedAt: number
+  /** Set when granted. */
+  isolate: Isolate | undefined
+  grantedAt: number
+}
+
+/** Why an isolate goes once it is idle. `for`: the starving deployment that it makes room for; it may yet stay. */
+export interface Departure {
+  reason: KillReason
+  message: string
+  for?: Deployment
+}
+
+export interface Isolate {
+  readonly number: number
+  readonly deployment: Deployment
+  readonly pool: Pool
+  readonly revision: string
+  readonly memoryBytes: number
+  /** Since when its deployment had been waiting as it was loaded. */
+  readonly wantedSince: number
+  /** Loaded again after the engine was full: a second such failure is final. */
+  readonly isRetry: boolean
+  isByOperator: boolean
+  state: IsolateState
+  isKilled: boolean
+  departure: Departure | undefined
+  /** Places taken. */
+  leases: number
+  sizeBytes: number
+  loadMs: number
+  readyAt: number
+  idleSince: number
+  /** Infinity: busy, or kept for ever. */
+  expiresAt: number
+}
+
+/** The isolates and the budget of one engine. */
+export interface Pool {
+  readonly engine: string
+  readonly budgetBytes: number
+  usedBytes: number
+  readonly isolates: Set<Isolate>
+  /** Deployments that need an isolate and have none that takes requests. */
+  readonly wanting: Set<Deployment>
+  /** Something changed that may let one of them load. */
+  isDirty: boolean
+}
+
+export interface Deployment {
+  terms: Terms
+  pool: Pool
+  readonly queue: Queue<Request>
+  /** Loading or ready, and open to requests. */
+  current: Isolate | undefined
+  /** Of the next isolate, predicted: what the last one of this revision measured, else what its terms say. */
+  sizeBytes: number
+  loadMs: number
+  /** Moving average of a request's time in the isolate. */
+  serviceMs: number
+  isRemoved: boolean
+  isLoadWanted: boolean
+  isWanting: boolean
+  wantedSince: number
+  /** Order in which room was promised; 0: not at all. */
+  claim: number
+  /** The engine was full: load again once these are gone, or once nothing unpinned is left. */
+  retry: { blockers: number[]; isAlone: boolean } | undefined
+  failures: number
+  crashesInRow: number
+  retryAt: number
+  failure: { code: ErrorCode; message: string } | undefined
+  loads: number
+  evictions: number
+  crashes: number
+  lastUsedAt: number | undefined
+  lastError: string | undefined
+}
+
+export function createPool(engine: string, budgetBytes: number): Pool {
+  return { engine, budgetBytes, usedBytes: 0, isolates: new Set(), wanting: new Set(), isDirty: false }
+}
+
+export function createDeployment(terms: Terms, pool: Pool): Deployment {
+  return {
+    terms,
+    pool,
+    queue: new Queue<Request>(),
+    current: undefined,
+    sizeBytes: terms.sizeBytes,
+    loadMs: 0,
+    serviceMs: 0,
+    isRemoved: false,
+    isLoadWanted: false,
+    isWanting: false,
+    wantedSince: 0,
+    claim: 0,
+    retry: undefined,
+    failures: 0,
+    crashesInRow: 0,
+    retryAt: 0,
+    failure: undefined,
+    loads: 0,
+    evictions: 0,
+    crashes: 0,
+    lastUsedAt: undefined,
+    lastError: undefined,
+  }
+}
+
+/** Open, ready, and nobody in it. */
+export function isIdle(isolate: Isolate): boolean {
+  return isolate.state === 'ready' && isolate.leases === 0
+}

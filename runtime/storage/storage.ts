@@ -1,0 +1,56 @@
+import { join } from 'node:path'
+import { createStorage, defineDriver } from 'unstorage'
+import type { Driver, Storage } from 'unstorage'
+import { atomicFs } from './atomic-fs.ts'
+import type { Damage } from './atomic-fs.ts'
+
+/** `deployments:` what was learnt about them, `models:` what was fetched, `results:` answers that are kept. */
+export type MountName = 'deployments' | 'models' | 'results'
+
+export interface DataStoreOptions {
+  /** The data folder; the entries lie under `storage/<mount>/` in it. Made with the first write. */
+  folder: string
+  /** Other drivers of unstorage for single mounts, so that machines can share them. */
+  mounts?: Partial<Record<MountName, Driver>>
+  /** An entry was damaged and has been removed; reads of it are misses. @default a process warning */
+  onDamaged?: (damage: Damage) => void
+}
+
+const mountNames: MountName[] = ['deployments', 'models', 'results']
+
+/**
+ * The data folder as unstorage mounts: `store.getItem('deployments:sizes')`. Writes are atomic; a damaged entry is a
+ * miss; I/O errors are thrown with the path. Several processes may use one folder; the last write counts.
+ */
+export function createDataStore({ folder, mounts = {}, onDamaged = warn }: DataStoreOptions): Storage {
+  const store = createStorage({ driver: noMount() })
+  for (const name of mountNames) {
+    store.mount(name, mounts[name] ?? atomicFs({ folder: join(folder, 'storage', name), onDamaged }))
+  }
+  return store
+}
+
+// --- internal ---
+
+/** unstorage keeps what belongs to no mount in memory, where it would be lost without a word. */
+const noMount = defineDriver(() => {
+  const refuse = (key: string): never => {
+    const expected = mountNames.map((name) => `${name}:...`).join(', ')
+    throw new Error(`Storage key "${key}": expected ${expected}, found no such mount.`)
+  }
+  return {
+    name: 'no-mount',
+    hasItem: refuse,
+    getItem: refuse,
+    setItem: refuse,
+    setItemRaw: refuse,
+    removeItem: refuse,
+    getMeta: refuse,
+    getKeys: () => [],
+    clear: () => {},
+  }
+})
+
+function warn({ file, key, reason }: Damage): void {
+  process.emitWarning(`Storage: the entry "${key}" in ${file} was damaged (${reason}) and has been removed.`)
+}
