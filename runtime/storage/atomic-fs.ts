@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { defineDriver } from 'unstorage'
-import { fromFileName, toFileName } from './file-name.ts'
+import { fromFileName, isHashed, toFileName } from './file-name.ts'
 
 /** An entry that was not what had been written, and was removed. */
 export interface Damage {
@@ -72,12 +72,9 @@ export const atomicFs = defineDriver(({ folder, onDamaged }: AtomicFsOptions) =>
 
   async function keys(base = ''): Promise<string[]> {
     const names = (await missing(folder, 'list', readdir(folder))) ?? []
-    const found = await Promise.all(
-      names
-        .filter((name) => !name.startsWith('.'))
-        .map(async (name) => fromFileName(name) ?? keyInside(join(folder, name))),
-    )
-    return found.filter((key): key is string => key?.startsWith(base) ?? false)
+    const found: (string | undefined)[] = []
+    for (const name of names) found.push(isHashed(name) ? await keyInside(join(folder, name)) : fromFileName(name))
+    return found.filter((key) => key !== undefined && key.startsWith(base)) as string[]
   }
 
   async function remove(key: string): Promise<void> {
@@ -109,14 +106,14 @@ export const atomicFs = defineDriver(({ folder, onDamaged }: AtomicFsOptions) =>
 
 // --- internal ---
 
-const magic = 'pellet-1'
+const header = /^pellet-1 ([0-9a-f]{64}) (".*")$/
 const asidePrefix = '.writing-'
 /** A file aside that is this old belongs to a writer that was killed. */
 const abandonedMs = 10 * 60_000
 const maxHeaderBytes = 64 * 1024
 
 function toHeader(key: string, content: Uint8Array): Buffer {
-  return Buffer.from(`${magic} ${sumOf(key, content)} ${JSON.stringify(key)}\n`)
+  return Buffer.from(`pellet-1 ${sumOf(key, content)} ${JSON.stringify(key)}\n`)
 }
 
 function sumOf(key: string, content: Uint8Array): string {
@@ -125,7 +122,7 @@ function sumOf(key: string, content: Uint8Array): string {
 
 function parse(bytes: Buffer): { key: string; sum: string; content: Buffer } | undefined {
   const end = bytes.indexOf(10)
-  const [, sum, json] = /^pellet-1 ([0-9a-f]{64}) (".*")$/.exec(bytes.toString('utf8', 0, Math.max(end, 0))) ?? []
+  const [, sum, json] = header.exec(bytes.toString('utf8', 0, Math.max(end, 0))) ?? []
   if (sum === undefined || json === undefined) return undefined
   try {
     return { key: String(JSON.parse(json)), sum, content: bytes.subarray(end + 1) }

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { createStorage, defineDriver } from 'unstorage'
+import { createStorage } from 'unstorage'
 import type { Driver, Storage } from 'unstorage'
 import { atomicFs } from './atomic-fs.ts'
 import type { Damage } from './atomic-fs.ts'
@@ -20,10 +20,11 @@ const mountNames: MountName[] = ['deployments', 'models', 'results']
 
 /**
  * The data folder as unstorage mounts: `store.getItem('deployments:sizes')`. Writes are atomic; a damaged entry is a
- * miss; I/O errors are thrown with the path. Several processes may use one folder; the last write counts.
+ * miss; I/O errors are thrown with the path. Several processes may use one folder; the last write counts. `clear` takes
+ * the name of a mount: unstorage does nothing at all when it is given a part of one.
  */
 export function createDataStore({ folder, mounts = {}, onDamaged = warn }: DataStoreOptions): Storage {
-  const store = createStorage({ driver: noMount() })
+  const store = createStorage({ driver: noMount })
   for (const name of mountNames) {
     store.mount(name, mounts[name] ?? atomicFs({ folder: join(folder, 'storage', name), onDamaged }))
   }
@@ -32,24 +33,22 @@ export function createDataStore({ folder, mounts = {}, onDamaged = warn }: DataS
 
 // --- internal ---
 
+function refuse(key: string): never {
+  const expected = mountNames.map((name) => `${name}:...`).join(', ')
+  throw new Error(`Storage key "${key}": expected ${expected}, found no such mount.`)
+}
+
 /** unstorage keeps what belongs to no mount in memory, where it would be lost without a word. */
-const noMount = defineDriver(() => {
-  const refuse = (key: string): never => {
-    const expected = mountNames.map((name) => `${name}:...`).join(', ')
-    throw new Error(`Storage key "${key}": expected ${expected}, found no such mount.`)
-  }
-  return {
-    name: 'no-mount',
-    hasItem: refuse,
-    getItem: refuse,
-    setItem: refuse,
-    setItemRaw: refuse,
-    removeItem: refuse,
-    getMeta: refuse,
-    getKeys: () => [],
-    clear: () => {},
-  }
-})
+const noMount: Driver = {
+  name: 'no-mount',
+  hasItem: refuse,
+  getItem: refuse,
+  setItem: refuse,
+  setItemRaw: refuse,
+  removeItem: refuse,
+  getMeta: refuse,
+  getKeys: () => [],
+}
 
 function warn({ file, key, reason }: Damage): void {
   process.emitWarning(`Storage: the entry "${key}" in ${file} was damaged (${reason}) and has been removed.`)
