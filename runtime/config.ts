@@ -40,7 +40,8 @@ export async function loadConfig(flags: Record<string, unknown>, env = process.e
   if (named && !existsSync(file)) throw new ConfigError(`${file}: expected a configuration file, found none`)
   const written = existsSync(file) ? await readYaml(file) : {}
   for (const key of Object.keys(written)) {
-    if (!(key in settings)) throw new ConfigError(`${file}: ${key}: unknown key; known are ${Object.keys(settings).join(', ')}`)
+    if (!(key in settings))
+      throw new ConfigError(`${file}: ${key}: unknown key; known are ${Object.keys(settings).join(', ')}`)
   }
   const config = { root } as unknown as Record<string, unknown>
   for (const [key, { field, parse, expected, fallback }] of Object.entries(settings)) {
@@ -92,11 +93,26 @@ const settings: Record<string, Setting> = {
   models: { field: 'modelsFolder', expected: 'a folder', parse: folder, fallback: () => 'models' },
   data: { field: 'dataFolder', expected: 'a folder', parse: folder, fallback: () => '.pellet' },
   memory: { field: 'memoryBytes', expected: 'a size such as 2GB', parse: bytes, fallback: defaultMemoryBytes },
-  max_keep_alive: { field: 'maxKeepAliveMs', expected: 'a duration such as 1h, or -1', parse: duration, fallback: () => -1 },
-  max_bytes_in_flight: { field: 'maxBytesInFlight', expected: 'a size such as 128MB', parse: bytes, fallback: () => '128MB' },
+  max_keep_alive: {
+    field: 'maxKeepAliveMs',
+    expected: 'a duration such as 1h, or -1',
+    parse: duration,
+    fallback: () => -1,
+  },
+  max_bytes_in_flight: {
+    field: 'maxBytesInFlight',
+    expected: 'a size such as 128MB',
+    parse: bytes,
+    fallback: () => '128MB',
+  },
   grace: { field: 'graceMs', expected: 'a duration such as 10s', parse: duration, fallback: () => '10s' },
   allow_urls: { field: 'allowUrls', expected: 'a list of hosts or networks', parse: toList, fallback: () => [] },
-  log_level: { field: 'logLevel', expected: `one of ${logLevels.join(', ')}`, parse: toLogLevel, fallback: () => 'info' },
+  log_level: {
+    field: 'logLevel',
+    expected: `one of ${logLevels.join(', ')}`,
+    parse: toLogLevel,
+    fallback: () => 'info',
+  },
 }
 
 async function readYaml(file: string): Promise<Record<string, unknown>> {

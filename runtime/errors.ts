@@ -9,15 +9,27 @@ export const errorCodes = {
   missing_input: { status: 400, meaning: 'The request carries no picture or field that the function needs.' },
   invalid_image: { status: 400, meaning: 'The bytes are no picture, or a damaged one.' },
   url_input_disabled: { status: 400, meaning: 'The request names a URL and URLs as input are not allowed here.' },
-  url_input_refused: { status: 400, meaning: 'The URL leads to an address that is not allowed, or could not be fetched.' },
+  url_input_refused: {
+    status: 400,
+    meaning: 'The URL leads to an address that is not allowed, or could not be fetched.',
+  },
   not_found: { status: 404, meaning: 'No route or deployment of that name.' },
   method_not_allowed: { status: 405, meaning: 'The route exists, with the methods named in Allow.' },
   not_acceptable: { status: 406, meaning: 'The answer exists in none of the types that Accept names.' },
   payload_too_large: { status: 413, meaning: 'The body is larger than limits.body.' },
   image_too_large: { status: 413, meaning: 'The picture has more pixels than limits.pixels.' },
-  unsupported_media_type: { status: 415, meaning: 'The body, or the picture in it, is of a type that is not read here.' },
-  invalid_input: { status: 422, meaning: 'The input is readable but not what the model takes: shape, range, not finite.' },
-  queue_full: { status: 429, meaning: 'The deployment has as many requests as limits.concurrency and limits.queue.depth allow.' },
+  unsupported_media_type: {
+    status: 415,
+    meaning: 'The body, or the picture in it, is of a type that is not read here.',
+  },
+  invalid_input: {
+    status: 422,
+    meaning: 'The input is readable but not what the model takes: shape, range, not finite.',
+  },
+  queue_full: {
+    status: 429,
+    meaning: 'The deployment has as many requests as limits.concurrency and limits.queue.depth allow.',
+  },
   dropped: { status: 429, meaning: 'A newer request took this one’s place in the queue (limits.queue.drop: oldest).' },
   // The deployment
   function_failed: { status: 500, meaning: 'The function’s own code threw, or returned what cannot be answered.' },

@@ -21,7 +21,9 @@ const farewellMs = 500
 
 /** The composition root: one running Pellet. */
 export class Pellet {
-  readonly version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version
+  readonly version = (
+    JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  ).version
   readonly config: Config
   readonly log: Logger
   readonly clock: Clock = systemClock
@@ -60,7 +62,13 @@ export class Pellet {
     const { clock } = this
     const { memoryBytes, allowUrls, maxBytesInFlight, maxKeepAliveMs } = config
     this.dispatcher = new Dispatcher({ log, clock, socketFolder: this.#socketFolder, memoryBytes, allowUrls, sizes })
-    this.proxy = new Proxy({ dispatcher: this.dispatcher, log, maxBytesInFlight, maxKeepAliveMs, isStopping: () => this.#refuseNew })
+    this.proxy = new Proxy({
+      dispatcher: this.dispatcher,
+      log,
+      maxBytesInFlight,
+      maxKeepAliveMs,
+      isStopping: () => this.#refuseNew,
+    })
   }
 
   /** Where the main listener is, e.g. `http://127.0.0.1:11500`. */

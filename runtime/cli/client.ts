@@ -16,13 +16,24 @@ export function call(
   { headers = {}, body }: { headers?: Record<string, string>; body?: Uint8Array | string } = {},
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const req = request({ socketPath, method, path, headers: { ...headers, ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }) } })
+    const req = request({
+      socketPath,
+      method,
+      path,
+      headers: { ...headers, ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }) },
+    })
     req.on('response', (res) => {
       buffer(res).then((bytes) => resolve({ status: res.statusCode!, headers: res.headers, body: bytes }), reject)
     })
     req.on('error', (error: NodeJS.ErrnoException) => {
       const absent = error.code === 'ENOENT' || error.code === 'ECONNREFUSED'
-      reject(new CliError(absent ? `${socketPath}: expected a running Pellet, found none; start it with pellet start` : `${socketPath}: ${error.message}`))
+      reject(
+        new CliError(
+          absent
+            ? `${socketPath}: expected a running Pellet, found none; start it with pellet start`
+            : `${socketPath}: ${error.message}`,
+        ),
+      )
     })
     req.end(body)
   })
@@ -41,7 +52,8 @@ export function toMessage({ status, body }: Reply): string {
     const value = JSON.parse(String(body)) as { error?: string | { message?: string }; detail?: unknown }
     if (typeof value.error === 'string') return value.error
     if (value.error?.message) return value.error.message
-    if (value.detail !== undefined) return typeof value.detail === 'string' ? value.detail : JSON.stringify(value.detail, null, 2)
+    if (value.detail !== undefined)
+      return typeof value.detail === 'string' ? value.detail : JSON.stringify(value.detail, null, 2)
   } catch {
     // Not JSON: the status says what there is to say.
   }

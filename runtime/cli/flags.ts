@@ -15,7 +15,8 @@ export function checkFlags(name: string, command: CommandDef<any>, rawArgs: stri
     }
     flags.set(`--${key}`, definition)
     if (definition.type === 'boolean') flags.set(`--no-${key}`, definition)
-    for (const alias of [(definition as { alias?: string | string[] }).alias ?? []].flat()) flags.set(alias.length === 1 ? `-${alias}` : `--${alias}`, definition)
+    for (const alias of [(definition as { alias?: string | string[] }).alias ?? []].flat())
+      flags.set(alias.length === 1 ? `-${alias}` : `--${alias}`, definition)
   }
   let words = 0
   for (let i = 0; i < rawArgs.length; i++) {
@@ -27,14 +28,23 @@ export function checkFlags(name: string, command: CommandDef<any>, rawArgs: stri
     }
     const [flag = '', value] = splitOnce(arg, '=')
     const definition = flags.get(flag)
-    if (!definition) throw new CliError(`${name}: expected ${[...flags.keys()].join(', ') || 'no flags'}, found ${flag}\nTry: pellet ${name} --help`, 2)
+    if (!definition)
+      throw new CliError(
+        `${name}: expected ${[...flags.keys()].join(', ') || 'no flags'}, found ${flag}\nTry: pellet ${name} --help`,
+        2,
+      )
     if (definition.type !== 'boolean' && value === undefined) {
       // A value may begin with a minus (keep_alive -1), a flag's name may not be one.
       const next = rawArgs[++i]
-      if (next === undefined || flags.has(splitOnce(next, '=')[0]!)) throw new CliError(`${name}: expected a value after ${flag}, found none`, 2)
+      if (next === undefined || flags.has(splitOnce(next, '=')[0]!))
+        throw new CliError(`${name}: expected a value after ${flag}, found none`, 2)
     }
   }
-  if (!isOpen && words > positionals) throw new CliError(`${name}: expected ${positionals || 'no'} argument${positionals === 1 ? '' : 's'}, found ${words}`, 2)
+  if (!isOpen && words > positionals)
+    throw new CliError(
+      `${name}: expected ${positionals || 'no'} argument${positionals === 1 ? '' : 's'}, found ${words}`,
+      2,
+    )
 }
 
 /** All values of a flag that may be given many times; citty keeps the last only. */

@@ -27,7 +27,9 @@ async function run(args: string[]): Promise<number> {
   const [name = '', ...rest] = args
   if (name === '--version' || name === '-v') {
     const { readFileSync } = await import('node:fs')
-    const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+    const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+      version: string
+    }
     console.log(version)
     return 0
   }
@@ -37,7 +39,8 @@ async function run(args: string[]): Promise<number> {
     return name === '' ? 2 : 0
   }
   const load = commands[name]
-  if (!load) return misused(`${name}: expected a command (${Object.keys(commands).join(', ')}), found none of that name`)
+  if (!load)
+    return misused(`${name}: expected a command (${Object.keys(commands).join(', ')}), found none of that name`)
   const command = await load()
   if (rest.slice(0, indexOrEnd(rest, '--')).some(wantsHelp)) {
     console.log(await renderUsage(command, main))

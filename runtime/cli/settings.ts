@@ -4,7 +4,11 @@ import { CliError } from './cli-error.ts'
 /** Flags that say which project is meant; every command has them. */
 export const projectArgs = {
   root: { type: 'string', description: 'Project folder', valueHint: 'folder' },
-  config: { type: 'string', description: 'Configuration file, relative to the project (default: pellet.yaml)', valueHint: 'file' },
+  config: {
+    type: 'string',
+    description: 'Configuration file, relative to the project (default: pellet.yaml)',
+    valueHint: 'file',
+  },
   data: { type: 'string', description: 'Data folder (default: .pellet)', valueHint: 'folder' },
 } as const
 

@@ -53,7 +53,9 @@ export async function compileProject(options: CompileOptions): Promise<Compilati
   for (const functionFile of sources.functions) {
     if (!claimed.has(functionFile)) jobs.push({ source: { name: functionName(functionFile), functionFile } })
   }
-  const results = await mapLimited(jobs, availableParallelism(), ({ source, written }) => compileSource(source, written, options))
+  const results = await mapLimited(jobs, availableParallelism(), ({ source, written }) =>
+    compileSource(source, written, options),
+  )
   return refuseConflicts(results)
 }
 
@@ -63,7 +65,8 @@ export async function compileFiles(files: string[], options: CompileOptions): Pr
   const results = await mapLimited(files, availableParallelism(), async (file) => {
     const path = resolve(options.root, file)
     const found = await stat(path).catch(() => undefined)
-    if (!found?.isFile()) return failure({ name: functionName(path) }, options, [`${file}: expected a file, found none`])
+    if (!found?.isFile())
+      return failure({ name: functionName(path) }, options, [`${file}: expected a file, found none`])
     if (['.ts', '.mts', '.js', '.mjs'].includes(extname(path)))
       return compileSource({ name: functionName(path), functionFile: path }, undefined, options)
     const written = await readSource(path, options.root)
@@ -79,7 +82,12 @@ async function readSource(file: string, root: string): Promise<ManifestSource> {
 }
 
 /** Which name and function a manifest means, as far as it can be read. */
-function toSource(manifestFile: string, { value }: ManifestSource, functionsFolder: string, functions: string[]): Source {
+function toSource(
+  manifestFile: string,
+  { value }: ManifestSource,
+  functionsFolder: string,
+  functions: string[],
+): Source {
   const { name, function: wanted } = (value ?? {}) as { name?: unknown; function?: unknown }
   const deployment = typeof name === 'string' ? name : basename(manifestFile, extname(manifestFile))
   const called = typeof wanted === 'string' ? wanted : deployment
@@ -128,11 +136,18 @@ class SourceCompiler {
     })
     const { files, digests } = await this.#resolveFiles(manifest)
     const revision = toRevision(manifest, bundle?.hash, { ...digests, model: model.sha256 })
-    const check = { manifest, engine: model.engine, modelFile: model.file, files, ...(bundle && { bundleFile: bundle.file }) }
-    const { problems, input } = await this.#remembered(`check:${revision}`, () => this.#describer.get().check(check))
-      .catch((error: unknown) => {
-        throw this.#problem(['model', 'onnx'], messageOf(error))
-      })
+    const check = {
+      manifest,
+      engine: model.engine,
+      modelFile: model.file,
+      files,
+      ...(bundle && { bundleFile: bundle.file }),
+    }
+    const { problems, input } = await this.#remembered(`check:${revision}`, () =>
+      this.#describer.get().check(check),
+    ).catch((error: unknown) => {
+      throw this.#problem(['model', 'onnx'], messageOf(error))
+    })
     if (problems.length > 0) throw this.#chainProblems(problems, manifest, paths)
     const { name, notes, ...rest } = { name: manifest.name, ...model }
     return {
@@ -162,10 +177,15 @@ class SourceCompiler {
       throw this.#problem(['function'], `expected a function file at ${shown}, found none`)
     try {
       const bundle = await bundleFunction(functionFile, root, join(dataFolder, 'bundles'))
-      const description = await this.#remembered(`describe:${bundle.hash}`, () => this.#describer.get().describe(bundle.file))
+      const description = await this.#remembered(`describe:${bundle.hash}`, () =>
+        this.#describer.get().describe(bundle.file),
+      )
       return { bundle, description }
     } catch (error) {
-      throw new Problems(error instanceof BundleError ? error.problems : [`${shown}: ${messageOf(error)}`], this.#written)
+      throw new Problems(
+        error instanceof BundleError ? error.problems : [`${shown}: ${messageOf(error)}`],
+        this.#written,
+      )
     }
   }
 
@@ -174,13 +194,22 @@ class SourceCompiler {
     const written = this.#written
     const shown = functionFile && displayPath(this.#options.root, functionFile)
     if (!written && description?.manifest === undefined)
-      throw new Problems([`${shown}: expected a manifest in the file (manifest: { ... }) or in manifests/${name}.yaml, found none`])
+      throw new Problems([
+        `${shown}: expected a manifest in the file (manifest: { ... }) or in manifests/${name}.yaml, found none`,
+      ])
     if (description?.manifest !== undefined) this.#inline = checkManifest(description.manifest, shown!)
     const issues = [...(written?.issues ?? []), ...(this.#inline?.issues ?? [])]
     if (issues.length > 0) throw new Problems(issues.map(formatIssue))
-    const merged = mergeManifest(this.#inline?.value as ManifestInput | undefined, written?.value as ManifestInput | undefined)
+    const merged = mergeManifest(
+      this.#inline?.value as ManifestInput | undefined,
+      written?.value as ManifestInput | undefined,
+    )
     const places = { written, inline: this.#inline }
-    const normalized = normalizeManifest(merged, { name, ...places, ...(functionFile && { function: functionName(functionFile) }) })
+    const normalized = normalizeManifest(merged, {
+      name,
+      ...places,
+      ...(functionFile && { function: functionName(functionFile) }),
+    })
     if (!normalized.manifest) throw new Problems(normalized.issues.map(formatIssue))
     return { manifest: normalized.manifest, paths: normalized.paths }
   }
@@ -191,7 +220,10 @@ class SourceCompiler {
     for (const [name, file] of Object.entries(manifest.files)) {
       files[name] = resolve(this.#options.modelsFolder, file)
       digests[`files.${name}`] = await sha256File(files[name]).catch((error: NodeJS.ErrnoException) => {
-        throw this.#problem(['files', name], `expected a file at ${files[name]}, found ${error.code === 'ENOENT' ? 'none' : error.message}`)
+        throw this.#problem(
+          ['files', name],
+          `expected a file at ${files[name]}, found ${error.code === 'ENOENT' ? 'none' : error.message}`,
+        )
       })
     }
     return { files, digests }
@@ -202,7 +234,12 @@ class SourceCompiler {
     if (known !== undefined) return known
     const value = await learn()
     // Problems are learnt anew each time: they often lie in what the key does not cover, such as a broken installation.
-    const clean = !(typeof value === 'object' && value !== null && 'problems' in value && (value.problems as unknown[]).length > 0)
+    const clean = !(
+      typeof value === 'object' &&
+      value !== null &&
+      'problems' in value &&
+      (value.problems as unknown[]).length > 0
+    )
     if (clean) await this.#options.memo.set(key, value)
     return value
   }
@@ -264,7 +301,11 @@ function failure(source: Source, { root }: CompileOptions, problems: string[]): 
   return { name: source.name, origin: toOrigin(source, root), problems }
 }
 
-async function mapLimited<Item, Result>(items: Item[], limit: number, map: (item: Item) => Promise<Result>): Promise<Result[]> {
+async function mapLimited<Item, Result>(
+  items: Item[],
+  limit: number,
+  map: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
   const results: Result[] = []
   let next = 0
   const worker = async () => {

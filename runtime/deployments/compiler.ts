@@ -19,7 +19,9 @@ export function compileInChild(config: Config): Promise<Compilation> {
       else resolve(answer)
     })
     child.once('error', reject)
-    child.once('exit', (code, signal) => reject(new Error(`the compiler ended early (${signal ?? `exit code ${code}`})`)))
+    child.once('exit', (code, signal) =>
+      reject(new Error(`the compiler ended early (${signal ?? `exit code ${code}`})`)),
+    )
     child.send(config)
   })
 }

@@ -14,10 +14,16 @@ export function refuseConflicts(results: (Deployment | FailedSource)[]): Compila
     const file = fileOf(result)
     const problems: string[] = []
     const namesake = names.get(result.name)
-    if (namesake) problems.push(`${file} name: expected a name of its own, found ${JSON.stringify(result.name)}, which ${fileOf(namesake)} has`)
+    if (namesake)
+      problems.push(
+        `${file} name: expected a name of its own, found ${JSON.stringify(result.name)}, which ${fileOf(namesake)} has`,
+      )
     for (const { method, path } of result.manifest.routes) {
       const holder = routes.get(`${method} ${path}`)
-      if (holder) problems.push(`${file} routes: expected a free route, found ${method} ${path}, which ${holder.name} (${fileOf(holder)}) holds`)
+      if (holder)
+        problems.push(
+          `${file} routes: expected a free route, found ${method} ${path}, which ${holder.name} (${fileOf(holder)}) holds`,
+        )
     }
     if (problems.length > 0) {
       failures.push({ name: result.name, origin: result.origin, problems })

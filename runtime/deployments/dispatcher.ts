@@ -194,7 +194,10 @@ export class Dispatcher {
     } else if (effect.type === 'load') this.#start(effect.isolate, effect.revision)
     else if (effect.type === 'kill') {
       const isolate = this.#isolates.get(effect.isolate)
-      log.info({ deployment: isolate?.deployment.name, pid: isolate?.pid, reason: effect.reason }, `unload: ${effect.message}`)
+      log.info(
+        { deployment: isolate?.deployment.name, pid: isolate?.pid, reason: effect.reason },
+        `unload: ${effect.message}`,
+      )
       isolate?.kill(effect.message)
     } else log.info({ deployment: effect.name, what: effect.what }, effect.message)
   }
@@ -210,7 +213,10 @@ export class Dispatcher {
         this.#readyAt.set(id, { at: clock.now(), loadMs })
         void this.#measure(isolate, residentBytes).then((sizeBytes) => {
           const memory = formatBytes(sizeBytes)
-          log.info({ ...fields, pid: isolate.pid, loadMs: Math.round(loadMs), engineMs: Math.round(engineMs), memory }, 'loaded')
+          log.info(
+            { ...fields, pid: isolate.pid, loadMs: Math.round(loadMs), engineMs: Math.round(engineMs), memory },
+            'loaded',
+          )
         })
         this.#apply(this.#scheduler.loaded(id, { sizeBytes: this.#sizeOf(deployment), loadMs }))
       },
@@ -282,7 +288,18 @@ export class Dispatcher {
     const { name, revision, engine, manifest } = deployment
     const { keepAliveMs, pin, priority, limits } = manifest
     const { concurrency, queue, memoryBytes } = limits
-    return { name, revision, engine, keepAliveMs, pin, priority, concurrency, queue, memoryBytes, sizeBytes: this.#sizeOf(deployment) }
+    return {
+      name,
+      revision,
+      engine,
+      keepAliveMs,
+      pin,
+      priority,
+      concurrency,
+      queue,
+      memoryBytes,
+      sizeBytes: this.#sizeOf(deployment),
+    }
   }
 }
 

@@ -6,7 +6,10 @@ const intervalMs = 500
 const roundsBetweenWalks = 8
 
 /** Watches the size of living isolates; the timer does nothing while there are none. Returns what ends it. */
-export function watchMemory(isolates: () => Isolate[], report: (isolate: Isolate, sizeBytes: number) => void): () => void {
+export function watchMemory(
+  isolates: () => Isolate[],
+  report: (isolate: Isolate, sizeBytes: number) => void,
+): () => void {
   let round = 0
   let busy = false
   async function look(): Promise<void> {

@@ -43,14 +43,18 @@ export async function bundleFunction(file: string, root: string, outFolder: stri
     metafile: true,
     logLevel: 'silent',
     // CommonJS packages that are bundled in may ask for `require`.
-    banner: { js: `import { createRequire as __require } from 'node:module';const require = __require(import.meta.url);` },
+    banner: {
+      js: `import { createRequire as __require } from 'node:module';const require = __require(import.meta.url);`,
+    },
     plugins: [ownPackages],
   }).catch((error: { errors?: Message[] }) => {
     throw new BundleError((error.errors ?? [{ text: String(error) } as Message]).map(toProblem))
   })
   const code = result.outputFiles.find((output) => output.path.endsWith('.mjs'))!
   const map = result.outputFiles.find((output) => output.path.endsWith('.map'))!
-  const hash = createHash('sha256').update(code.text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '')).digest('hex')
+  const hash = createHash('sha256')
+    .update(code.text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, ''))
+    .digest('hex')
   const name = `${hash.slice(0, 32)}.mjs`
   const runnable = code.text
     .replace(/\n\/\/# sourceMappingURL=.*\s*$/, `\n//# sourceMappingURL=${name}.map\n`)

@@ -74,11 +74,19 @@ export class Describer implements Disposable {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         child.kill('SIGKILL')
-        reject(new Error(`expected to be loaded within ${timeoutMs / 1000} s, found no answer: does it loop, or await something?`))
+        reject(
+          new Error(
+            `expected to be loaded within ${timeoutMs / 1000} s, found no answer: does it loop, or await something?`,
+          ),
+        )
       }, timeoutMs)
       const onExit = (code: number | null, signal: string | null) => {
         const last = this.#stderr.trim().split('\n').slice(-6).join('\n  ')
-        settle(() => reject(new Error(`its process ended while it was loaded (${signal ?? `exit code ${code}`})${last && `: ${last}`}`)))
+        settle(() =>
+          reject(
+            new Error(`its process ended while it was loaded (${signal ?? `exit code ${code}`})${last && `: ${last}`}`),
+          ),
+        )
       }
       const onMessage = (answer: FromDescriber) =>
         settle(() => (answer.type === 'failed' ? reject(new Error(answer.message)) : resolve(answer)))

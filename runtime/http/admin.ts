@@ -97,10 +97,16 @@ function toListRows(pellet: Pellet): ListRow[] {
       problems: [],
     }
   })
-  const refused = pellet.routes.failures.map(
-    ({ name, origin, problems }): ListRow => ({
-      name, state: 'refused', revision: null, routes: [], model: null, engine: null, keep_alive_s: null, origin, problems,
-    }),
-  )
+  const refused = pellet.routes.failures.map(({ name, origin, problems }): ListRow => ({
+    name,
+    state: 'refused',
+    revision: null,
+    routes: [],
+    model: null,
+    engine: null,
+    keep_alive_s: null,
+    origin,
+    problems,
+  }))
   return [...live, ...refused]
 }

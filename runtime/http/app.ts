@@ -16,7 +16,10 @@ export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
   if (admin) registerAdmin(app, pellet)
   else
     app.all('/api/**', () => {
-      throw new PelletError('forbidden', 'administration: expected a call on the unix socket (pellet list, pellet ps, ...), found one over TCP')
+      throw new PelletError(
+        'forbidden',
+        'administration: expected a call on the unix socket (pellet list, pellet ps, ...), found one over TCP',
+      )
     })
   app.all('/**', (event: H3Event) => {
     const known = ownMethods(event.url.pathname, admin)
@@ -73,13 +76,17 @@ function toAnswer(error: unknown) {
 
 function answerError(error: HTTPError): HTTPResponse {
   // h3 wraps what a handler throws; the original is the cause of the cause.
-  const thrown = [error, error.cause, (error.cause as Error | undefined)?.cause].find((one) => one instanceof PelletError)
+  const thrown = [error, error.cause, (error.cause as Error | undefined)?.cause].find(
+    (one) => one instanceof PelletError,
+  )
   const { status, headers, body } = toAnswer(thrown ?? toPelletError(error))
   return new HTTPResponse(body, { status, headers })
 }
 
 function toPelletError(error: HTTPError): PelletError {
-  return error.status < 500 ? new PelletError('invalid_request', error.message) : new PelletError('internal_error', error.message)
+  return error.status < 500
+    ? new PelletError('invalid_request', error.message)
+    : new PelletError('internal_error', error.message)
 }
 
 function answerNode(res: ServerResponse, error: AllowError, shape: Parameters<typeof toErrorAnswer>[1]): void {

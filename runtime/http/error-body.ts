@@ -18,7 +18,8 @@ export function toErrorAnswer(thrown: unknown, shape: ErrorShape, requestId: str
     'x-request-id': requestId,
     'x-pellet-error': error.code,
   }
-  if (error.retryAfterMs !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)))
+  if (error.retryAfterMs !== undefined)
+    headers['retry-after'] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)))
   return { status, headers, body: JSON.stringify(bodies[shape](error, status, requestId)) }
 }
 

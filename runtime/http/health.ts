@@ -25,7 +25,9 @@ export function registerHealth(app: H3, pellet: Pellet): void {
     status: pellet.isReady() ? 'ok' : 'starting',
     version: pellet.version,
     uptime_s: Math.round(process.uptime()),
-    deployments: pellet.dispatcher.snapshot().map(({ name, state, lastError }) => ({ name, state, ...(lastError && { last_error: lastError }) })),
+    deployments: pellet.dispatcher
+      .snapshot()
+      .map(({ name, state, lastError }) => ({ name, state, ...(lastError && { last_error: lastError }) })),
     failures: pellet.routes.failures.map(({ name, problems }) => ({ name, problems: problems.length })),
   }))
 

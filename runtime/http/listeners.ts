@@ -20,11 +20,16 @@ export async function listenTcp(handler: RequestListener, host: string, port: nu
     showURL: false,
     autoClose: false,
   }).catch((error: Error) => {
-    throw new Error(`${host}:${port}: expected a free port, found it taken or not allowed (${error.message}); stop the other program or set port`)
+    throw new Error(
+      `${host}:${port}: expected a free port, found it taken or not allowed (${error.message}); stop the other program or set port`,
+    )
   })
   prepare(server as Server, handler)
   const bound = (server as Server).address()
-  const real = typeof bound === 'object' && bound ? `${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}` : String(address)
+  const real =
+    typeof bound === 'object' && bound
+      ? `${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
+      : String(address)
   return { server: server as Server, address: `http://${real}` }
 }
 
@@ -52,7 +57,8 @@ export async function closeListeners(listeners: Listener[], farewellMs: number):
   const sayClose = (_req: unknown, res: ServerResponse) => {
     res.shouldKeepAlive = false
   }
-  for (const { server } of listeners) server.prependListener('request', sayClose).prependListener('checkContinue', sayClose)
+  for (const { server } of listeners)
+    server.prependListener('request', sayClose).prependListener('checkContinue', sayClose)
   await new Promise((resolve) => setTimeout(resolve, farewellMs))
   for (const { server } of listeners) {
     server.close()

@@ -35,7 +35,11 @@ export class Proxy {
       counted += bytes
       this.#bytesInFlight += bytes
       if (this.#bytesInFlight > this.#options.maxBytesInFlight)
-        throw new PelletError('overloaded', `expected at most ${formatBytes(this.#options.maxBytesInFlight)} of requests at once (max_bytes_in_flight), found more; try again`, { retryAfterMs: 1000 })
+        throw new PelletError(
+          'overloaded',
+          `expected at most ${formatBytes(this.#options.maxBytesInFlight)} of requests at once (max_bytes_in_flight), found more; try again`,
+          { retryAfterMs: 1000 },
+        )
     }
     try {
       await this.#admit(exchange, count)
@@ -58,7 +62,11 @@ export class Proxy {
     const keepAliveMs = toKeepAlive(req.headers['x-keep-alive'], maxKeepAliveMs)
     // A declared body is counted at once, one without a length as it comes.
     if (length !== undefined) count(Number(length))
-    const lease = await dispatcher.acquire(name, { signal, timeoutMs, ...(keepAliveMs !== undefined && { keepAliveMs }) })
+    const lease = await dispatcher.acquire(name, {
+      signal,
+      timeoutMs,
+      ...(keepAliveMs !== undefined && { keepAliveMs }),
+    })
     await exchange.forward(lease, (bytes, total) => {
       if (total > bodyBytes) throw tooLarge(name, bodyBytes)
       if (length === undefined) count(bytes)
@@ -74,11 +82,18 @@ export class Proxy {
     }
     const { status, headers, body } = toErrorAnswer(error, target.deployment.manifest.errors, requestId)
     const level = status >= 500 ? 'warn' : 'debug'
-    log[level]({ deployment: target.deployment.name, requestId, status, code: headers['x-pellet-error'] }, messageOf(error))
+    log[level](
+      { deployment: target.deployment.name, requestId, status, code: headers['x-pellet-error'] },
+      messageOf(error),
+    )
     if (res.headersSent) return void res.destroy()
     // What is left of the body is not wanted: a small rest is read and dropped, else the connection is closed.
     const unread = !req.complete && Number(req.headers['content-length'] ?? Infinity) > 65_536
-    res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body), ...(unread && { connection: 'close' }) })
+    res.writeHead(status, {
+      ...headers,
+      'content-length': Buffer.byteLength(body),
+      ...(unread && { connection: 'close' }),
+    })
     res.end(body)
     if (unread) closeUnread(req)
   }
@@ -103,7 +118,12 @@ class Exchange {
     const { timeoutMs } = target.deployment.manifest.limits
     this.#deadline = setTimeout(() => {
       this.#overdue = true
-      this.#abort.abort(new PelletError('deadline_exceeded', `${target.deployment.name}: expected an answer within ${timeoutMs} ms (limits.timeout), found none`))
+      this.#abort.abort(
+        new PelletError(
+          'deadline_exceeded',
+          `${target.deployment.name}: expected an answer within ${timeoutMs} ms (limits.timeout), found none`,
+        ),
+      )
     }, timeoutMs)
     res.once('close', () => {
       if (res.writableFinished) return
@@ -181,7 +201,18 @@ function toRequestId(req: IncomingMessage): string {
 }
 
 /** Headers that belong to one connection (RFC 9110, 7.6.1), and those that are not the isolate's business. */
-const hopByHop = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade', 'expect', 'x-keep-alive', 'x-request-id', 'authorization'])
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'upgrade',
+  'expect',
+  'x-keep-alive',
+  'x-request-id',
+  'authorization',
+])
 
 function toUpstreamHeaders(req: IncomingMessage, requestId: string): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {}
@@ -192,7 +223,12 @@ function toUpstreamHeaders(req: IncomingMessage, requestId: string): OutgoingHtt
   return headers
 }
 
-function toAnswerHeaders(answer: IncomingMessage, lease: Lease, { deployment }: RouteTarget, requestId: string): OutgoingHttpHeaders {
+function toAnswerHeaders(
+  answer: IncomingMessage,
+  lease: Lease,
+  { deployment }: RouteTarget,
+  requestId: string,
+): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = { ...answer.headers }
   delete headers['connection']
   delete headers['keep-alive']
@@ -223,7 +259,10 @@ function toKeepAlive(value: string | string[] | undefined, maxMs: number): numbe
 }
 
 function tooLarge(name: string, bodyBytes: number): PelletError {
-  return new PelletError('payload_too_large', `${name}: expected a body of at most ${formatBytes(bodyBytes)} (limits.body), found more`)
+  return new PelletError(
+    'payload_too_large',
+    `${name}: expected a body of at most ${formatBytes(bodyBytes)} (limits.body), found more`,
+  )
 }
 
 export function hasExpectation(req: IncomingMessage): boolean {

@@ -33,7 +33,9 @@ export class RouteTable {
 
   /** @param path without query; a trailing slash means the same */
   find(path: string): PathEntry | undefined {
-    return this.#paths.get(path) ?? (path.length > 1 && path.endsWith('/') ? this.#paths.get(path.slice(0, -1)) : undefined)
+    return (
+      this.#paths.get(path) ?? (path.length > 1 && path.endsWith('/') ? this.#paths.get(path.slice(0, -1)) : undefined)
+    )
   }
 
   #add(path: string, method: string, target: RouteTarget): void {

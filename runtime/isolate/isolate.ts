@@ -46,7 +46,10 @@ export class Isolate {
     this.socketPath = socketPath
     const { limits } = deployment.manifest
     this.#child = fork(fileURLToPath(new URL('child/main.js', import.meta.url)), {
-      execArgv: ['--enable-source-maps', `--max-old-space-size=${Math.max(16, Math.floor(limits.heapBytes / 2 ** 20))}`],
+      execArgv: [
+        '--enable-source-maps',
+        `--max-old-space-size=${Math.max(16, Math.floor(limits.heapBytes / 2 ** 20))}`,
+      ],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: {
         ...process.env,
@@ -123,7 +126,11 @@ export class Isolate {
       this.agent.destroy()
       rmSync(this.socketPath, { force: true })
       if (wasLoading && this.#killed === undefined)
-        events.failed({ code: 'load_failed', message: `its process ended while it was loaded (${message})`, outOfMemory: false })
+        events.failed({
+          code: 'load_failed',
+          message: `its process ended while it was loaded (${message})`,
+          outOfMemory: false,
+        })
       else if (wasLoading) events.failed({ code: 'load_failed', message: this.#killed!, outOfMemory: false })
       events.exited(this.#killed ?? message)
     }

@@ -12,19 +12,36 @@ export default defineCommand({
   args: {
     name: { type: 'positional', description: 'Name of the deployment', required: true },
     ...projectArgs,
-    form: { type: 'string', alias: 'F', description: 'Form field name=value, or name=@file; may be repeated', valueHint: 'field' },
+    form: {
+      type: 'string',
+      alias: 'F',
+      description: 'Form field name=value, or name=@file; may be repeated',
+      valueHint: 'field',
+    },
     json: { type: 'string', alias: 'j', description: 'JSON body, or @file', valueHint: 'json' },
     route: { type: 'string', description: 'Path of one of its routes (default: the first)', valueHint: 'path' },
-    header: { type: 'string', alias: 'H', description: 'Request header "Name: value"; may be repeated', valueHint: 'header' },
-    output: { type: 'string', alias: 'o', description: 'Write the answer here; .png and .npz ask for that type', valueHint: 'file' },
+    header: {
+      type: 'string',
+      alias: 'H',
+      description: 'Request header "Name: value"; may be repeated',
+      valueHint: 'header',
+    },
+    output: {
+      type: 'string',
+      alias: 'o',
+      description: 'Write the answer here; .png and .npz ask for that type',
+      valueHint: 'file',
+    },
     include: { type: 'boolean', alias: 'i', description: 'Print status and headers to stderr' },
   },
   async run({ args, rawArgs }) {
     const socketPath = await readSocketPath({ ...args })
     const { method, path } = await findRoute(socketPath, args.name, args.route)
     const fields = repeated(rawArgs, '--form', '-F')
-    if (fields.length > 0 && args.json !== undefined) throw new CliError('invoke: expected --form or --json, found both', 2)
-    const body = args.json !== undefined ? await jsonBody(args.json) : fields.length > 0 ? await formBody(fields) : undefined
+    if (fields.length > 0 && args.json !== undefined)
+      throw new CliError('invoke: expected --form or --json, found both', 2)
+    const body =
+      args.json !== undefined ? await jsonBody(args.json) : fields.length > 0 ? await formBody(fields) : undefined
     const headers = Object.fromEntries(repeated(rawArgs, '--header', '-H').map(toHeader))
     const accept = args.output === undefined ? undefined : answerTypes[extname(args.output).toLowerCase()]
     const reply = await call(socketPath, method, path, {
@@ -51,10 +68,15 @@ const answerTypes: Record<string, string> = {
   '.json': 'application/json',
 }
 
-async function findRoute(socketPath: string, name: string, wanted: string | undefined): Promise<{ method: string; path: string }> {
+async function findRoute(
+  socketPath: string,
+  name: string,
+  wanted: string | undefined,
+): Promise<{ method: string; path: string }> {
   const rows = await callJson<ListRow[]>(socketPath, 'GET', '/api/deployments')
   const row = rows.find((one) => one.name === name)
-  if (!row) throw new CliError(`invoke: expected one of ${rows.map((one) => one.name).join(', ') || 'none'}, found ${name}`)
+  if (!row)
+    throw new CliError(`invoke: expected one of ${rows.map((one) => one.name).join(', ') || 'none'}, found ${name}`)
   if (row.problems.length > 0) throw new CliError(`${name} is refused:\n${row.problems.join('\n')}`)
   const routes = row.routes.map((route) => route.split(' ') as [string, string])
   const found = wanted === undefined ? routes[0] : routes.find(([, path]) => path === wanted)
@@ -77,12 +99,17 @@ async function formBody(fields: string[]) {
     else form.append(name, value)
   }
   const encoded = new Response(form)
-  return { bytes: Buffer.from(await encoded.arrayBuffer()), headers: { 'content-type': encoded.headers.get('content-type')! } }
+  return {
+    bytes: Buffer.from(await encoded.arrayBuffer()),
+    headers: { 'content-type': encoded.headers.get('content-type')! },
+  }
 }
 
 async function readInput(file: string): Promise<Buffer<ArrayBuffer>> {
   return (await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    throw new CliError(`${file}: expected a file that can be read, found ${error.code === 'ENOENT' ? 'none' : error.message}`)
+    throw new CliError(
+      `${file}: expected a file that can be read, found ${error.code === 'ENOENT' ? 'none' : error.message}`,
+    )
   })) as Buffer<ArrayBuffer>
 }
 

@@ -23,7 +23,8 @@ export default defineCommand({
     ])
     console.log(toTable(['NAME', 'STATE', 'MODEL', 'ENGINE', 'REVISION', 'KEEP_ALIVE', 'ROUTES', 'FROM'], cells))
     for (const { name, problems } of rows) {
-      if (problems.length > 0) console.log(`\n${name} is refused:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+      if (problems.length > 0)
+        console.log(`\n${name} is refused:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
     }
   },
 })

@@ -15,7 +15,18 @@ export default defineCommand({
   },
 })
 
-const headings = ['NAME', 'STATE', 'ENGINE', 'MODEL', 'MEMORY', 'IN FLIGHT', 'QUEUED', 'LOADS', 'LAST USED', 'EXPIRES IN']
+const headings = [
+  'NAME',
+  'STATE',
+  'ENGINE',
+  'MODEL',
+  'MEMORY',
+  'IN FLIGHT',
+  'QUEUED',
+  'LOADS',
+  'LAST USED',
+  'EXPIRES IN',
+]
 
 export function toPsTable(rows: PsRow[]): string {
   const cells = rows.map((row) => [

@@ -12,13 +12,24 @@ export default defineCommand({
     host: { type: 'string', description: 'Address to listen on (default: 127.0.0.1)', valueHint: 'address' },
     port: { type: 'string', description: 'Port to listen on, 0 for any free one (default: 11500)', valueHint: 'port' },
     public: { type: 'boolean', description: 'Allow an address beyond loopback: everybody there may use the functions' },
-    memory: { type: 'string', description: 'Memory for loaded models (default: half of the machine’s)', valueHint: 'size' },
-    'log-level': { type: 'string', description: 'trace, debug, info, warn, error, fatal or silent', valueHint: 'level' },
+    memory: {
+      type: 'string',
+      description: 'Memory for loaded models (default: half of the machine’s)',
+      valueHint: 'size',
+    },
+    'log-level': {
+      type: 'string',
+      description: 'trace, debug, info, warn, error, fatal or silent',
+      valueHint: 'level',
+    },
   },
   async run({ args }) {
     const config = await readConfig({ ...args })
     if (!config.public && !isLoopback(config.host))
-      throw new CliError(`host: expected a loopback address, found ${config.host}; --public lets everybody on that network use the functions`, 2)
+      throw new CliError(
+        `host: expected a loopback address, found ${config.host}; --public lets everybody on that network use the functions`,
+        2,
+      )
     const log = await createLogger(config.logLevel)
     const { Pellet: Runtime } = await import('../../pellet.ts')
     let pellet: Pellet | undefined

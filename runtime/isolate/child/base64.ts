@@ -7,7 +7,10 @@ import { PelletError } from '../../errors.ts'
 export function fromBase64(text: string, field: string): Uint8Array {
   const comma = text.startsWith('data:') ? text.indexOf(',') : -1
   if (text.startsWith('data:') && (comma === -1 || !/;base64$/i.test(text.slice(0, comma))))
-    throw new PelletError('invalid_request', `${field}: expected a data URI of the form data:image/png;base64,..., found ${JSON.stringify(text.slice(0, 40))}`)
+    throw new PelletError(
+      'invalid_request',
+      `${field}: expected a data URI of the form data:image/png;base64,..., found ${JSON.stringify(text.slice(0, 40))}`,
+    )
   const encoded = text.slice(comma + 1)
   const bytes = Buffer.from(encoded, 'base64')
   // Buffer.from passes over what is no base64: fewer bytes than the length promises give that away without a scan.

@@ -15,7 +15,10 @@ const timeoutMs = 10_000
  */
 export async function fetchPicture(text: string, allowed: string[], maxBytes: number): Promise<Uint8Array> {
   if (allowed.length === 0)
-    throw new PelletError('url_input_disabled', 'image_url: URLs as input are off here; send the picture itself, or set allow_urls in pellet.yaml')
+    throw new PelletError(
+      'url_input_disabled',
+      'image_url: URLs as input are off here; send the picture itself, or set allow_urls in pellet.yaml',
+    )
   let url = toUrl(text)
   for (let hop = 0; hop <= maxRedirects; hop++) {
     const address = await checkedAddress(url, allowed)
@@ -44,7 +47,8 @@ export function refusal(url: URL, address: string, allowed: string[]): string | 
     return `${url.host} leads to ${address}, a link-local (metadata) address, which is never fetched`
   const named = allowed.some((entry) => entry === url.hostname || entry === url.host || isInNetwork(ip, entry))
   if (named) return undefined
-  if (range !== 'unicast') return `${url.host} leads to ${address} (${range}); name the host or its network in allow_urls to allow it`
+  if (range !== 'unicast')
+    return `${url.host} leads to ${address} (${range}); name the host or its network in allow_urls to allow it`
   return allowed.includes('*') ? undefined : `${url.host} is not in allow_urls`
 }
 
@@ -52,7 +56,8 @@ export function refusal(url: URL, address: string, allowed: string[]): string | 
 
 function toUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (!url || !['http:', 'https:'].includes(url.protocol)) throw refused(`expected an http or https URL, found ${JSON.stringify(text.slice(0, 200))}`)
+  if (!url || !['http:', 'https:'].includes(url.protocol))
+    throw refused(`expected an http or https URL, found ${JSON.stringify(text.slice(0, 200))}`)
   return url
 }
 
@@ -97,7 +102,10 @@ async function readBounded(response: IncomingMessage, maxBytes: number): Promise
       length += (chunk as Buffer).length
       if (length > maxBytes) {
         response.destroy()
-        throw new PelletError('payload_too_large', `image_url: expected at most ${maxBytes} bytes (limits.body), found more`)
+        throw new PelletError(
+          'payload_too_large',
+          `image_url: expected at most ${maxBytes} bytes (limits.body), found more`,
+        )
       }
       chunks.push(chunk as Buffer)
     }

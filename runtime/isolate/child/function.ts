@@ -14,7 +14,9 @@ export async function importFunction(bundleFile: string): Promise<FunctionDefini
   try {
     module = (await import(pathToFileURL(bundleFile).href)) as typeof module
   } catch (error) {
-    throw new PelletError('load_failed', `the function throws while it is loaded: ${firstFrames(error)}`, { cause: error })
+    throw new PelletError('load_failed', `the function throws while it is loaded: ${firstFrames(error)}`, {
+      cause: error,
+    })
   }
   const definition = module.default
   if (typeof definition !== 'object' || definition === null)
@@ -47,7 +49,9 @@ export async function readFiles(files: Record<string, string>): Promise<Record<s
 /** Message and the frames that lie in the user's own files, for a terminal. */
 export function firstFrames(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line) && !line.includes('node:internal'))
+  const frames = (error.stack ?? '')
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line) && !line.includes('node:internal'))
   return [`${error.name}: ${error.message}`, ...frames.slice(0, 4).map((line) => line.trim())].join('\n  ')
 }
 

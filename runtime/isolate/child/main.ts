@@ -28,7 +28,8 @@ async function load({ deployment, socketPath, allowUrls }: Extract<ToIsolate, { 
   const { manifest, engine, bundleFile } = deployment
   const definition = bundleFile ? await importFunction(bundleFile) : undefined
   const { pipelines, options, problems } = bindChains(manifest, definition)
-  if (problems.length > 0) throw new PelletError('load_failed', `the steps no longer fit the manifest: ${JSON.stringify(problems[0])}`)
+  if (problems.length > 0)
+    throw new PelletError('load_failed', `the steps no longer fit the manifest: ${JSON.stringify(problems[0])}`)
   if (pipelines.some(({ pre }) => pre.some(({ step }) => step.from === 'image' || step.to === 'image'))) await warmUp()
   const session = await engines[engine]!.open(deployment.model.file, { threads: manifest.limits.threads })
   const model = { engine, entry: manifest.model.onnx!, inputs: session.inputs, outputs: session.outputs }

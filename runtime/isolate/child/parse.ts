@@ -71,7 +71,10 @@ function parseJson(body: Buffer): ParsedBody {
     throw new PelletError('invalid_request', `body: expected JSON, found: ${(error as Error).message}`)
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new PelletError('invalid_request', `body: expected a JSON object, found ${Array.isArray(value) ? 'an array' : String(typeof value)}`)
+    throw new PelletError(
+      'invalid_request',
+      `body: expected a JSON object, found ${Array.isArray(value) ? 'an array' : String(typeof value)}`,
+    )
   return { fields: value as Record<string, unknown>, files: {}, source: 'body' }
 }
 
@@ -80,7 +83,10 @@ async function parseMultipart(body: Buffer, contentType: string): Promise<Parsed
   try {
     form = await new Response(body, { headers: { 'content-type': contentType } }).formData()
   } catch {
-    throw new PelletError('invalid_request', 'body: expected multipart/form-data with the boundary that its content type names, found something else or an early end')
+    throw new PelletError(
+      'invalid_request',
+      'body: expected multipart/form-data with the boundary that its content type names, found something else or an early end',
+    )
   }
   const fields: Record<string, unknown> = {}
   const files: Record<string, UploadedFile> = {}
@@ -104,17 +110,22 @@ async function findImage(
   // Clients name the part as they like ("file", "photo"); where there is just one there is nothing to mistake.
   const file = files['image'] ?? (names.length === 1 ? files[names[0]!] : undefined)
   if (file) {
-    if (file.bytes.length === 0) throw new PelletError('missing_input', 'image: expected a picture, found an empty file')
+    if (file.bytes.length === 0)
+      throw new PelletError('missing_input', 'image: expected a picture, found an empty file')
     return file.bytes
   }
   const { image, image_url: url } = fields
   if (image !== undefined) {
     if (typeof image !== 'string')
-      throw new PelletError('invalid_request', `image: expected base64 or a data URI, found ${image === null ? 'null' : typeof image}`)
+      throw new PelletError(
+        'invalid_request',
+        `image: expected base64 or a data URI, found ${image === null ? 'null' : typeof image}`,
+      )
     return /^https?:/i.test(image) ? fetchPicture(image) : fromBase64(image, 'image')
   }
   if (url !== undefined) {
-    if (typeof url !== 'string') throw new PelletError('invalid_request', `image_url: expected text, found ${typeof url}`)
+    if (typeof url !== 'string')
+      throw new PelletError('invalid_request', `image_url: expected text, found ${typeof url}`)
     return url.startsWith('data:') ? fromBase64(url, 'image_url') : fetchPicture(url)
   }
   const expected = 'a file in a multipart form, base64 or a data URI in JSON, image_url, or the bytes as body'

@@ -146,5 +146,9 @@ function reportIssues(
   value: unknown,
 ) {
   for (const issue of error.issues)
-    report([key, ...(issue.path as (string | number)[])], issue.message, value === undefined ? 'nothing' : JSON.stringify(value))
+    report(
+      [key, ...(issue.path as (string | number)[])],
+      issue.message,
+      value === undefined ? 'nothing' : JSON.stringify(value),
+    )
 }

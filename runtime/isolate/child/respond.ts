@@ -11,7 +11,8 @@ export interface Answer {
  * @throws PelletError `not_acceptable`, `function_failed`
  */
 export async function toAnswer(result: unknown, accept: string | undefined): Promise<Answer> {
-  if (!(result instanceof Formats)) return encode(result instanceof Uint8Array ? 'application/octet-stream' : json, result)
+  if (!(result instanceof Formats))
+    return encode(result instanceof Uint8Array ? 'application/octet-stream' : json, result)
   const type = negotiate(Object.keys(result.types), accept)
   try {
     return encode(type, await result.types[type]!())
@@ -36,7 +37,10 @@ export function negotiate(types: string[], accept: string | undefined): string {
     if (quality > bestQuality) [best, bestQuality] = [type, quality]
   }
   if (best === undefined)
-    throw new PelletError('not_acceptable', `Accept: expected one of ${types.join(', ')}, found ${JSON.stringify(accept)}`)
+    throw new PelletError(
+      'not_acceptable',
+      `Accept: expected one of ${types.join(', ')}, found ${JSON.stringify(accept)}`,
+    )
   return best
 }
 
@@ -46,10 +50,14 @@ const json = 'application/json'
 
 function encode(type: string, value: unknown): Answer {
   if (value instanceof Uint8Array) return { type, body: value }
-  if (type !== json) throw new PelletError('function_failed', `the answer as ${type}: expected bytes, found ${typeof value}`)
+  if (type !== json)
+    throw new PelletError('function_failed', `the answer as ${type}: expected bytes, found ${typeof value}`)
   const body = JSON.stringify(value, toPlain) as string | undefined
   if (body === undefined)
-    throw new PelletError('function_failed', 'the last step returned nothing that can be written as JSON; return a value')
+    throw new PelletError(
+      'function_failed',
+      'the last step returned nothing that can be written as JSON; return a value',
+    )
   return { type, body }
 }
 

@@ -42,7 +42,11 @@ export function createIsolateServer(
       const { type, body } = await toAnswer(result, req.headers.accept)
       phases.post += performance.now() - encodedAt
       return new HTTPResponse(body as ConstructorParameters<typeof HTTPResponse>[0], {
-        headers: { 'content-type': type, 'server-timing': toServerTiming(phases), 'x-pellet-engine': loaded.model.engine },
+        headers: {
+          'content-type': type,
+          'server-timing': toServerTiming(phases),
+          'x-pellet-engine': loaded.model.engine,
+        },
       })
     } catch (error) {
       return toErrorResponse(error, left.signal, requestId)
@@ -53,7 +57,8 @@ export function createIsolateServer(
 
   function toErrorResponse(error: unknown, signal: AbortSignal, requestId: string): HTTPResponse {
     // Nobody reads the answer of a caller who left; whatever broke then is its leaving.
-    if (!signal.aborted && !(error instanceof PelletError && error.status < 500)) console.error(`${messageOf(error)}\n${firstFrames(causeOf(error))}`)
+    if (!signal.aborted && !(error instanceof PelletError && error.status < 500))
+      console.error(`${messageOf(error)}\n${firstFrames(causeOf(error))}`)
     const { status, headers, body } = toErrorAnswer(error, manifest.errors, requestId)
     return new HTTPResponse(body, { status, headers })
   }
