@@ -89,8 +89,13 @@ runner('lets .only pass while single files are being worked on', async () => {
   assert.is((await run({ files: ['only'], args: ['only'] })).code, 0)
 })
 
-runner('runs files side by side, and one that asks for it alone', async () => {
-  const { code, output } = await run({ files: ['alone', 'busy'], args: ['--jobs', '4'] })
+runner('runs files side by side', async () => {
+  const { code, output } = await run({ files: ['meets-one', 'meets-two'], args: ['--jobs', '2'] })
+  assert.is(code, 0, output)
+})
+
+runner('runs a file alone that asks for it', async () => {
+  const { code, output } = await run({ files: ['alone', 'busy'], args: ['--jobs', '2'] })
   assert.is(code, 0, output)
 })
 

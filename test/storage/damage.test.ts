@@ -123,12 +123,14 @@ damage('a writer that is killed at any moment leaves whole values only', async (
     })
     const ended = once(child, 'exit')
     const line = once(createInterface({ input: child.stdout }), 'line')
-    const until = line.then(() => reads + 15 + round * 3)
     let last = Number.POSITIVE_INFINITY
-    void until.then((count) => (last = count))
-    for (; reads < last; reads++) assertWhole(await store.getItem('deployments:sizes'))
-    child.kill('SIGKILL')
-    await ended
+    void line.then(() => (last = reads + 15 + round * 3))
+    try {
+      for (; reads < last; reads++) assertWhole(await store.getItem('deployments:sizes'))
+    } finally {
+      child.kill('SIGKILL')
+      await ended
+    }
     assertWhole(await store.getItem('deployments:sizes'))
   }
   assert.ok(reads >= 90)
