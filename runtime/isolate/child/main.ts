@@ -6,12 +6,16 @@ import type { FromIsolate, ToIsolate } from '../messages.ts'
 import { importFunction, readFiles } from './function.ts'
 import { bindChains } from './pipeline.ts'
 import { createIsolateServer, type IsolateServer } from './server.ts'
+import { Turnstile } from './turnstile.ts'
 
 // The process of one loaded deployment: its code and its session. It is ended by SIGKILL, at any moment.
 dieWithParent(Number(process.env['PELLET_PARENT_PID']))
 let isolate: IsolateServer | undefined
 
 process.on('disconnect', () => process.exit(0))
+// Ctrl+C and service managers signal the whole group; the requests in here are main's to finish, and it ends us then.
+process.on('SIGTERM', () => {})
+process.on('SIGINT', () => {})
 process.on('message', (message: ToIsolate) => {
   if (message.type === 'ping') send({ type: 'pong', nonce: message.nonce, active: [...(isolate?.active ?? [])] })
   else load(message).catch(fail)
@@ -34,7 +38,7 @@ async function load({ deployment, socketPath, allowUrls }: Extract<ToIsolate, { 
   const session = await engines[engine]!.open(deployment.model.file, { threads: manifest.limits.threads })
   const model = { engine, entry: manifest.model.onnx!, inputs: session.inputs, outputs: session.outputs }
   const files = await readFiles(deployment.files)
-  const loaded = { session, model, files, options, pixels: manifest.limits.pixels }
+  const loaded = { session, model, files, options, pixels: manifest.limits.pixels, engineTurn: new Turnstile() }
   isolate = createIsolateServer(manifest, loaded, pipelines, async (url) => {
     const { fetchPicture } = await import('./fetch-picture.ts')
     return fetchPicture(url, allowUrls, manifest.limits.bodyBytes)

@@ -5,9 +5,10 @@ import type { Tensors } from '../../tensor.ts'
 import type { OptionReader } from './options.ts'
 import type { ParsedRequest } from './parse.ts'
 import type { BoundStep, Pipeline } from './pipeline.ts'
+import type { Turnstile } from './turnstile.ts'
 
-/** Times of one request, in milliseconds, by phase. */
-export type Phases = Record<'receive' | 'pre' | 'infer' | 'post', number>
+/** Times of one request, in milliseconds, by phase; `wait` is for the engine, behind other requests of the isolate. */
+export type Phases = Record<'receive' | 'pre' | 'wait' | 'infer' | 'post', number>
 
 /** What all requests of an isolate share. */
 export interface Loaded {
@@ -16,6 +17,7 @@ export interface Loaded {
   files: Record<string, unknown>
   options: OptionReader
   pixels: number
+  engineTurn: Turnstile
 }
 
 /** Runs one request through a route: pre, infer, post. @throws PelletError */
@@ -41,10 +43,19 @@ export async function runPipeline(
   const tensors = (await runSteps(pipeline.pre, request.input, context, given)) as Tensors
   const preparedAt = performance.now()
   phases.pre = preparedAt - startedAt
-  signal.throwIfAborted()
-  const outputs = await loaded.session.run(tensors)
+  const leave = await loaded.engineTurn.enter()
+  const enteredAt = performance.now()
+  let outputs: Tensors
+  try {
+    // Checked after the wait: the engine's time is not spent on a caller who left meanwhile.
+    signal.throwIfAborted()
+    outputs = await loaded.session.run(tensors)
+  } finally {
+    leave()
+  }
   const inferredAt = performance.now()
-  phases.infer = inferredAt - preparedAt
+  phases.wait = enteredAt - preparedAt
+  phases.infer = inferredAt - enteredAt
   signal.throwIfAborted()
   const result = await runSteps(pipeline.post, outputs, context, given)
   phases.post = performance.now() - inferredAt

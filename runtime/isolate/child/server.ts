@@ -27,7 +27,7 @@ export function createIsolateServer(
 
   async function serve(pipeline: Pipeline, req: IncomingMessage, res: ServerResponse): Promise<HTTPResponse> {
     const requestId = String(req.headers['x-request-id'] ?? '')
-    const phases: Phases = { receive: 0, pre: 0, infer: 0, post: 0 }
+    const phases: Phases = { receive: 0, pre: 0, wait: 0, infer: 0, post: 0 }
     const left = new AbortController()
     res.once('close', () => {
       if (!res.writableFinished) left.abort()
