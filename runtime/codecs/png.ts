@@ -20,7 +20,10 @@ export async function toPng8Rgb({ data, width, height }: Pixels): Promise<Buffer
 export async function toPng16Grey({ data, width, height }: GreyPixels): Promise<Buffer> {
   const sharp = await loadSharp()
   const raw = { width, height, channels: 1 as const }
-  return sharp(data as unknown as Uint8Array, { raw }).toColourspace('grey16').png(fast).toBuffer()
+  return sharp(data as unknown as Uint8Array, { raw })
+    .toColourspace('grey16')
+    .png(fast)
+    .toBuffer()
 }
 
 // --- internal ---
