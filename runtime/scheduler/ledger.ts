@@ -1,7 +1,7 @@
 import { backOffMs } from './back-off.ts'
 import type { ErrorCode } from '../errors.ts'
 import * as messages from './messages.ts'
-import { createPool, isIdle } from './state.ts'
+import { createPool, hasPlace, isIdle } from './state.ts'
 import type { Departure, Deployment, Isolate, Pool, Request } from './state.ts'
 import type { Effect, NoteKind, SchedulerOptions } from './types.ts'
 
@@ -87,8 +87,8 @@ export class Ledger {
   /** Gives the free places to those who wait. */
   serve(deployment: Deployment): void {
     const { current, queue, terms } = deployment
-    if (current?.state !== 'ready') return
-    while (current.leases < terms.concurrency) {
+    if (current === undefined) return
+    while (hasPlace(current, terms)) {
       const request = queue.shift()
       if (request === undefined) return
       if (request.deadlineAt <= this.now) this.refuseLate(request)
@@ -138,6 +138,7 @@ export class Ledger {
       isKilled: false,
       departure: undefined,
       leases: 0,
+      suspensions: 0,
       sizeBytes: deployment.sizeBytes,
       loadMs: deployment.loadMs,
       readyAt: Infinity,
@@ -158,6 +159,8 @@ export class Ledger {
   /** The isolate has nothing to do: from now its keep_alive counts. */
   rest(isolate: Isolate, keepAliveMs: number): void {
     isolate.idleSince = this.now
+    // Suspended: those who wait are served when it is resumed.
+    if (isolate.suspensions > 0 && isolate.deployment.queue.size > 0) return
     const { pool, deployment, departure } = isolate
     if (this.isStopping) return this.kill(isolate, { reason: 'stopping', message: messages.stopping() })
     if (departure !== undefined) return this.kill(isolate, departure)

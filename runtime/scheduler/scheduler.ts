@@ -4,7 +4,7 @@ import { Ledger, refusal } from './ledger.ts'
 import { plan } from './memory.ts'
 import * as messages from './messages.ts'
 import { snapshotOf } from './snapshot.ts'
-import { createDeployment, isIdle } from './state.ts'
+import { createDeployment, hasPlace, isIdle } from './state.ts'
 import type { Departure, Deployment, Request } from './state.ts'
 import type { DeploymentSnapshot, Effect, LoadFailure, RequestTerms, SchedulerOptions, Terms } from './types.ts'
 
@@ -79,7 +79,7 @@ export class Scheduler {
     }
     const { current, queue } = deployment
     if (terms.deadlineAt <= ledger.now) ledger.refuseLate(request)
-    else if (current?.state === 'ready' && current.leases < deployment.terms.concurrency && queue.size === 0) {
+    else if (current !== undefined && hasPlace(current, deployment.terms) && queue.size === 0) {
       ledger.requests.set(request.id, request)
       ledger.grant(request, current)
     } else admit(ledger, request)
@@ -176,6 +176,33 @@ export class Scheduler {
     const isolate = ledger.isolates.get(number)
     if (isolate === undefined || isolate.isKilled) return []
     fall(ledger, isolate, 'isolate_crashed', message, { reason: 'hung', message })
+    return this.#settle()
+  }
+
+  /** The owner doubts that it still works: no new requests until `resume`, which is due once for each `suspend`. */
+  suspend(number: number): Effect[] {
+    const ledger = this.#begin()
+    const isolate = ledger.isolates.get(number)
+    if (isolate !== undefined) isolate.suspensions++
+    return ledger.effects
+  }
+
+  resume(number: number): Effect[] {
+    const ledger = this.#begin()
+    const isolate = ledger.isolates.get(number)
+    if (isolate === undefined || isolate.suspensions === 0) return []
+    isolate.suspensions--
+    ledger.serve(isolate.deployment)
+    if (isIdle(isolate)) ledger.rest(isolate, isolate.deployment.terms.keepAliveMs)
+    return this.#settle()
+  }
+
+  /** The owner gave up on something in it: no new requests, killed when idle; those who wait get another. */
+  retire(number: number, message = 'A request that was given up still runs in it.'): Effect[] {
+    const ledger = this.#begin()
+    const isolate = ledger.isolates.get(number)
+    if (isolate === undefined) return []
+    ledger.close(isolate, { reason: 'hung', message })
     return this.#settle()
   }
 

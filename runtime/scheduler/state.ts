@@ -37,6 +37,8 @@ export interface Isolate {
   departure: Departure | undefined
   /** Places taken. */
   leases: number
+  /** Checks under way whether it still works; no grants meanwhile. */
+  suspensions: number
   sizeBytes: number
   loadMs: number
   readyAt: number
@@ -116,6 +118,11 @@ export function createDeployment(terms: Terms, pool: Pool): Deployment {
     lastUsedAt: undefined,
     lastError: undefined,
   }
+}
+
+/** Whether a request that comes now gets a place at once. */
+export function hasPlace(isolate: Isolate, { concurrency }: Terms): boolean {
+  return isolate.state === 'ready' && isolate.leases < concurrency && isolate.suspensions === 0
 }
 
 /** Open, ready, and nobody in it. */
