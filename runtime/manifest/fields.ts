@@ -18,6 +18,16 @@ import {
  * after a "; " it may say what to do. `findings.ts` puts the sentence together.
  */
 
+/**
+ * A key that may be left out, described for editors: its unit, and what its absence means. A string in `fallback` is
+ * said as it is; `{ value }` is also given to editors as the default.
+ */
+export function key<Schema extends z.ZodType>(schema: Schema, about: string, fallback: string | { value: unknown }) {
+  if (typeof fallback === 'string') return schema.optional().meta({ description: `${about} Default: ${fallback}.` })
+  const { value } = fallback
+  return schema.optional().meta({ description: `${about} Default: ${String(value)}.`, default: value })
+}
+
 /** A mapping that takes these keys and no others; the known keys travel in the message of an unknown one. */
 export function mapping<Shape extends z.core.$ZodLooseShape>(shape: Shape, expected: string) {
   return z.strictObject(shape, {
@@ -68,12 +78,17 @@ export function duration({ minMs, maxMs, forever }: { minMs: number; maxMs: numb
 }
 
 export function bytes(min: number) {
-  const error = `a size of ${formatBytes(min)} or more: ${byteForms}`
+  const error = `a size ${min > 1 ? `of ${formatBytes(min)} or more` : 'above 0'}: ${byteForms}`
   return scalar(bytesPattern, error, (value) => parseBytes(value) >= min)
 }
 
-export function count(min: number) {
-  return scalar(countPattern, `a count of ${min} or more: ${countForms}`, (value) => parseCount(value) >= min)
+export function count() {
+  return scalar(countPattern, `a count above 0: ${countForms}`, (value) => parseCount(value) > 0)
+}
+
+/** For refinements over several keys: they run although one of the keys is wrong, so that all errors are told at once. */
+export function whenMapping({ value }: { value: unknown }): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Options and defaults: whatever JSON can say. */

@@ -7,7 +7,7 @@ import { manifestSchema } from './schema.ts'
 /** What is wrong with a manifest as written (or merged); empty when it fits the schema. */
 export function findingsOf(value: unknown): Finding[] {
   const result = manifestSchema.safeParse(value)
-  const findings = result.success ? [] : result.error.issues.flatMap((issue) => translated(issue, [], value))
+  const findings = result.success ? [] : translatedAll(result.error.issues, [], value)
   if (isMapping(value) && value.route !== undefined && value.routes !== undefined) {
     findings.push({ path: ['route'], expected: 'route or routes, not both', found: 'both', at: 'key' })
   }
@@ -18,6 +18,16 @@ export function findingsOf(value: unknown): Finding[] {
 // --- internal ---
 
 type ZodIssue = z.core.$ZodIssue
+
+/** Where an issue speaks for a whole value, what is wrong inside of it goes unsaid. */
+function translatedAll(issues: readonly ZodIssue[], prefix: ManifestPath, root: unknown): Finding[] {
+  const wholes = issues.filter((issue) => issue.code === 'custom' && issue.params?.whole === true)
+  const told = issues.filter(
+    ({ path }) =>
+      !wholes.some((whole) => whole.path.length < path.length && whole.path.every((part, i) => part === path[i])),
+  )
+  return told.flatMap((issue) => translated(issue, prefix, root))
+}
 
 /**
  * Turns zod's issue into findings. The schema's messages are what was expected, and after "; " what to do (fields.ts);
@@ -32,7 +42,7 @@ function translated(issue: ZodIssue, prefix: ManifestPath, root: unknown): Findi
     const fitting = issue.errors.filter(
       (branch) => !branch.some((i) => i.code === 'invalid_type' && i.path.length === 0),
     )
-    if (fitting.length === 1) return fitting[0]!.flatMap((inner) => translated(inner, path, root))
+    if (fitting.length === 1) return translatedAll(fitting[0]!, path, root)
   }
   const found = valueAt(root, path)
   const [expected, ...hints] = issue.message.split('; ')

@@ -92,6 +92,8 @@ export function formatFound(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value)
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`
   if (typeof value === 'object') {
+    const kind = value.constructor?.name
+    if (typeof kind === 'string' && kind !== 'Object') return `a ${kind}`
     const keys = Object.keys(value)
     if (keys.length === 0) return 'an empty mapping'
     return `a mapping with ${keys.slice(0, 3).join(', ')}${keys.length > 3 ? ` and ${keys.length - 3} more` : ''}`

@@ -4,7 +4,7 @@ import { findingsOf } from './findings.ts'
 import type { Finding, ManifestIssue, ManifestPath, ManifestPlaces } from './issues.ts'
 import { formatFound, sortIssues, toIssueIn } from './issues.ts'
 import type { HailoArch, Limits, Manifest, Method, ModelEntry, Route, StepUse } from './manifest.ts'
-import { fileOfUrl, isUrl } from './paths.ts'
+import { fileOfUrl, isUrl, namePattern } from './paths.ts'
 import type { ManifestInput, ModelEntryInput, RouteInput, StepInput } from './schema.ts'
 
 export { mergeManifest } from './merge.ts'
@@ -44,6 +44,7 @@ export function normalizeManifest(input: ManifestInput, options: NormalizeOption
   const model = findings.length === 0 ? toModel(input) : undefined
   findings.push(...modelFindings(input, model))
   const name = input?.name ?? options.name
+  if (input?.name === undefined && !namePattern.test(options.name)) findings.push(badFileName(options.name))
   if (findings.length > 0) {
     return { paths: [], issues: sortIssues(findings.map((finding) => toIssueIn(options, finding))) }
   }
@@ -96,6 +97,21 @@ function toEntry(input: ModelEntryInput): ModelEntry {
 /** A list of one says the same as the number; a revision should not tell them apart. */
 function single(value: number | number[]): number | number[] {
   return Array.isArray(value) && value.length === 1 ? value[0]! : value
+}
+
+function badFileName(name: string): Finding {
+  const proposed = name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '')
+    .slice(0, 63)
+    .replace(/-$/, '')
+  return {
+    path: ['name'],
+    expected: 'a name, or a file name of lower-case letters, digits and inner dashes to take it from',
+    found: `the file name ${JSON.stringify(name)}`,
+    hint: proposed ? `write name: ${proposed}` : 'give a name',
+  }
 }
 
 /** What the schema cannot say: a model for the engine that was asked for, and a file of its own for each entry. */

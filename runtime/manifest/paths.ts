@@ -1,11 +1,15 @@
-/** Routes and model files by name: the rules, without zod, so that every process may ask. */
-
-export const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+/* Names, routes and paths: the rules, without zod, so that every process may ask. */
 
 /** `POST /v1/detect`: a method, one space, and a literal path without parameters or a slash at its end. */
 export const routePattern = /^(?:GET|POST|PUT|PATCH|DELETE) (?:\/|(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9\-._~]+)+)$/
 
+/** Deployments. */
 export const namePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+/** Function files, without their ending. */
+export const functionPattern = /^[A-Za-z0-9_-]+$/
+export const stepPattern = /^[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*$/
+/** Keys of `files`. */
+export const fileNamePattern = /^[A-Za-z_][A-Za-z0-9_-]*$/
 
 /** What Pellet itself answers on the main port, as people would write it. */
 export const reservedPaths = '/, /docs, /openapi.json, /metrics, /health*, /api/*, /f/* and /results/*'

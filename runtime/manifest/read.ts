@@ -40,13 +40,8 @@ export function readManifest(file: string, text: string): ManifestSource {
 export function checkManifest(value: unknown, file: string): ManifestSource {
   const findings = findingsOf(value)
   if (typeof value === 'object' && value !== null && Object.hasOwn(value, 'function')) {
-    const found = 'function'
-    findings.push({
-      path: [found],
-      expected: 'no such key in a function file',
-      found,
-      hint: 'the file is the function; leave it out',
-    })
+    const expected = 'no such key in a function file'
+    findings.push({ path: ['function'], expected, found: '"function"', hint: 'leave it out, the file is the function' })
   }
   return withIssues({ file, value, locate: () => undefined }, findings)
 }

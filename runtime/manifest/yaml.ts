@@ -27,15 +27,10 @@ export function readYaml(text: string): YamlText {
     return unreadable([{ path: [], expected: `at most ${maxTextLength / 1024} KB of text`, found }])
   }
   try {
-    const document = parseDocument(text, {
-      lineCounter: lines,
-      prettyErrors: false,
-      uniqueKeys: false,
-      logLevel: 'silent',
-    })
+    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
     const positionOf = positionsIn(lines, text)
     const errors = [...document.errors, ...document.warnings]
-    if (errors.length > 0) return unreadable(errors.map((error) => syntaxFinding(error, text, positionOf)))
+    if (errors.length > 0) return unreadable(syntaxFindings(errors, text, positionOf))
     const { value, findings, broken } = toPlain(document, positionOf)
     const locate = (path: ManifestPath, part: 'key' | 'value' = 'value') => positionOf(offsetOf(document, path, part))
     return { value, findings, broken, locate }
@@ -143,10 +138,24 @@ function offsetOf(document: Document.Parsed, path: ManifestPath, part: 'key' | '
   return part === 'key' || empty ? key : (startOf(node) ?? key)
 }
 
+/** The first on each line, and not too many: one mistake makes the reader stumble again and again. */
+function syntaxFindings(errors: YAMLError[], text: string, positionOf: PositionOf): Finding[] {
+  const deep = errors.find((error) => error.message.includes('call stack'))
+  if (deep)
+    return [{ path: [], expected: `at most ${maxDepth} levels`, found: 'more', position: positionOf(deep.pos[0]) }]
+  const byLine = new Map<number, Finding>()
+  for (const error of errors) {
+    const finding = syntaxFinding(error, text, positionOf)
+    if (!byLine.has(finding.position!.line)) byLine.set(finding.position!.line, finding)
+  }
+  return [...byLine.values()].slice(0, 10)
+}
+
 function syntaxFinding(error: YAMLError, text: string, positionOf: PositionOf): Finding {
   const position = positionOf(error.pos[0])
   const finding = { path: [], position }
-  const near = JSON.stringify(text.slice(error.pos[0]).split('\n', 1)[0]!.slice(0, 40))
+  const line = text.slice(error.pos[0], error.pos[0] + 40).split(/\r?\n/, 1)[0]!
+  const near = line === '' ? 'the end of the line' : JSON.stringify(line)
   if (error.code === 'MULTIPLE_DOCS') {
     return {
       ...finding,
