@@ -8,7 +8,7 @@ export type HailoArch = 'hailo8' | 'hailo8l' | 'hailo10h'
 export interface ModelEntry {
   /** The name that answers carry as `model`. @default the file name without its ending */
   name: string
-  /** Path, relative to the models folder. Where only `url` is given: its last segment. */
+  /** Path, relative to the models folder. Where only `url` is given: its last segment, for `hef` in a folder of the chip's name. */
   file: string
   url?: string
   /** Lower-case hex digest that the file must have. */

@@ -72,15 +72,16 @@ function toModel({ model = {} }: ManifestInput): Manifest['model'] {
   const hef = Object.entries(model.hef ?? {}).filter(([, entry]) => entry !== undefined)
   return {
     engine: model.engine ?? defaults.engine,
-    ...(hef.length > 0 && { hef: Object.fromEntries(hef.map(([chip, entry]) => [chip, toEntry(entry!)])) }),
+    ...(hef.length > 0 && { hef: Object.fromEntries(hef.map(([chip, entry]) => [chip, toEntry(entry!, `${chip}/`)])) }),
     ...(model.onnx !== undefined && { onnx: toEntry(model.onnx) }),
   }
 }
 
-function toEntry(input: ModelEntryInput): ModelEntry {
+/** @param folder where a file goes that is known by its URL alone: those for several chips often have one name */
+function toEntry(input: ModelEntryInput, folder = ''): ModelEntry {
   const written = typeof input !== 'string' ? input : isUrl(input) ? { url: input } : { file: input }
   const { name, url, sha256, mean, std, layout, channels, decode } = written
-  const file = written.file ?? fileOfUrl(url!)!
+  const file = written.file ?? `${folder}${fileOfUrl(url!)!}`
   return {
     name: name ?? file.slice(file.lastIndexOf('/') + 1).replace(/(?<=.)\.[^.]+$/, ''),
     file,
@@ -138,7 +139,7 @@ function modelFindings(input: ManifestInput, model: Manifest['model'] | undefine
   return sharedFiles(model)
 }
 
-/** Chips often differ in the URL's folder alone; the files would overwrite each other. */
+/** Two models in one file would overwrite each other. */
 function sharedFiles({ onnx, hef = {} }: Manifest['model']): Finding[] {
   const findings: Finding[] = []
   const entries: [ManifestPath, ModelEntry][] = (Object.keys(hef) as HailoArch[]).map((chip) => [

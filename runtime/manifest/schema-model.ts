@@ -25,7 +25,7 @@ const entryKeys = mapping(
     file: key(
       modelPath,
       'Path of the model file, relative to the models folder, or absolute.',
-      'the last segment of `url`',
+      'the last segment of `url`; for `hef` in a folder named after the chip',
     ),
     url: key(url, 'Where the file is fetched from, on order; http or https.', 'none'),
     sha256: key(sha256, 'Digest that the file must have, 64 hex digits.', 'any'),

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { jsonMap, key, mapping, namedMap, text, whenMapping } from './fields.ts'
 import { isReservedPath, reservedPaths, routePattern, stepPattern } from './paths.ts'
 
-const stepExpected = 'a step: a name such as tensor, or a name with options such as { image.letterbox: { fill: 0 } }'
+const stepExpected =
+  'a step: a name such as tensor, or a name with options such as { image.letterbox: { background: 114 } }'
 const routeExpected =
   'a method and a path such as "POST /v1/detect": letters, digits and -._~, no parameters, no slash at the end'
 const entryExpected = 'a list of post steps, or a mapping with pre, post and input'
