@@ -1,5 +1,6 @@
 import type { Metadata, SharpOptions } from 'sharp'
 import { messageOf, PelletError } from '../errors.ts'
+import { enlarge } from './cubic.ts'
 import type { PictureFormat, Pixels, ResizeOptions } from './picture.ts'
 import { orientRaster, packRaster, rasterOf, type Raster } from './raster.ts'
 import { loadSharp } from './sharp.ts'
@@ -83,19 +84,25 @@ export async function decodeResized(
   height: number,
   kernel: LibvipsKernel,
 ): Promise<Raster> {
-  if (!header.hasAlpha) return rasterOf(await run(header, true, { width, height }, kernel))
   // libvips weighs colours by their alpha when it resizes; alpha is to be dropped, so it goes first.
-  return resample(await decode(header), width, height, kernel)
+  if (header.hasAlpha) return resample(await decode(header), width, height, kernel)
+  const size = { width: Math.min(width, header.width), height: Math.min(height, header.height) }
+  return resample(rasterOf(await run(header, true, size, kernel)), width, height, kernel)
 }
 
-/** Resizes decoded pixels with a kernel of libvips. */
+/** Resizes decoded pixels: libvips reduces, `enlarge` enlarges. */
 export async function resample(raster: Raster, width: number, height: number, kernel: LibvipsKernel): Promise<Raster> {
-  const sharp = await loadSharp()
-  const packed = packRaster(raster)
-  const raw = { width: packed.width, height: packed.height, channels: 3 as const }
-  const pipeline = sharp(packed.data, { raw, limitInputPixels: false })
-  const data = await pipeline.resize(width, height, { fit: 'fill', kernel }).raw().toBuffer()
-  return rasterOf({ data, width, height })
+  const size = { width: Math.min(width, raster.width), height: Math.min(height, raster.height) }
+  let reduced = raster
+  if (size.width < raster.width || size.height < raster.height) {
+    const sharp = await loadSharp()
+    const packed = packRaster(raster)
+    const raw = { width: packed.width, height: packed.height, channels: 3 as const }
+    const pipeline = sharp(packed.data, { raw, limitInputPixels: false })
+    const data = await pipeline.resize(size.width, size.height, { fit: 'fill', kernel }).raw().toBuffer()
+    reduced = rasterOf({ data, ...size })
+  }
+  return size.width < width || size.height < height ? enlarge(reduced, width, height) : reduced
 }
 
 // --- internal ---
