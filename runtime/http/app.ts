@@ -1,17 +1,19 @@
 import { H3, HTTPError, HTTPResponse, toNodeHandler, type H3Event } from 'h3/node'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { PelletError } from '../errors.ts'
+import type { ErrorShape } from '../manifest/manifest.ts'
 import type { Pellet } from '../pellet.ts'
 import { registerAdmin } from './admin.ts'
 import { toErrorAnswer } from './error-body.ts'
 import { registerHealth } from './health.ts'
+import { toRequestId } from './request-id.ts'
 
 /**
  * The handler of a listener: inference routes go straight to the proxy, all else is Pellet's own.
  * @param admin whether `/api` is answered here: on the unix socket, whose folder is private
  */
 export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
-  const app = new H3({ silent: true, onError: (error) => answerError(error) })
+  const app = new H3({ silent: true, onError: answerError })
   registerHealth(app, pellet)
   if (admin) registerAdmin(app, pellet)
   else
@@ -30,16 +32,18 @@ export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
   const own = toNodeHandler(app)
 
   return (req: IncomingMessage, res: ServerResponse) => {
-    const query = req.url!.indexOf('?')
-    const path = query === -1 ? req.url! : req.url!.slice(0, query)
-    const entry = pellet.routes.find(path)
+    req.url = toOrigin(req.url!)
+    const query = req.url.indexOf('?')
+    const path = query === -1 ? req.url : req.url.slice(0, query)
+    const entry = pellet.routes.find(path) ?? pellet.routes.find(withoutEscapes(path))
     const target = entry?.get(req.method!)
     if (target) return void pellet.proxy.serve(target, req, res)
     if (entry) {
       const allow = [...entry.keys()]
       const shape = entry.values().next().value!.deployment.manifest.errors
-      return answerNode(res, withAllow(req.method!, path, allow), shape)
+      return answerNode(res, withAllow(req.method!, path, allow), shape, toRequestId(req))
     }
+    res.setHeader('x-request-id', toRequestId(req))
     if (req.headers.expect !== undefined) res.writeContinue()
     return own(req, res)
   }
@@ -68,18 +72,32 @@ function ownMethods(path: string, admin: boolean): string[] | undefined {
   return /^\/api\/deployments\/[^/]+\/(load|unload)$/.test(path) ? ['POST'] : undefined
 }
 
-function toAnswer(error: unknown) {
-  const answer = toErrorAnswer(error, 'pellet', crypto.randomUUID())
-  if (error instanceof AllowError) answer.headers['allow'] = error.allow.join(', ')
-  return answer
+/** A target may also be written as a whole URL, as proxies do (RFC 9112, 3.2.2). */
+function toOrigin(target: string): string {
+  const origin = /^https?:\/\/[^/?#]*/i.exec(target)
+  if (!origin) return target
+  const rest = target.slice(origin[0].length)
+  return rest.startsWith('/') ? rest : `/${rest}`
 }
 
-function answerError(error: HTTPError): HTTPResponse {
+/** `/v1/%65cho` is `/v1/echo` (RFC 3986, 6.2.2.2); an escaped slash stays one. */
+function withoutEscapes(path: string): string {
+  if (!path.includes('%')) return path
+  try {
+    return decodeURI(path)
+  } catch {
+    return path
+  }
+}
+
+function answerError(error: HTTPError, event: H3Event): HTTPResponse {
   // h3 wraps what a handler throws; the original is the cause of the cause.
   const thrown = [error, error.cause, (error.cause as Error | undefined)?.cause].find(
     (one) => one instanceof PelletError,
   )
-  const { status, headers, body } = toAnswer(thrown ?? toPelletError(error))
+  const requestId = event.runtime!.node!.res!.getHeader('x-request-id') as string
+  const { status, headers, body } = toErrorAnswer(thrown ?? toPelletError(error), 'pellet', requestId)
+  if (thrown instanceof AllowError) headers['allow'] = thrown.allow.join(', ')
   return new HTTPResponse(body, { status, headers })
 }
 
@@ -89,8 +107,8 @@ function toPelletError(error: HTTPError): PelletError {
     : new PelletError('internal_error', error.message)
 }
 
-function answerNode(res: ServerResponse, error: AllowError, shape: Parameters<typeof toErrorAnswer>[1]): void {
-  const { status, headers, body } = toErrorAnswer(error, shape, crypto.randomUUID())
+function answerNode(res: ServerResponse, error: AllowError, shape: ErrorShape, requestId: string): void {
+  const { status, headers, body } = toErrorAnswer(error, shape, requestId)
   res.writeHead(status, { ...headers, allow: error.allow.join(', '), 'content-length': Buffer.byteLength(body) })
   res.end(body)
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
 import type { Dispatcher, Lease } from '../deployments/dispatcher.ts'
 import { messageOf, PelletError } from '../errors.ts'
@@ -6,6 +5,7 @@ import { crashError } from '../isolate/isolate.ts'
 import type { Logger } from '../log.ts'
 import { formatBytes, parseDuration } from '../units.ts'
 import { toErrorAnswer } from './error-body.ts'
+import { toRequestId } from './request-id.ts'
 import type { RouteTarget } from './route-table.ts'
 
 export interface ProxyOptions {
@@ -192,13 +192,6 @@ class Exchange {
 }
 
 // --- internal ---
-
-const requestIdPattern = /^[\w.:-]{1,128}$/
-
-function toRequestId(req: IncomingMessage): string {
-  const given = req.headers['x-request-id']
-  return typeof given === 'string' && requestIdPattern.test(given) ? given : randomUUID()
-}
 
 /** Headers that belong to one connection (RFC 9110, 7.6.1), and those that are not the isolate's business. */
 const hopByHop = new Set([
