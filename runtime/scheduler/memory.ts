@@ -22,6 +22,8 @@ export function plan(ledger: Ledger, pool: Pool): void {
   // While one is loaded again into an engine that was full, nothing is loaded beside it.
   for (const isolate of pool.isolates) if (isolate.isRetry && isolate.state === 'loading') return
 
+  reopen(ledger, pool, residents)
+
   let promisedBytes = 0
   for (const deployment of inOrder(pool, now, options.ageingMs)) {
     if (deployment.retry?.blockers.some((number) => ledger.isolates.has(number))) return
@@ -66,7 +68,6 @@ export function plan(ledger: Ledger, pool: Pool): void {
       ledger.refuseAll(deployment, 'out_of_memory', message, options.maxBackOffMs)
     } else return
   }
-  reopen(ledger, pool, residents, promisedBytes)
 }
 
 // --- internal ---
@@ -98,16 +99,26 @@ function evict(ledger: Ledger, victim: Resident, message: string, beneficiary?: 
   ledger.close(isolate, { reason: 'evicted', message, ...(beneficiary && { for: beneficiary }) })
 }
 
-/** Those that were closed for one that needs their room no longer, and still have requests, go back to work. */
-function reopen(ledger: Ledger, pool: Pool, residents: Resident[], promisedBytes: number): void {
+/**
+ * Those that were closed for one that needs their room no longer go back to work, unless the next is starving already.
+ * Asked first, for otherwise their own deployments would wait for a new isolate in their place.
+ */
+function reopen(ledger: Ledger, pool: Pool, residents: Resident[]): void {
+  const starvingSince = ledger.now - ledger.options.starvingAfterMs
   for (const resident of residents) {
-    const isolate = ledger.isolates.get(resident.isolate)
-    if (isolate === undefined || isolate.isKilled || isolate.departure?.for === undefined) continue
+    const isolate = ledger.isolates.get(resident.isolate)!
     const { deployment, departure } = isolate
-    if (isolate.state !== 'draining' || departure.for?.claim !== 0 || deployment.current !== undefined) continue
-    let stayingBytes = resident.sizeBytes + promisedBytes
+    if (isolate.isKilled || departure?.for === undefined || departure.for.claim > 0) continue
+    if (deployment.current !== undefined || deployment.isRemoved) continue
+    let stayingBytes = resident.sizeBytes
     for (const other of residents) if (other.state !== 'leaving') stayingBytes += other.sizeBytes
-    if (stayingBytes > pool.budgetBytes) continue
+    let isNextStarving = false
+    for (const other of pool.wanting) {
+      if (other === deployment) continue
+      if (other.claim > 0) stayingBytes += other.sizeBytes
+      else if (other.wantedSince <= starvingSince) isNextStarving = true
+    }
+    if (isNextStarving || stayingBytes > pool.budgetBytes) continue
     resident.state = 'busy'
     ledger.reopen(isolate)
   }

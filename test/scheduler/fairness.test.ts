@@ -1,0 +1,212 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Stage } from './stage.ts'
+
+const whole = { sizeBytes: 1000, memoryBytes: 10_000 }
+const test = suite('fairness')
+
+/** `a` holds all memory and is busy with request 1. */
+function occupied(...others: NonNullable<ConstructorParameters<typeof Stage>[1]>[]): Stage {
+  const stage = new Stage({}, { name: 'a', ...whole }, ...others)
+  stage.resident('a', whole)
+  stage.wait(1000)
+  stage.request('a')
+  return stage
+}
+
+test('of those that wait for memory, the highest priority gets it first', () => {
+  const stage = occupied({ name: 'b', ...whole, priority: 10 }, { name: 'c', ...whole, priority: 11 })
+  stage.request('b')
+  stage.request('c')
+  stage.release(1)
+  assert.equal(stage.exited(1), ['load #2 c'])
+})
+
+test('of equal priority, the one that has waited longest', () => {
+  const stage = occupied({ name: 'b', ...whole }, { name: 'c', ...whole })
+  stage.request('c')
+  stage.wait(1)
+  stage.request('b')
+  stage.release(1)
+  assert.equal(stage.exited(1), ['load #2 c'])
+})
+
+test('waiting makes up for priority', () => {
+  const stage = new Stage(
+    { ageingMs: 500, starvingAfterMs: 1e9 },
+    { name: 'a', ...whole },
+    { name: 'b', ...whole, priority: 10 },
+    { name: 'c', ...whole, priority: 12 },
+  )
+  stage.resident('a', whole)
+  stage.wait(1000)
+  stage.request('a')
+  stage.request('b')
+  stage.wait(1500)
+  stage.request('c')
+  stage.release(1)
+  assert.equal(stage.exited(1), ['load #2 b'])
+})
+
+test('a request that starves closes the busy isolate in its way, and loads when that is gone', () => {
+  const stage = occupied({ name: 'b', ...whole })
+  stage.request('a')
+  stage.request('b')
+  assert.equal(stage.wait(2000), [])
+  assert.ok(stage.notes.includes('starving b'))
+  assert.is(stage.row('a').state, 'draining')
+  assert.equal(stage.release(1), ['kill #1 evicted'], 'request 2 of a waits')
+  assert.equal(stage.exited(1), ['load #2 b'])
+})
+
+test('before that, a flood goes on', () => {
+  const stage = occupied({ name: 'b', ...whole })
+  stage.request('a')
+  stage.request('b')
+  stage.wait(1999)
+  assert.equal(stage.release(1), ['grant 2 #1'])
+})
+
+test('as few are closed as needed, the lowest priority first', () => {
+  const third = { sizeBytes: 330 }
+  const names = ['a', 'b', 'c']
+  const stage = new Stage({}, ...names.map((name, at) => ({ name, ...third, priority: 20 - at })), {
+    name: 'd',
+    ...third,
+  })
+  for (const name of names) stage.resident(name, third)
+  for (const name of names) stage.request(name)
+  stage.request('d')
+  stage.wait(2000)
+  assert.equal(
+    names.map((name) => stage.row(name).state),
+    ['ready', 'ready', 'draining'],
+  )
+})
+
+test('one that is closed goes back to work when the starving one has left', () => {
+  const stage = occupied({ name: 'b', ...whole })
+  stage.request('a')
+  stage.request('b')
+  stage.wait(2000)
+  assert.equal(stage.cancel(3), [])
+  assert.is(stage.row('a').state, 'ready')
+  assert.equal(stage.release(1), ['grant 2 #1'])
+})
+
+test('a free place in one that goes back to work is given at once', () => {
+  const stage = new Stage({}, { name: 'a', ...whole, concurrency: 2 }, { name: 'b', ...whole })
+  stage.resident('a', whole)
+  stage.wait(1000)
+  stage.request('a')
+  stage.request('b', { timeoutMs: 3000 })
+  stage.wait(2500)
+  assert.equal(stage.request('a'), [])
+  assert.equal(stage.wait(500), ['refuse 2 deadline_exceeded', 'grant 3 #1'])
+})
+
+test('an isolate keeps its turn for as long as its load took', () => {
+  const stage = new Stage({}, { name: 'a', ...whole }, { name: 'b', ...whole })
+  stage.load('a')
+  stage.loaded(1, { ...whole, loadMs: 5000 })
+  stage.request('a')
+  stage.request('b')
+  stage.wait(4999)
+  assert.is(stage.row('a').state, 'ready')
+  stage.wait(1)
+  assert.is(stage.row('a').state, 'draining')
+})
+
+test('while one starves, nobody loads into what it needs', () => {
+  const stage = new Stage(
+    {},
+    { name: 'a', sizeBytes: 600 },
+    { name: 'b', sizeBytes: 900 },
+    { name: 'c', sizeBytes: 300 },
+    { name: 'd', sizeBytes: 100 },
+  )
+  stage.resident('a', { sizeBytes: 600 })
+  stage.request('a')
+  stage.request('b')
+  stage.wait(2000)
+  assert.equal(stage.request('c'), [], 'c and b do not fit together')
+  assert.equal(stage.request('d'), ['load #2 d'], 'd and b do')
+})
+
+test('two floods alternate: neither starves', () => {
+  const served = flood({ name: 'a', ...whole, priority: 31 }, { name: 'b', ...whole, priority: 0 })
+  assert.ok(served['a']!.count > 100 && served['b']!.count > 100, JSON.stringify(served))
+  // Starving after 2 s, 16 s of ageing for 31 steps of priority, and one turn: 1 s, a request, a kill and a load.
+  assert.ok(served['a']!.longestMs < 19_000 && served['b']!.longestMs < 19_000, JSON.stringify(served))
+})
+
+test('many floods take turns', () => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f']
+  const served = flood(...names.map((name) => ({ name, sizeBytes: 450, memoryBytes: 10_000 })))
+  for (const name of names) {
+    assert.ok(served[name]!.count > 50, `${name} ${JSON.stringify(served)}`)
+    // 2 s until it starves, and one turn of each other: 1 s, a request, a kill and a load.
+    assert.ok(served[name]!.longestMs < 2000 + 5 * 1500, `${name} ${JSON.stringify(served)}`)
+  }
+})
+
+test('a large one is not starved by small ones that come and go', () => {
+  const small = ['b', 'c', 'd', 'e'].map((name) => ({
+    name,
+    sizeBytes: 250,
+    memoryBytes: 10_000,
+    keepAliveMs: 0,
+    priority: 31,
+  }))
+  const served = flood({ name: 'a', ...whole, priority: 0 }, ...small)
+  assert.ok(served['a']!.count > 20, JSON.stringify(served))
+  assert.ok(served['a']!.longestMs < 25_000, JSON.stringify(served))
+})
+
+test.run()
+
+// --- internal ---
+
+/**
+ * Two minutes in which two callers of each deployment ask again as soon as they are answered. Requests take 70 ms, loads
+ * 200 ms, kills 20 ms.
+ */
+function flood(...deployments: { name: string; sizeBytes: number; memoryBytes: number; priority?: number }[]) {
+  const stage = new Stage({}, ...deployments)
+  const due: { at: number; act: () => string[] }[] = []
+  const askedAt = new Map<number, { name: string; at: number }>()
+  const served: Record<string, { count: number; longestMs: number }> = {}
+  let requests = 0
+  const ask = (name: string) => {
+    askedAt.set(++requests, { name, at: stage.now })
+    follow(stage.request(name))
+  }
+  const later = (ms: number, act: () => string[]) => due.push({ at: stage.now + ms, act })
+  const follow = (lines: string[]) => {
+    for (const line of lines) {
+      const [what, first, second] = line.split(' ') as [string, string, string]
+      if (what === 'load') {
+        const { sizeBytes } = deployments.find(({ name }) => name === second)!
+        later(200, () => stage.loaded(Number(first.slice(1)), { sizeBytes, loadMs: 200 }))
+      } else if (what === 'kill') later(20, () => stage.exited(Number(first.slice(1))))
+      else if (what === 'grant') {
+        const { name, at } = askedAt.get(Number(first))!
+        const entry = (served[name] ??= { count: 0, longestMs: 0 })
+        entry.count++
+        entry.longestMs = Math.max(entry.longestMs, stage.now - at)
+        later(70, () => stage.release(Number(first)))
+        later(70, () => (ask(name), []))
+      } else throw new Error(`unexpected: ${line}`)
+    }
+  }
+  for (const { name } of deployments) for (let caller = 0; caller < 2; caller++) ask(name)
+  while (stage.now < 120_000) {
+    due.sort((a, b) => a.at - b.at)
+    const next = due[0]!
+    const wakeAt = stage.scheduler.nextWakeAt() ?? Infinity
+    stage.now = Math.max(stage.now, Math.min(next.at, wakeAt))
+    if (wakeAt < next.at) follow(stage.tell(stage.scheduler.tick()))
+    else follow(due.shift()!.act())
+  }
+  return served
+}
