@@ -17,7 +17,10 @@ export interface Lease {
   /** How long the request waited, in milliseconds: for a place, and for the model to be loaded. */
   queueMs: number
   loadMs: number
-  /** Gives the place back; safe to call twice. `ok`: the isolate answered, whatever it said. */
+  /**
+   * Gives the place back; safe to call twice. `ok`: the isolate answered, whatever it said. Otherwise the connection
+   * broke, most likely because the isolate ended: until that is certain it gets no other request.
+   */
   release(ok: boolean): void
   /** The deadline passed: finds out whether the isolate still works, gives the place back or has it ended. */
   overdue(requestId: string): void
@@ -41,7 +44,7 @@ export interface DispatcherOptions {
   sizes: SizeBook
 }
 
-/** After a deadline an isolate has this long to say that it still works. A long inference may be in the way. */
+/** An isolate in doubt has this long to say that it still works. A long inference may be in the way. */
 const hungAfterMs = 3000
 
 /**
@@ -248,29 +251,35 @@ export class Dispatcher {
     const ready = this.#readyAt.get(isolate.id)
     // The part of the wait during which the isolate was loading.
     const loadMs = ready && ready.at > since ? Math.min(ready.loadMs, ready.at - since) : 0
-    let released = false
-    const release = (ok: boolean) => {
-      if (released) return
-      released = true
+    let isOver = false
+    const end = async (ok: boolean, doubt?: Doubt) => {
+      if (isOver) return
+      isOver = true
+      if (doubt) await this.#examine(isolate, doubt)
       this.#apply(this.#scheduler.release(id, ok))
     }
-    const overdue = (requestId: string) => void this.#examine(isolate, requestId).finally(() => release(true))
-    return { isolate, queueMs: now - since - loadMs, loadMs, release, overdue }
+    return {
+      isolate,
+      queueMs: now - since - loadMs,
+      loadMs,
+      release: (ok) => void end(ok, ok ? undefined : { cause: 'a connection broke' }),
+      overdue: (requestId) => void end(true, { cause: 'a deadline passed', requestId }),
+    }
   }
 
-  /** An isolate whose request outlived its deadline: lets it go on, retires it, or has it ended. */
-  async #examine(isolate: Isolate, requestId: string): Promise<void> {
+  /** An isolate that may have ended, or hang: lets it go on, retires it, or has it ended. */
+  async #examine(isolate: Isolate, { cause, requestId }: Doubt): Promise<void> {
     const { name } = isolate.deployment
     this.#apply(this.#scheduler.suspend(isolate.id))
     const active = await isolate.ping(hungAfterMs)
     if (!this.#isolates.has(isolate.id)) return
     if (active === undefined) {
-      const message = `${name}: it did not answer for ${hungAfterMs / 1000} s after a deadline; its code loops or blocks`
+      const message = `${name}: it did not answer for ${hungAfterMs / 1000} s after ${cause}; its code loops or blocks`
       this.#apply(this.#scheduler.hung(isolate.id, message))
       return
     }
     // Steps end when they notice the signal; one that never does would pile up, so its isolate is replaced.
-    if (active.includes(requestId)) this.#apply(this.#scheduler.retire(isolate.id))
+    if (requestId !== undefined && active.includes(requestId)) this.#apply(this.#scheduler.retire(isolate.id))
     else this.#apply(this.#scheduler.resume(isolate.id))
   }
 
@@ -304,6 +313,12 @@ export class Dispatcher {
 }
 
 // --- internal ---
+
+/** Why an isolate is examined. `requestId`: main gave this request up; the isolate may not have. */
+interface Doubt {
+  cause: string
+  requestId?: string
+}
 
 interface Waiting {
   grant(isolate: Isolate): void

@@ -35,7 +35,7 @@ export class Isolate {
   /** Keeps connections to the isolate's server open between requests. */
   readonly agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 64 })
   readonly #child: ChildProcess
-  readonly #pings = new Map<number, (active: string[]) => void>()
+  readonly #pings = new Map<number, (active: string[] | undefined) => void>()
   #nonce = 0
   #killed: string | undefined
   #loadTimer: NodeJS.Timeout | undefined
@@ -73,7 +73,7 @@ export class Isolate {
     this.#child.kill('SIGKILL')
   }
 
-  /** Ids of the requests whose steps still run, or undefined when it does not answer within `timeoutMs`. */
+  /** Ids of the requests whose steps still run, or undefined when it ends, or does not answer within `timeoutMs`. */
   ping(timeoutMs: number): Promise<string[] | undefined> {
     const nonce = ++this.#nonce
     return new Promise((resolve) => {
@@ -123,6 +123,7 @@ export class Isolate {
       gone = true
       const wasLoading = loading
       loaded()
+      for (const settle of this.#pings.values()) settle(undefined)
       this.agent.destroy()
       rmSync(this.socketPath, { force: true })
       if (wasLoading && this.#killed === undefined)
