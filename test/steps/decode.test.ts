@@ -3,6 +3,7 @@ import sharp from 'sharp'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openPicture } from '../../runtime/steps/encoded.ts'
+import { rasterOf, sampleLinear } from '../../runtime/steps/raster.ts'
 import { loadSharp, warmUp } from '../../runtime/steps/sharp.ts'
 import { distance, failureOf, noise, pixelAt, png, ramp, sharpOf } from './fixture-steps.ts'
 
@@ -60,18 +61,24 @@ formats('CMYK becomes RGB', async () => {
   assert.ok(red! > 180 && green! < 80 && blue! < 80, `${red} ${green} ${blue}`)
 })
 
-formats('alpha is dropped, not blended, also when resized', async () => {
-  const rgba = new Uint8Array(8 * 8 * 4)
-  for (let i = 0; i < rgba.length; i += 4) rgba.set([200, 100, 50, i % 8 === 0 ? 0 : 90], i)
-  const image = sharp(rgba, { raw: { width: 8, height: 8, channels: 4 } })
+formats('alpha is dropped, not blended, also when resized, little or much', async () => {
+  const colors = noise(64, 64)
+  const rgba = new Uint8Array(64 * 64 * 4)
+  for (let i = 0; i < 64 * 64; i++) rgba.set([...colors.data.subarray(i * 3, i * 3 + 3), i % 3 === 0 ? 0 : 90], i * 4)
+  const image = sharp(rgba, { raw: { width: 64, height: 64, channels: 4 } })
+  const opaque = await openPicture(await png(colors), limit)
   for (const bytes of [
     await image.clone().png().toBuffer(),
     await image.clone().webp({ lossless: true, exact: true }).toBuffer(),
   ]) {
     const picture = await openPicture(bytes, limit)
-    for (const view of [picture, picture.resize(3, 3), picture.resize(3, 3, { kernel: 'lanczos3' })]) {
-      const { data } = await view.pixels()
-      for (let i = 0; i < data.length; i += 3) assert.equal([...data.subarray(i, i + 3)], [200, 100, 50])
+    assert.equal(new Uint8Array((await picture.pixels()).data), colors.data)
+    for (const size of [3, 40]) {
+      const sampled = { data: new Uint8Array(size * size * 3), width: size, height: size }
+      sampleLinear(rasterOf(sampled), rasterOf(colors))
+      assert.equal(await picture.resize(size, size).pixels(), sampled)
+      const smooth = await opaque.resize(size, size, { kernel: 'lanczos3' }).pixels()
+      assert.equal(await picture.resize(size, size, { kernel: 'lanczos3' }).pixels(), smooth)
     }
   }
 })
