@@ -44,7 +44,6 @@ export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
       return answerNode(res, withAllow(req.method!, path, allow), shape, toRequestId(req))
     }
     res.setHeader('x-request-id', toRequestId(req))
-    if (req.headers.expect !== undefined) res.writeContinue()
     return own(req, res)
   }
 }

@@ -94,8 +94,8 @@ export class Proxy {
       'content-length': Buffer.byteLength(body),
       ...(unread && { connection: 'close' }),
     })
-    res.end(body)
-    if (unread) closeUnread(req)
+    if (unread) linger(req, res, body)
+    else res.end(body)
   }
 }
 
@@ -149,6 +149,8 @@ class Exchange {
         if (answered) return
         answered = true
         signal.removeEventListener('abort', onAbort)
+        // What still comes of the body is no longer this request's, and must not be counted as such.
+        req.off('data', onData).unpipe(upstream)
         if (this.#overdue && error) lease.overdue(requestId)
         else lease.release(ok)
         if (error) reject(error as Error)
@@ -161,6 +163,15 @@ class Exchange {
         path: toPath(target, req.url!),
         headers: toUpstreamHeaders(req, requestId),
       })
+      let total = 0
+      const onData = (chunk: Buffer) => {
+        try {
+          onBody(chunk.length, (total += chunk.length))
+        } catch (error) {
+          upstream.destroy()
+          settle(true, error)
+        }
+      }
       const onAbort = () => {
         upstream.destroy()
         settle(true, signal.reason)
@@ -177,15 +188,7 @@ class Exchange {
         answer.pipe(res)
       })
       if (hasExpectation(req)) res.writeContinue()
-      let total = 0
-      req.on('data', (chunk: Buffer) => {
-        try {
-          onBody(chunk.length, (total += chunk.length))
-        } catch (error) {
-          upstream.destroy()
-          settle(true, error)
-        }
-      })
+      req.on('data', onData)
       req.pipe(upstream)
     })
   }
@@ -225,6 +228,8 @@ function toAnswerHeaders(
   const headers: OutgoingHttpHeaders = { ...answer.headers }
   delete headers['connection']
   delete headers['keep-alive']
+  // How it is framed on the way to the caller is decided there: HTTP/1.0 knows no chunks.
+  delete headers['transfer-encoding']
   const phases = headers['server-timing']
   const waits = `queue;dur=${lease.queueMs.toFixed(2)}, load;dur=${lease.loadMs.toFixed(2)}`
   headers['server-timing'] = typeof phases === 'string' ? `${waits}, ${phases}` : waits
@@ -258,14 +263,24 @@ function tooLarge(name: string, bodyBytes: number): PelletError {
   )
 }
 
-export function hasExpectation(req: IncomingMessage): boolean {
+function hasExpectation(req: IncomingMessage): boolean {
   return req.headers.expect?.toLowerCase() === '100-continue'
 }
 
-/** Gives the caller a moment to read the answer, then ends a connection whose body nobody wants. */
-export function closeUnread(req: IncomingMessage): void {
-  req.resume()
-  const timer = setTimeout(() => req.destroy(), 2000)
+/** How long the rest of a body that nobody wants is read and dropped before the connection is closed on it. */
+const lingerMs = 10_000
+
+/**
+ * Answers while the body still comes. To close at once would reset the connection, and a caller who first sends all of
+ * its body would never read the answer (RFC 9112, 9.6).
+ */
+function linger(req: IncomingMessage, res: ServerResponse, body: string): void {
+  const close = () => {
+    clearTimeout(timer)
+    res.end()
+  }
+  const timer = setTimeout(close, lingerMs)
   timer.unref()
-  req.once('close', () => clearTimeout(timer))
+  res.write(body)
+  req.once('end', close).once('close', close).resume()
 }
