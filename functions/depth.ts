@@ -10,6 +10,7 @@ import {
   resizeMap,
   step,
   toFloat32,
+  toJsonBytes,
   toNpz,
   toPng16Grey,
   toPng8Rgb,
@@ -94,13 +95,14 @@ export default defineFunction({
       return withFormats({
         'application/json': async () => {
           // The NPZ goes to the thread pool first; meanwhile this thread colours, then measures.
-          const making: [key: string, bytes: Promise<Buffer>][] = []
-          if (format === 'numpy' || format === 'both') making.push(['depth_map', npz()])
-          if (format === 'image' || format === 'both') making.push(['depth_image', image()])
-          if (format === 'depth_png_16') making.push(['depth_png_16', png16()])
+          const making = [
+            format === 'numpy' || format === 'both' ? npz() : undefined,
+            format === 'image' || format === 'both' ? image() : undefined,
+            format === 'depth_png_16' ? png16() : undefined,
+          ]
           const stats = { ...mapStats(data), range: [range.min, range.max] }
-          const made = await Promise.all(making.map(async ([key, bytes]) => [key, (await bytes).toString('base64')]))
-          return {
+          const [depth_map, depth_image, depth_png_16] = await Promise.all(making)
+          return toJsonBytes({
             model: model.entry.name,
             model_type: 'monocular',
             input_shape: [height, width, 3],
@@ -108,9 +110,11 @@ export default defineFunction({
             inference_time_ms: Math.round(elapsedMs() * 100) / 100,
             normalized: normalize,
             stats,
-            ...(replaced > 0 && { non_finite: replaced }),
-            ...Object.fromEntries(made),
-          }
+            non_finite: replaced > 0 ? replaced : undefined,
+            depth_map,
+            depth_image,
+            depth_png_16,
+          })
         },
         'image/png': format === 'depth_png_16' ? png16 : image,
         'application/x-npz': npz,

@@ -254,5 +254,5 @@ function describe({ name, type, shape }: TensorInfo): string {
 function typeName(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value === 'object') return Array.isArray(value) ? 'a list' : 'an object'
-  return `the ${typeof value} ${JSON.stringify(String(value).slice(0, 40))}`
+  return typeof value === 'string' ? `the string ${JSON.stringify(value.slice(0, 40))}` : String(value)
 }
