@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { Agent, request } from 'node:http'
 import { RunningPellet } from '../support/pellet.ts'
 import { answering, identityModel } from '../deployments/tiny.ts'
-import { call, callJson, RawConnection } from './raw.ts'
+import { call, callJson, RawConnection, readPs } from './raw.ts'
 
 const test = suite('bodies, connections and framing')
 const mega = 2 ** 20
@@ -38,7 +38,7 @@ test('a body that says it is too large is 413 before any of it is sent', async (
   assert.match(json.error.message, '1 MB')
   assert.is(headers.connection, 'close')
   connection.end()
-  assert.is((await pellet.ps())['small']!.loads, 1, 'no isolate was asked')
+  assert.is((await readPs(pellet.folder))['small']!.loads, 1, 'no isolate was asked')
 })
 
 test('with Expect: 100-continue what is refused gets no 100, and the connection is closed', async () => {
@@ -255,8 +255,8 @@ test('a caller who leaves in the middle of a body, or before the answer, costs n
     await connection.closed
   }
   assert.is((await callJson(`${pellet.url}/v1/small`, {})).status, 200)
-  for (;;) if ((await pellet.ps())['small']!.in_flight === 0) break
-  assert.is((await pellet.ps())['small']!.crashes, 0)
+  for (;;) if ((await readPs(pellet.folder))['small']!.in_flight === 0) break
+  assert.is((await readPs(pellet.folder))['small']!.crashes, 0)
 })
 
 test.run()

@@ -1,6 +1,8 @@
 import { request, type Agent, type IncomingHttpHeaders } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { buffer } from 'node:stream/consumers'
+import { join } from 'node:path'
+import { buffer, json } from 'node:stream/consumers'
+import type { PsRow } from '../../runtime/http/admin.ts'
 
 export interface Answer {
   status: number
@@ -35,6 +37,18 @@ export function call(url: string, { method = 'POST', headers = {}, body, agent }
 /** `call` with a JSON body. */
 export function callJson(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
   return call(url, { headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) })
+}
+
+/** Rows of `pellet ps` by name, straight from the admin socket: a command line for each look would take its time. */
+export function readPs(folder: string): Promise<Record<string, PsRow>> {
+  return new Promise((resolve, reject) => {
+    const req = request({ socketPath: join(folder, '.pellet', 'pellet.sock'), path: '/api/ps' })
+    req.on('error', reject)
+    req.on('response', (res) => {
+      json(res).then((rows) => resolve(Object.fromEntries((rows as PsRow[]).map((row) => [row.name, row]))), reject)
+    })
+    req.end()
+  })
 }
 
 /** A connection that sends exactly what it is told and reads one answer after the other. */
