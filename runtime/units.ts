@@ -54,7 +54,7 @@ export function parseCount(value: string | number): number {
 /** For listings: `250ms`, `1.5s`, `5m`, `1h30m`, `2d4h`: the two largest units. Negative: `for ever`. */
 export function formatDuration(ms: number): string {
   if (ms < 0) return 'for ever'
-  if (ms < 1000) return `${Math.round(ms)}ms`
+  if (ms < 999.5) return `${Math.round(ms)}ms`
   if (ms < 9950) return `${Math.round(ms / 100) / 10}s`
   let [large, small] = ['s', 'ms']
   if (ms >= 86_400_000 - 30_000) [large, small] = ['d', 'h']

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { z } from '#zod'
 import {
   byteForms,
   bytesPattern,
@@ -47,7 +47,7 @@ export function namedMap<Value extends z.core.SomeType>(
 
 export function text(expected: string, pattern?: RegExp) {
   const schema = z.string({ error: expected })
-  return pattern ? schema.regex(pattern, { error: expected }) : schema.min(1, { error: expected })
+  return pattern ? schema.regex(pattern, { error: expected }) : schema.min(1, { error: expected, abort: true })
 }
 
 export function oneOf<const Words extends readonly string[]>(words: Words) {
@@ -70,7 +70,7 @@ export function whole(min: number, max?: number) {
 export function duration({ minMs, maxMs, forever }: { minMs: number; maxMs: number; forever: boolean }) {
   const range = forever ? '' : ` from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`
   const end = forever ? ', 0 for at once or -1 for ever' : ''
-  const error = `a duration${range}: ${durationForms}${end}`
+  const error = `a duration${range}, such as ${durationForms}${end}`
   return scalar(durationPattern, error, (value) => {
     const ms = parseDuration(value)
     return ms === -1 ? forever : ms >= minMs && ms <= maxMs
@@ -78,12 +78,12 @@ export function duration({ minMs, maxMs, forever }: { minMs: number; maxMs: numb
 }
 
 export function bytes(min: number) {
-  const error = `a size ${min > 1 ? `of ${formatBytes(min)} or more` : 'above 0'}: ${byteForms}`
+  const error = `a size ${min > 1 ? `of ${formatBytes(min)} or more` : 'above 0'}, such as ${byteForms}`
   return scalar(bytesPattern, error, (value) => parseBytes(value) >= min)
 }
 
 export function count() {
-  return scalar(countPattern, `a count above 0: ${countForms}`, (value) => parseCount(value) > 0)
+  return scalar(countPattern, `a count above 0, such as ${countForms}`, (value) => parseCount(value) > 0)
 }
 
 /** For refinements over several keys: they run although one of the keys is wrong, so that all errors are told at once. */

@@ -9,8 +9,9 @@ import type { ManifestInput } from './schema.ts'
  * Neither is changed; what is no mapping is passed on for the check to refuse.
  */
 export function mergeManifest(inline: ManifestInput | undefined, written: ManifestInput | undefined): ManifestInput {
-  if (inline === undefined || !isMapping(inline)) return written ?? inline ?? {}
-  if (written === undefined || !isMapping(written)) return written ?? inline
+  if (inline === undefined) return written === undefined ? {} : written
+  if (written === undefined || !isMapping(inline)) return inline
+  if (!isMapping(written)) return written
   const base: Mapping = { ...inline }
   if (written.route !== undefined || written.routes !== undefined) {
     delete base.route

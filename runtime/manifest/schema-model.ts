@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { z } from '#zod'
 import { defaults } from './defaults.ts'
 import { key, mapping, oneOf, text, whenMapping } from './fields.ts'
 import { fileOfUrl, isModelPath, isUrl } from './paths.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { z } from '#zod'
 import { jsonMap, key, mapping, namedMap, text, whenMapping } from './fields.ts'
 import { isReservedPath, reservedPaths, routePattern, stepPattern } from './paths.ts'
 

@@ -11,7 +11,7 @@ export interface YamlText {
 }
 
 // Far above any manifest; they keep a bomb from costing more than a moment.
-const maxTextLength = 256 * 1024
+const maxTextLength = 64 * 1024
 const maxAliases = 100
 const maxNodes = 20_000
 const maxDepth = 32
@@ -92,7 +92,7 @@ function toPlain(document: Document.Parsed, positionOf: PositionOf) {
         refuse(pair.key, path, 'a plain word as key', 'a list, mapping or alias', 'put text with { [ or * in quotes')
         return null
       }
-      if (entries.has(key)) {
+      if (entries.has(key) && findings.length < 20) {
         const position = positionOf(startOf(pair.key) ?? 0)
         findings.push({
           path: [...path, key],
