@@ -1,5 +1,5 @@
 /** What function files import as `pellet`. */
-export { z } from 'zod'
+export { z } from '#zod'
 export { defineFunction } from './functions/define.ts'
 export { step } from './steps/step.ts'
 export { withFormats } from './steps/formats.ts'

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build, type Message, type Plugin } from 'esbuild'
 
 /** A function file with all that it imports, as one module that an isolate can import from anywhere. */
@@ -79,9 +78,8 @@ const ownPackages: Plugin = {
 }
 
 function ownUrl(name: string): string {
-  return name === 'pellet'
-    ? pathToFileURL(fileURLToPath(new URL('../index.js', import.meta.url))).href
-    : import.meta.resolve(name)
+  if (name === 'pellet') return new URL('../index.js', import.meta.url).href
+  return import.meta.resolve(name === 'zod' ? '#zod' : name)
 }
 
 function toProblem({ text, location }: Message): string {

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { z } from '#zod'
 import { PelletError } from '../errors.ts'
 import { imageInputOf } from './image-input.ts'
 import { openPicture } from './encoded.ts'

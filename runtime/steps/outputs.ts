@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { z } from '#zod'
 import { PelletError } from '../errors.ts'
 import type { Tensor, Tensors } from '../tensor.ts'
 import { step, type CheckContext, type ModelInfo, type Step } from './step.ts'

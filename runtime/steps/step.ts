@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { z } from '#zod'
 import type { TensorInfo } from '../engines/engine.ts'
 import type { ModelEntry } from '../manifest/manifest.ts'
 import type { Tensors } from '../tensor.ts'

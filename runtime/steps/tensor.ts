@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { z } from '#zod'
 import { PelletError } from '../errors.ts'
 import { imageInputOf, type ImageInput } from './image-input.ts'
 import { createPacker, type Elements } from './pack.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { z } from '#zod'
 import { PelletError, type ErrorDetail } from '../../errors.ts'
 
 /** Where an option came from. JSON keeps its types, the others bring text. */

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { z } from '#zod'
 import type { FunctionDefinition } from '../../functions/define.ts'
 import type { Manifest, Route, StepUse } from '../../manifest/manifest.ts'
 import { builtinSteps } from '../../steps/index.ts'
