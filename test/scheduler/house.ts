@@ -1,0 +1,228 @@
+import * as assert from 'uvu/assert'
+import { Scheduler } from '../../runtime/scheduler/scheduler.ts'
+import type { Effect, Terms } from '../../runtime/scheduler/types.ts'
+
+type Kill = Extract<Effect, { type: 'kill' }>
+
+export interface HouseIsolate {
+  number: number
+  terms: Terms
+  state: 'loading' | 'ready' | 'killed'
+  readyAt: number
+  sizeBytes: number
+  requests: Set<number>
+}
+
+/**
+ * An owner of make-believe isolates with a clock of its own. It carries out what the scheduler decides and holds each
+ * decision against the rules; `rules` are those a decision must keep, whatever has happened before.
+ */
+export class House {
+  now = 0
+  readonly scheduler: Scheduler
+  readonly budgets: Record<string, number>
+  readonly isolates = new Map<number, HouseIsolate>()
+  readonly terms = new Map<string, Terms>()
+  /** Waiting, oldest first. */
+  readonly waiting = new Map<number, { name: string; deadlineAt: number }>()
+  readonly granted = new Map<number, HouseIsolate>()
+  readonly counts: Record<string, number> = {}
+  /** Longest time for which a deployment had waiting requests and none of them was granted. */
+  longestWaitMs = 0
+  readonly minResidencyMs = 1000
+  onLoad: (isolate: HouseIsolate) => void = () => {}
+  onGrant: (request: number) => void = () => {}
+  onKill: (isolate: HouseIsolate) => void = () => {}
+  /** By revision, as the scheduler is to predict it. */
+  readonly #predicted = new Map<string, number>()
+  readonly #progressAt = new Map<string, number>()
+  #requests = 0
+  #isOutOfMemory = false
+
+  constructor(budgets: Record<string, number>) {
+    this.budgets = budgets
+    this.scheduler = new Scheduler({ budgets, minResidencyMs: this.minResidencyMs }, () => this.now)
+  }
+
+  deploy(terms: Terms): void {
+    this.terms.set(terms.name, terms)
+    this.apply(this.scheduler.deploy(terms))
+  }
+
+  remove(name: string): void {
+    this.terms.delete(name)
+    this.apply(this.scheduler.remove(name))
+  }
+
+  request(name: string, deadlineAt: number, keepAliveMs?: number): void {
+    const id = ++this.#requests
+    const before = this.#waitingOf(name).length
+    if (before === 0) this.#progressAt.set(name, this.now)
+    this.waiting.set(id, { name, deadlineAt })
+    this.apply(this.scheduler.request({ id, name, deadlineAt, ...(keepAliveMs !== undefined && { keepAliveMs }) }))
+    // A deployment that was replaced by one with lower limits keeps those who wait already.
+    const { concurrency, queue } = this.terms.get(name) ?? { concurrency: 0, queue: { depth: 0 } }
+    assert.ok(this.#waitingOf(name).length <= Math.max(before, concurrency + queue.depth), 'more wait than may')
+  }
+
+  release(id: number, isOk: boolean): void {
+    this.granted.get(id)?.requests.delete(id)
+    this.granted.delete(id)
+    this.apply(this.scheduler.release(id, isOk))
+  }
+
+  cancel(id: number): void {
+    this.waiting.delete(id)
+    this.granted.get(id)?.requests.delete(id)
+    this.granted.delete(id)
+    this.apply(this.scheduler.cancel(id))
+  }
+
+  loaded(isolate: HouseIsolate, sizeBytes: number, loadMs: number): void {
+    if (isolate.state === 'loading') {
+      isolate.state = 'ready'
+      isolate.readyAt = this.now
+      this.#resize(isolate, sizeBytes)
+    }
+    this.apply(this.scheduler.loaded(isolate.number, { sizeBytes, loadMs }))
+  }
+
+  measured(isolate: HouseIsolate, sizeBytes: number): void {
+    if (isolate.state !== 'killed') this.#resize(isolate, sizeBytes)
+    this.apply(this.scheduler.measured(isolate.number, sizeBytes))
+  }
+
+  loadFailed(isolate: HouseIsolate, outOfMemory: boolean): void {
+    this.#isOutOfMemory = outOfMemory
+    this.apply(this.scheduler.loadFailed(isolate.number, { message: 'no luck', outOfMemory }))
+    this.#isOutOfMemory = false
+  }
+
+  exited(isolate: HouseIsolate): void {
+    this.isolates.delete(isolate.number)
+    isolate.state = 'killed'
+    this.#forget(isolate)
+    this.apply(this.scheduler.exited(isolate.number, { message: 'gone' }))
+  }
+
+  /** Ticks if it is time. Afterwards it must not be time still, or the owner would spin. */
+  tick(): void {
+    this.apply(this.scheduler.tick())
+    const next = this.scheduler.nextWakeAt()
+    assert.ok(next === undefined || next > this.now, `wakes again at ${next}, and it is ${this.now}`)
+  }
+
+  apply(effects: Effect[]): void {
+    for (const effect of effects) {
+      const key = effect.type === 'kill' ? effect.reason : effect.type === 'refuse' ? effect.code : effect.type
+      this.counts[key] = (this.counts[key] ?? 0) + 1
+      if (effect.type === 'load') this.#load(effect.isolate, effect.name, effect.revision)
+      else if (effect.type === 'grant') this.#grant(effect.request, effect.isolate)
+      else if (effect.type === 'refuse') this.#refuse(effect)
+      else if (effect.type === 'kill') this.#kill(effect)
+    }
+    this.#check()
+  }
+
+  // --- internal ---
+
+  #load(number: number, name: string, revision: string): void {
+    const terms = this.terms.get(name)
+    assert.ok(terms !== undefined && terms.revision === revision, `loads ${name} ${revision}, which is not deployed`)
+    assert.not(this.isolates.has(number))
+    const own = [...this.isolates.values()].filter(
+      (isolate) => isolate.terms.name === name && isolate.state === 'loading',
+    )
+    assert.is(own.length, 0, `${name} is loaded twice at a time`)
+    assert.ok(this.#waitingOf(name).length > 0 || this.counts['operator']! > 0, `${name} is loaded for nobody`)
+    const sizeBytes = this.#predicted.get(revision) ?? terms.sizeBytes
+    const others = [...this.isolates.values()].filter((isolate) => isolate.terms.engine === terms.engine)
+    const usedBytes = others.reduce((sum, isolate) => sum + isolate.sizeBytes, 0)
+    const budgetBytes = this.budgets[terms.engine] ?? Infinity
+    if (usedBytes + sizeBytes > budgetBytes) assert.is(others.length, 0, `${name} is loaded beyond the budget`)
+    const isolate: HouseIsolate = { number, terms, state: 'loading', readyAt: 0, sizeBytes, requests: new Set() }
+    this.isolates.set(number, isolate)
+    this.onLoad(isolate)
+  }
+
+  #grant(id: number, number: number): void {
+    const request = this.waiting.get(id)
+    const isolate = this.isolates.get(number)
+    assert.ok(request, `request ${id} is granted, and does not wait`)
+    assert.ok(isolate?.state === 'ready', `request ${id} is granted a place in an isolate that is not ready`)
+    assert.is(isolate.terms.name, request.name)
+    assert.is(this.#waitingOf(request.name)[0], id, 'granted out of order')
+    assert.ok(request.deadlineAt > this.now, 'granted after its deadline')
+    this.waiting.delete(id)
+    this.granted.set(id, isolate)
+    isolate.requests.add(id)
+    assert.ok(
+      isolate.requests.size <= this.terms.get(request.name)!.concurrency,
+      'more granted than limits.concurrency',
+    )
+    this.#progressAt.set(request.name, this.now)
+    this.onGrant(id)
+  }
+
+  #refuse({ request: id, code }: Extract<Effect, { type: 'refuse' }>): void {
+    const request = this.waiting.get(id)
+    assert.ok(request, `request ${id} is refused, and does not wait`)
+    if (code === 'deadline_exceeded') assert.ok(request.deadlineAt <= this.now, 'refused before its deadline')
+    if (code === 'queue_full' || code === 'dropped') {
+      const { concurrency, queue } = this.terms.get(request.name)!
+      assert.ok(this.#outstanding(request.name) > concurrency + queue.depth, 'refused though there was room')
+      if (code === 'dropped') assert.is(this.#waitingOf(request.name)[0], id, 'dropped, and not the oldest')
+    }
+    this.waiting.delete(id)
+  }
+
+  #kill({ isolate: number, reason }: Kill): void {
+    const isolate = this.isolates.get(number)
+    assert.ok(isolate && isolate.state !== 'killed', `isolate ${number} is killed twice, or is gone`)
+    const isForced = reason === 'memory' || reason === 'hung' || reason === 'stopping'
+    if (!isForced) assert.is(isolate.requests.size, 0, `a busy isolate is killed: ${reason}`)
+    if (reason === 'evicted' || reason === 'keep_alive') {
+      assert.not(isolate.terms.pin, `a pinned isolate is killed: ${reason}`)
+      assert.ok(reason === 'keep_alive' || isolate.state === 'ready')
+    }
+    if (reason === 'evicted' && !this.#isOutOfMemory)
+      assert.ok(this.now - isolate.readyAt >= this.minResidencyMs, 'evicted before its minimum residency')
+    isolate.state = 'killed'
+    this.#forget(isolate)
+    this.onKill(isolate)
+  }
+
+  #check(): void {
+    const wakeAt = this.scheduler.nextWakeAt() ?? Infinity
+    for (const { deadlineAt } of this.waiting.values()) assert.ok(wakeAt <= deadlineAt, 'sleeps through a deadline')
+    for (const row of this.scheduler.snapshot()) {
+      assert.ok(wakeAt <= (row.expiresAt ?? Infinity), 'sleeps through an expiry')
+      assert.is(row.queued, this.#waitingOf(row.name).length)
+    }
+    for (const { name } of this.waiting.values())
+      this.longestWaitMs = Math.max(this.longestWaitMs, this.now - this.#progressAt.get(name)!)
+  }
+
+  #waitingOf(name: string): number[] {
+    const ids: number[] = []
+    for (const [id, request] of this.waiting) if (request.name === name) ids.push(id)
+    return ids
+  }
+
+  /** Waiting and granted, those in draining isolates too. */
+  #outstanding(name: string): number {
+    const granted = [...this.granted.values()].filter((isolate) => isolate.terms.name === name)
+    return granted.length + this.#waitingOf(name).length
+  }
+
+  #resize(isolate: HouseIsolate, sizeBytes: number): void {
+    isolate.sizeBytes = sizeBytes
+    if (this.terms.get(isolate.terms.name)?.revision === isolate.terms.revision)
+      this.#predicted.set(isolate.terms.revision, sizeBytes)
+  }
+
+  #forget(isolate: HouseIsolate): void {
+    for (const id of isolate.requests) this.granted.delete(id)
+    isolate.requests.clear()
+  }
+}
