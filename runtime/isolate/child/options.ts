@@ -19,8 +19,9 @@ export interface OptionReader {
 
 export function createOptionReader(input: z.ZodRawShape): OptionReader {
   const schema = z.toJSONSchema(z.object(input), { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>
-  const properties = (schema['properties'] ?? {}) as Record<string, { type?: string }>
+  const properties = (schema['properties'] ?? {}) as Record<string, JsonSchema>
   const keys = Object.keys(input)
+  const types = new Map(keys.map((key) => [key, typesOf(properties[key])]))
   const defaults: Record<string, unknown> = {}
   const required: string[] = []
   for (const key of keys) {
@@ -33,15 +34,16 @@ export function createOptionReader(input: z.ZodRawShape): OptionReader {
     const given: Record<string, unknown> = {}
     const details: ErrorDetail[] = []
     for (const key of keys) {
-      const found = sources.find(([, values]) => values[key] !== undefined)
+      const found = sources.find(([, values]) => Object.hasOwn(values, key) && values[key] !== undefined)
       if (!found) {
-        if (required.includes(key) && !(key in known))
+        if (required.includes(key) && !Object.hasOwn(known, key))
           details.push({ loc: ['body', key], msg: 'expected a value, found none', type: 'missing' })
         continue
       }
       const [source, values] = found
-      const value = source === 'body' ? values[key] : fromText(String(values[key]), properties[key]?.type)
-      const parsed = z.safeParse(input[key]!, value)
+      const readings = source === 'body' ? [values[key]] : readingsOf(String(values[key]), types.get(key)!)
+      const results = readings.map((reading) => z.safeParse(input[key]!, reading))
+      const parsed = results.find(({ success }) => success) ?? results[0]!
       if (parsed.success) given[key] = parsed.data
       else {
         const loc = [source === 'form' ? 'body' : source, key]
@@ -60,23 +62,52 @@ export function createOptionReader(input: z.ZodRawShape): OptionReader {
 
 // --- internal ---
 
-/** Text of a form, query or header as the type that the option takes; what does not convert stays text and is refused. */
-function fromText(text: string, type: string | undefined): unknown {
-  if (type === 'number' || type === 'integer') {
-    // Number('') is 0 and would pass for a value.
-    const number = text.trim() === '' ? Number.NaN : Number(text)
-    return Number.isNaN(number) ? text : number
-  }
-  if (type === 'boolean') {
-    const word = text.trim().toLowerCase()
-    return ['true', '1', 'yes', 'on'].includes(word) ? true : ['false', '0', 'no', 'off'].includes(word) ? false : text
-  }
-  if (type === 'array' || type === 'object') {
+interface JsonSchema {
+  type?: string | string[]
+  anyOf?: JsonSchema[]
+  oneOf?: JsonSchema[]
+}
+
+/** The JSON types that an option takes, through unions. */
+function typesOf(schema: JsonSchema | undefined): Set<string> {
+  const types = new Set([schema?.type ?? []].flat())
+  for (const branch of [...(schema?.anyOf ?? []), ...(schema?.oneOf ?? [])])
+    for (const type of typesOf(branch)) types.add(type)
+  return types
+}
+
+/** Number() takes '' for 0, and hexadecimals. */
+const numberPattern = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+const booleans: Record<string, boolean> = {
+  true: true,
+  yes: true,
+  on: true,
+  1: true,
+  false: false,
+  no: false,
+  off: false,
+  0: false,
+}
+
+/**
+ * What the text of a form, query or header may stand for, the likeliest first. What is of no type that the option takes
+ * stays text, and is refused as such.
+ */
+function readingsOf(text: string, types: Set<string>): unknown[] {
+  const word = text.trim()
+  const readings: unknown[] = []
+  if (types.has('string')) readings.push(text)
+  if ((types.has('number') || types.has('integer')) && numberPattern.test(word)) readings.push(Number(word))
+  if (types.has('boolean') && Object.hasOwn(booleans, word.toLowerCase())) readings.push(booleans[word.toLowerCase()])
+  if (types.has('null') && word === 'null') readings.push(null)
+  if (types.has('array') || types.has('object')) {
     try {
-      return JSON.parse(text)
+      readings.push(JSON.parse(text))
     } catch {
-      return type === 'array' ? text.split(',') : text
+      // Not JSON; a list may also be written with commas.
     }
   }
-  return text
+  if (types.has('array'))
+    readings.push(text.split(',').map((item) => (numberPattern.test(item.trim()) ? Number(item) : item)))
+  return readings.length > 0 ? readings : [text]
 }

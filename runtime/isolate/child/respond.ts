@@ -52,7 +52,13 @@ function encode(type: string, value: unknown): Answer {
   if (value instanceof Uint8Array) return { type, body: value }
   if (type !== json)
     throw new PelletError('function_failed', `the answer as ${type}: expected bytes, found ${typeof value}`)
-  const body = JSON.stringify(value, toPlain) as string | undefined
+  let body: string | undefined
+  try {
+    body = JSON.stringify(value, toPlain)
+  } catch (error) {
+    const message = `the last step returned what cannot be written as JSON: ${messageOf(error)}`
+    throw new PelletError('function_failed', message, { cause: error })
+  }
   if (body === undefined)
     throw new PelletError(
       'function_failed',
@@ -61,8 +67,9 @@ function encode(type: string, value: unknown): Answer {
   return { type, body }
 }
 
-/** JSON has no typed arrays (they would become objects) and no big integers. */
-function toPlain(_key: string, value: unknown): unknown {
+/** JSON has no typed arrays (they would become objects, a Buffer its own toJSON) and no big integers. */
+function toPlain(this: Record<string, unknown>, key: string, value: unknown): unknown {
+  if (Buffer.isBuffer(this[key])) return Array.from(this[key])
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
   if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as Float32Array)
   return value

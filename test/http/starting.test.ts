@@ -1,0 +1,99 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { createProject, RunningPellet } from '../support/pellet.ts'
+import { until } from '../support/process.ts'
+import { answering, identityModel } from '../deployments/tiny.ts'
+import { createGate } from './gate.ts'
+import { call, callJson, type Answer } from './raw.ts'
+
+const test = suite('while Pellet starts')
+const inIsolate = `const inIsolate = !process.argv[1].includes('describe')`
+
+test('it answers: alive, not ready, and 503 with Retry-After for routes that may come', async () => {
+  const gate = await createGate()
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const folder = createProject({
+    'models/identity.onnx': identityModel(),
+    'functions/slow.ts': answering('return {}', { head: `await fetch('${gate.url}')` }),
+  })
+  const starting = RunningPellet.start(folder, ['--port', String(port)])
+  await gate.waiting(1)
+  const get = (path: string) => call(url + path, { method: 'GET' })
+  assert.equal((await get('/health/live')).json, { live: true })
+  assert.is((await get('/health')).json.status, 'starting')
+  notReady(await get('/health/ready'), 'starting')
+  notReady(await callJson(`${url}/v1/slow`, {}), 'starting')
+  notReady(await callJson(`${url}/f/slow`, {}), 'starting')
+  assert.is((await call(`${url}/health`, { method: 'PUT' })).status, 405)
+  gate.open(true)
+  const pellet = await starting
+  assert.is((await get('/health/ready')).status, 200)
+  assert.is((await callJson(`${url}/v1/slow`, {})).status, 200)
+  assert.is(await pellet.stop(), 0)
+  gate.close()
+})
+
+test('it is not ready until what is to be preloaded is loaded; the rest serves meanwhile', async () => {
+  const gate = await createGate()
+  const pellet = await RunningPellet.start({
+    'models/identity.onnx': identityModel(),
+    'functions/eager.ts': answering('return {}', {
+      manifest: 'preload: true',
+      head: `${inIsolate}\nif (inIsolate) await fetch('${gate.url}')`,
+    }),
+    'functions/other.ts': answering('return {}'),
+  })
+  await gate.waiting(1)
+  notReady(await call(`${pellet.url}/health/ready`, { method: 'GET' }), 'eager')
+  assert.is((await callJson(`${pellet.url}/v1/other`, {})).status, 200)
+  const early = callJson(`${pellet.url}/v1/eager`, {})
+  gate.open(true)
+  assert.is((await early).status, 200)
+  assert.is((await call(`${pellet.url}/health/ready`, { method: 'GET' })).status, 200)
+  assert.is((await pellet.ps())['eager']!.loads, 1, 'the request shared the load')
+  assert.is(await pellet.stop(), 0)
+  gate.close()
+})
+
+test('a preload that fails is told by name and reason, until the model is loaded after all', async () => {
+  const pellet = await RunningPellet.start({
+    'models/identity.onnx': identityModel(),
+    'functions/eager.ts': answering('return {}', {
+      manifest: 'preload: true',
+      head: `import { existsSync } from 'node:fs'\n${inIsolate}\nif (inIsolate && !existsSync('key')) throw new Error('no key')`,
+    }),
+  })
+  await pellet.logged(({ msg }) => msg.startsWith('load failed'))
+  notReady(await call(`${pellet.url}/health/ready`, { method: 'GET' }), 'eager')
+  notReady(await call(`${pellet.url}/health/ready`, { method: 'GET' }), 'no key')
+  const failed = await pellet.cli('load', 'eager')
+  assert.is(failed.code, 1)
+  assert.match(failed.stderr, 'no key')
+  writeFileSync(join(pellet.folder, 'key'), '')
+  const loaded = await pellet.cli('load', 'eager')
+  assert.is(loaded.code, 0, loaded.stderr)
+  const ready = async () => (await call(`${pellet.url}/health/ready`, { method: 'GET' })).status === 200
+  await until(ready, 'Pellet to be ready')
+  assert.is(await pellet.stop(), 0)
+})
+
+function notReady({ status, json, headers }: Answer, why: string): void {
+  assert.is(status, 503)
+  assert.is(json.error.code, 'not_ready')
+  assert.match(json.error.message, why)
+  assert.ok(Number(headers['retry-after']) >= 1)
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+test.run()
