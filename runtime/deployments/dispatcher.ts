@@ -1,38 +1,18 @@
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
-import { PelletError } from '../errors.ts'
+import { PelletError, type ErrorCode } from '../errors.ts'
 import { crashError, Isolate } from '../isolate/isolate.ts'
 import { proportionalBytes } from '../isolate/memory.ts'
 import type { Logger } from '../log.ts'
 import { Scheduler } from '../scheduler/scheduler.ts'
-import type { DeploymentSnapshot, Effect, Terms } from '../scheduler/types.ts'
+import type { DeploymentSnapshot, Effect, KillReason, Terms } from '../scheduler/types.ts'
 import { formatBytes } from '../units.ts'
 import type { Deployment } from './deployment.ts'
+import type { AcquireOptions, Lease } from './lease.ts'
 import { watchMemory } from './memory-watch.ts'
 import type { SizeBook } from './size-book.ts'
 
-/** A request's hold on an isolate. */
-export interface Lease {
-  isolate: Isolate
-  /** How long the request waited, in milliseconds: for a place, and for the model to be loaded. */
-  queueMs: number
-  loadMs: number
-  /**
-   * Gives the place back; safe to call twice. `ok`: the isolate answered, whatever it said. Otherwise the connection
-   * broke, most likely because the isolate ended: until that is certain it gets no other request.
-   */
-  release(ok: boolean): void
-  /** The deadline passed: finds out whether the isolate still works, gives the place back or has it ended. */
-  overdue(requestId: string): void
-}
-
-export interface AcquireOptions {
-  signal: AbortSignal
-  /** From now. */
-  timeoutMs: number
-  /** From `X-Keep-Alive`. */
-  keepAliveMs?: number
-}
+export type { AcquireOptions, Lease } from './lease.ts'
 
 export interface DispatcherOptions {
   log: Logger
@@ -46,6 +26,8 @@ export interface DispatcherOptions {
 
 /** An isolate in doubt has this long to say that it still works. A long inference may be in the way. */
 const hungAfterMs = 3000
+/** Between two looks at whether a request whose caller left still runs. */
+const longestPauseMs = 500
 
 /**
  * Owner of all isolates: feeds the scheduler with what happens and does what it decides. Nothing else starts or ends an
@@ -104,7 +86,7 @@ export class Dispatcher {
       this.#waiting.set(id, {
         grant: (isolate) => {
           signal.removeEventListener('abort', leave)
-          resolve(this.#toLease(id, isolate, since))
+          resolve(this.#toLease(id, isolate, since, timeoutMs))
         },
         refuse: (error) => {
           signal.removeEventListener('abort', leave)
@@ -201,7 +183,7 @@ export class Dispatcher {
         { deployment: isolate?.deployment.name, pid: isolate?.pid, reason: effect.reason },
         `unload: ${effect.message}`,
       )
-      isolate?.kill(effect.message)
+      isolate?.kill(effect.message, killCodes[effect.reason])
     } else log.info({ deployment: effect.name, what: effect.what }, effect.message)
   }
 
@@ -246,24 +228,41 @@ export class Dispatcher {
     return sizeBytes
   }
 
-  #toLease(id: number, isolate: Isolate, since: number): Lease {
+  #toLease(id: number, isolate: Isolate, since: number, timeoutMs: number): Lease {
     const now = this.#options.clock.now()
     const ready = this.#readyAt.get(isolate.id)
     // The part of the wait during which the isolate was loading.
     const loadMs = ready && ready.at > since ? Math.min(ready.loadMs, ready.at - since) : 0
     let isOver = false
-    const end = async (ok: boolean, doubt?: Doubt) => {
+    const end = async (ok: boolean, before?: () => Promise<void>) => {
       if (isOver) return
       isOver = true
-      if (doubt) await this.#examine(isolate, doubt)
+      if (before) await before()
       this.#apply(this.#scheduler.release(id, ok))
     }
     return {
       isolate,
       queueMs: now - since - loadMs,
       loadMs,
-      release: (ok) => void end(ok, ok ? undefined : { cause: 'a connection broke' }),
-      overdue: (requestId) => void end(true, { cause: 'a deadline passed', requestId }),
+      release: (ok) => void end(ok, ok ? undefined : () => this.#examine(isolate, broken)),
+      overdue: (requestId) => void end(true, () => this.#examine(isolate, { cause: 'a deadline passed', requestId })),
+      abandon: (requestId) => void end(true, () => this.#outlast(isolate, requestId, since + timeoutMs)),
+      lost: async (reason) => {
+        await end(false, () => this.#examine(isolate, broken))
+        return isolate.ending ?? crashError(isolate.deployment.name, reason)
+      },
+    }
+  }
+
+  /** Waits until a request that main gave up has ended in the isolate as well, at the latest until its deadline. */
+  async #outlast(isolate: Isolate, requestId: string, deadlineAt: number): Promise<void> {
+    const { clock } = this.#options
+    for (let pauseMs = 10; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+      const leftMs = deadlineAt - clock.now()
+      const active = leftMs > 0 ? await isolate.ping(leftMs) : undefined
+      if (!this.#isolates.has(isolate.id) || active?.includes(requestId) === false) return
+      if (active === undefined) return this.#examine(isolate, { cause: 'a deadline passed', requestId })
+      await new Promise<void>((resolve) => clock.alarm(clock.now() + Math.min(pauseMs, leftMs), resolve))
     }
   }
 
@@ -313,6 +312,9 @@ export class Dispatcher {
 }
 
 // --- internal ---
+
+const killCodes: Partial<Record<KillReason, ErrorCode>> = { memory: 'out_of_memory', stopping: 'stopping' }
+const broken: Doubt = { cause: 'a connection broke' }
 
 /** Why an isolate is examined. `requestId`: main gave this request up; the isolate may not have. */
 interface Doubt {

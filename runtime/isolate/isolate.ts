@@ -1,10 +1,10 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { Agent } from 'node:http'
-import { createInterface } from 'node:readline'
 import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Deployment } from '../deployments/deployment.ts'
 import { PelletError, type ErrorCode } from '../errors.ts'
+import { readLines } from './lines.ts'
 import type { FromIsolate, ToIsolate } from './messages.ts'
 
 /** A deployment that has not answered `ready` by now has not loaded. */
@@ -37,7 +37,8 @@ export class Isolate {
   readonly #child: ChildProcess
   readonly #pings = new Map<number, (active: string[] | undefined) => void>()
   #nonce = 0
-  #killed: string | undefined
+  #killed: { reason: string; code: ErrorCode } | undefined
+  #ending: PelletError | undefined
   #loadTimer: NodeJS.Timeout | undefined
 
   constructor(id: number, deployment: Deployment, socketPath: string, allowUrls: string[], events: IsolateEvents) {
@@ -67,9 +68,14 @@ export class Isolate {
     return this.#child.pid
   }
 
+  /** Why the process ended, for those whose request was in it; undefined while it lives. */
+  get ending(): PelletError | undefined {
+    return this.#ending
+  }
+
   /** Ends the process. SIGKILL is always safe for a process that owns nothing but memory. */
-  kill(reason: string): void {
-    this.#killed ??= reason
+  kill(reason: string, code: ErrorCode = 'isolate_crashed'): void {
+    this.#killed ??= { reason, code }
     this.#child.kill('SIGKILL')
   }
 
@@ -105,14 +111,14 @@ export class Isolate {
     this.#loadTimer = setTimeout(() => {
       this.kill(`it was not loaded within ${loadTimeoutMs / 1000} s`)
     }, loadTimeoutMs)
-    for (const stream of ['stdout', 'stderr'] as const)
-      createInterface({ input: child[stream]! }).on('line', (line) => events.output(stream, line))
-    child.on('message', (message: FromIsolate) => {
-      if (message.type === 'pong') this.#pings.get(message.nonce)?.(message.active)
-      else if (message.type === 'ready') {
+    for (const stream of ['stdout', 'stderr'] as const) readLines(child[stream]!, (line) => events.output(stream, line))
+    // Function code shares the channel and may send what it likes: what is none of ours is ignored.
+    child.on('message', (message: FromIsolate | null) => {
+      if (message?.type === 'pong') this.#pings.get(message.nonce)?.(message.active)
+      else if (message?.type === 'ready' && loading) {
         loaded()
         events.ready(message.loadMs, message.residentBytes)
-      } else {
+      } else if (message?.type === 'failed' && loading) {
         loaded()
         events.failed(message)
       }
@@ -126,14 +132,13 @@ export class Isolate {
       for (const settle of this.#pings.values()) settle(undefined)
       this.agent.destroy()
       rmSync(this.socketPath, { force: true })
-      if (wasLoading && this.#killed === undefined)
-        events.failed({
-          code: 'load_failed',
-          message: `its process ended while it was loaded (${message})`,
-          outOfMemory: false,
-        })
-      else if (wasLoading) events.failed({ code: 'load_failed', message: this.#killed!, outOfMemory: false })
-      events.exited(this.#killed ?? message)
+      const reason = this.#killed?.reason ?? message
+      this.#ending = crashError(this.deployment.name, reason, this.#killed?.code)
+      if (wasLoading) {
+        const failure = this.#killed ? reason : `its process ended while it was loaded (${message})`
+        events.failed({ code: 'load_failed', message: failure, outOfMemory: false })
+      }
+      events.exited(reason)
     }
     child.on('error', (error) => exit(`it could not be started: ${error.message}`))
     child.on('exit', (code, signal) => exit(exitMessage(code, signal)))
@@ -141,8 +146,8 @@ export class Isolate {
 }
 
 /** What a caller is told whose request was in an isolate that ended. */
-export function crashError(name: string, message: string): PelletError {
-  return new PelletError('isolate_crashed', `${name}: the process that served this request ended: ${message}`, {
+export function crashError(name: string, message: string, code: ErrorCode = 'isolate_crashed'): PelletError {
+  return new PelletError(code, `${name}: the process that served this request ended: ${message}`, {
     retryAfterMs: 1000,
   })
 }
