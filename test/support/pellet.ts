@@ -1,7 +1,10 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { request } from 'node:http'
 import { createInterface } from 'node:readline'
+import { childrenOf, until } from './process.ts'
+import { isAlive } from './processes.ts'
 import { projectRoot } from './root.ts'
 import { temporaryFolder } from './fixture-tmp.ts'
 
@@ -16,6 +19,21 @@ export interface LogLine {
   msg: string
   deployment?: string
   [key: string]: unknown
+}
+
+/** A row of `pellet ps --json`, as far as tests look at it. */
+export interface PsRow {
+  name: string
+  pid: number | null
+  state: string
+  loads: number
+  evictions: number
+  crashes: number
+  in_flight: number
+  queued: number
+  memory_bytes: number
+  expires_in_s: number | null
+  last_error: string | null
 }
 
 /** A project in a folder of its own, removed when the test's process ends. */
@@ -49,10 +67,22 @@ export class RunningPellet {
     env: Record<string, string> = {},
   ): Promise<RunningPellet> {
     const folder = typeof files === 'string' ? files : createProject(files)
-    const pellet = new RunningPellet(folder, flags, env)
-    const line = await pellet.logged(({ msg }) => msg.startsWith('listening on '))
+    const pellet = RunningPellet.spawn(folder, flags, env)
+    const line = await pellet
+      .logged(({ msg }) => msg.startsWith('listening on '))
+      .catch(async (error: unknown) => {
+        // uvu does not say what a hook threw.
+        console.error(error)
+        await pellet.stop('SIGKILL')
+        throw error
+      })
     pellet.url = line.msg.slice('listening on '.length)
     return pellet
+  }
+
+  /** The process as it was just started: it does not listen yet, and may never. */
+  static spawn(files: ProjectFiles | string, flags: string[] = [], env: Record<string, string> = {}): RunningPellet {
+    return new RunningPellet(typeof files === 'string' ? files : createProject(files), flags, env)
   }
 
   private constructor(folder: string, flags: string[], env: Record<string, string>) {
@@ -88,8 +118,7 @@ export class RunningPellet {
       const check = () => {
         const line = this.log.find(isWanted)
         if (line) settle(() => resolve(line))
-        else if (this.child.exitCode !== null || this.child.signalCode !== null)
-          settle(() => reject(new Error(`pellet ended: ${this.text()}`)))
+        else if (this.hasEnded()) settle(() => reject(new Error(`pellet ended: ${this.text()}`)))
       }
       const timer = setTimeout(
         () => settle(() => reject(new Error(`no such log line in ${timeoutMs} ms: ${this.text()}`))),
@@ -104,31 +133,54 @@ export class RunningPellet {
     return fetch(this.url + path, init)
   }
 
-  post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  post(path: string, body: unknown, headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> {
     return this.fetch(path, {
       method: 'POST',
       body: JSON.stringify(body),
       headers: { 'content-type': 'application/json', ...headers },
+      ...(signal && { signal }),
     })
   }
 
-  /** Rows of `pellet ps` by name. */
-  async ps(): Promise<
-    Record<
-      string,
-      {
-        pid: number | null
-        state: string
-        loads: number
-        crashes: number
-        in_flight: number
-        queued: number
-        memory_bytes: number
-      }
-    >
-  > {
-    const { stdout } = await this.cli('ps', '--json')
-    return Object.fromEntries((JSON.parse(stdout) as { name: string }[]).map((row) => [row.name, row])) as never
+  /** Rows of `pellet ps` by name, asked of the admin socket. */
+  async ps(): Promise<Record<string, PsRow>> {
+    const rows = (await this.admin('GET', '/api/ps')) as PsRow[]
+    return Object.fromEntries(rows.map((row) => [row.name, row]))
+  }
+
+  /** A row of `pellet ps` that must be there. */
+  async row(name: string): Promise<PsRow> {
+    const row = (await this.ps())[name]
+    if (!row) throw new Error(`${name}: expected a deployment of that name: ${this.text()}`)
+    return row
+  }
+
+  /** Polls `pellet ps` until the row is as wanted, and returns it. */
+  async rowWhen(name: string, isWanted: (row: PsRow) => boolean, timeoutMs = 15_000): Promise<PsRow> {
+    let row: PsRow | undefined
+    await until(
+      async () => isWanted((row = await this.row(name))),
+      () => `another row, found ${JSON.stringify(row)}`,
+      timeoutMs,
+    )
+    return row!
+  }
+
+  /** Calls the admin socket. Rejects when it does not answer with 2xx. */
+  admin(method: string, path: string): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const call = request({ socketPath: join(this.folder, '.pellet/pellet.sock'), method, path, agent: false })
+      call.once('error', reject)
+      call.once('response', (answer) => {
+        let text = ''
+        answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+        answer.once('end', () => {
+          if (Math.floor(answer.statusCode! / 100) === 2) resolve(JSON.parse(text))
+          else reject(new Error(text))
+        })
+      })
+      call.end()
+    })
   }
 
   cli(...args: string[]): Promise<CliResult> {
@@ -139,12 +191,43 @@ export class RunningPellet {
     return this.log.map((line) => JSON.stringify(line)).join('\n')
   }
 
+  hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null
+  }
+
   /** SIGTERM, and how it ended. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode
-    const ended = new Promise<number | null>((resolve) => this.child.once('exit', resolve))
-    this.child.kill(signal)
+  stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    const ended = this.ended()
+    if (!this.hasEnded()) this.child.kill(signal)
     return ended
+  }
+
+  /** Exit code, once the process has ended; null when a signal ended it. */
+  ended(): Promise<number | null> {
+    if (this.hasEnded()) return Promise.resolve(this.child.exitCode)
+    return new Promise((resolve) => this.child.once('exit', resolve))
+  }
+}
+
+/** A Pellet for one test: ended when the test ends, however that does. Its children must then be gone as well. */
+export async function withPellet(
+  files: ProjectFiles | string,
+  flags: string[],
+  use: (pellet: RunningPellet) => Promise<void>,
+): Promise<void> {
+  const pellet = await RunningPellet.start(files, flags)
+  try {
+    await use(pellet)
+  } catch (error) {
+    console.error(pellet.text())
+    throw error
+  } finally {
+    const children = pellet.hasEnded() ? [] : childrenOf(pellet.pid)
+    await pellet.stop('SIGKILL')
+    await until(
+      () => !children.some(isAlive),
+      () => `processes ${children.filter(isAlive).join(', ')} to be gone`,
+    )
   }
 }
 

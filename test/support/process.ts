@@ -15,6 +15,11 @@ export function childrenOf(pid: number): number[] {
     })
 }
 
+/** Command lines of the living children of a process: what they are there for. */
+export function commandsOf(pid: number): string[] {
+  return childrenOf(pid).map((child) => readFileSync(`/proc/${child}/cmdline`, 'latin1').replaceAll('\0', ' ').trim())
+}
+
 /** Resident size in bytes. */
 export function rssOf(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024
@@ -23,12 +28,12 @@ export function rssOf(pid: number): number {
 /** Polls until a condition of the outside world holds (a process is gone, a file is there); rejects after `timeoutMs`. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  what: string,
+  what: string | (() => string),
   timeoutMs = 10_000,
 ): Promise<void> {
   const end = Date.now() + timeoutMs
   while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`expected ${what} within ${timeoutMs} ms`)
+    if (Date.now() > end) throw new Error(`expected ${typeof what === 'string' ? what : what()} within ${timeoutMs} ms`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
