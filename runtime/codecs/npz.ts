@@ -14,7 +14,8 @@ export async function toNpz(name: string, array: NpzArray): Promise<Buffer> {
   const header = npyHeader(array.dims)
   const values = new Uint8Array(array.data.buffer, array.data.byteOffset, array.data.byteLength)
   const packing = deflateFast(values)
-  const checksum = crc32(values, crc32(header))
+  // Of no bytes at all, zlib's crc32 gives 0 instead of what was so far.
+  const checksum = values.length > 0 ? crc32(values, crc32(header)) : crc32(header)
   const packed = await packing
   const packedLength = lengthOf(packed)
   // The header goes before the values as a stored block, so that the values need not be copied behind it.
