@@ -6,6 +6,8 @@ import { messageOf, PelletError } from '../../errors.ts'
 
 const maxRedirects = 3
 const timeoutMs = 10_000
+/** Where clouds answer with credentials beside the link-local addresses: AWS (IPv6), Azure, Alibaba. */
+const metadataAddresses = ['fd00:ec2::254', '168.63.129.16', '100.100.100.200']
 
 /**
  * Fetches a picture by URL under the rules of `allow_urls`: named hosts and networks, or `*` for every public host.
@@ -43,8 +45,8 @@ export async function fetchPicture(text: string, allowed: string[], maxBytes: nu
 export function refusal(url: URL, address: string, allowed: string[]): string | undefined {
   const ip = ipaddr.process(address)
   const range = ip.range()
-  if (range === 'linkLocal' || address === 'fd00:ec2::254')
-    return `${url.host} leads to ${address}, a link-local (metadata) address, which is never fetched`
+  if (range === 'linkLocal' || metadataAddresses.includes(ip.toString()))
+    return `${url.host} leads to ${address}, a link-local or metadata address, which is never fetched`
   const named = allowed.some((entry) => entry === url.hostname || entry === url.host || isInNetwork(ip, entry))
   if (named) return undefined
   if (range !== 'unicast')
@@ -87,9 +89,11 @@ function open(url: URL, { address, family }: { address: string; family: number }
         options.all ? done(null, [{ address, family }]) : done(null, address, family),
       signal: AbortSignal.timeout(timeoutMs),
       agent: false as const,
+      // Some servers refuse callers who do not say what they are.
+      headers: { 'user-agent': 'pellet', accept: 'image/*' },
     }
     request(url, options as never, resolve)
-      .on('error', (error) => reject(refused(`could not fetch ${url.host}: ${messageOf(error)}`)))
+      .on('error', (error) => reject(refused(`could not fetch ${url.host}: ${reasonOf(error)}`)))
       .end()
   })
 }
@@ -110,9 +114,15 @@ async function readBounded(response: IncomingMessage, maxBytes: number): Promise
       chunks.push(chunk as Buffer)
     }
   } catch (error) {
-    throw error instanceof PelletError ? error : refused(`the transfer broke off: ${messageOf(error)}`)
+    throw error instanceof PelletError ? error : refused(`the transfer broke off: ${reasonOf(error)}`)
   }
   return Buffer.concat(chunks)
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined
+  const isLate = [error, cause].some((one) => one instanceof Error && one.name === 'TimeoutError')
+  return isLate ? `expected it to be done within ${timeoutMs / 1000} s` : messageOf(error)
 }
 
 function refused(reason: string): PelletError {

@@ -22,13 +22,18 @@ export async function parseRequest(req: IncomingMessage, fetchPicture: FetchPict
   refuseEncoded(req.headers['content-encoding'])
   const body = await readBody(req)
   const options: ParsedRequest['options'] = []
-  const { fields, files, source } = await parseBody(body, req.headers['content-type'])
-  if (source) options.push([source, fields])
-  const query = req.url!.indexOf('?')
-  if (query !== -1) options.push(['query', Object.fromEntries(new URLSearchParams(req.url!.slice(query + 1)))])
+  const parsed = await parseBody(body, req.headers['content-type'])
+  if (parsed.source) options.push([parsed.source, parsed.fields])
+  const at = req.url!.indexOf('?')
+  if (at !== -1) {
+    const query = Object.fromEntries(new URLSearchParams(req.url!.slice(at + 1)))
+    options.push(['query', query])
+    parsed.fields = { ...query, ...parsed.fields }
+  }
   const headers = optionHeaders(req)
   if (headers) options.push(['header', headers])
-  return { input: { fields, files, image: () => findImage(fields, files, fetchPicture) }, options }
+  const { fields, files } = parsed
+  return { input: { fields, files, image: () => findImage(parsed, fetchPicture) }, options }
 }
 
 // --- internal ---
@@ -37,6 +42,8 @@ interface ParsedBody {
   fields: Record<string, unknown>
   files: Record<string, UploadedFile>
   source?: 'body' | 'form'
+  /** Plus signs that were not escaped have become spaces. */
+  isUrlEncoded?: true
 }
 
 /** Events, not `for await`: the iterator costs a small body more than all else here. */
@@ -62,9 +69,11 @@ async function parseBody(body: Buffer, contentType: string | undefined): Promise
   if (type === 'multipart/form-data') return parseMultipart(body, contentType!)
   if (type === 'application/json' || type.endsWith('+json')) return parseJson(body)
   if (type.startsWith('image/')) return rawPicture(body, type)
-  if (type === 'application/x-www-form-urlencoded' && !looksLikeJson(body))
-    return { fields: Object.fromEntries(new URLSearchParams(body.toString())), files: {}, source: 'form' }
-  // Many clients send no type, curl -d sends the form's, and some libraries octet-stream: look at the bytes.
+  if (type === 'application/x-www-form-urlencoded' && !looksLikeJson(body) && !looksBinary(body)) {
+    const fields = Object.fromEntries(new URLSearchParams(body.toString()))
+    return { fields, files: {}, source: 'form', isUrlEncoded: true }
+  }
+  // Many clients send no type, curl -d and --data-binary the form's, some libraries octet-stream: look at the bytes.
   if (['', 'application/octet-stream', 'application/x-www-form-urlencoded'].includes(type)) {
     if (body.length === 0) return { fields: {}, files: {} }
     return looksLikeJson(body) ? parseJson(body) : rawPicture(body, type)
@@ -79,14 +88,14 @@ function parseJson(body: Buffer): ParsedBody {
   if (body.length === 0) throw new PelletError('invalid_request', 'body: expected a JSON object, found no body')
   let value: unknown
   try {
-    value = JSON.parse(body.toString())
+    value = JSON.parse(body.toString().replace(/^\ufeff/, ''))
   } catch (error) {
     throw new PelletError('invalid_request', `body: expected JSON, found: ${(error as Error).message}`)
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new PelletError(
       'invalid_request',
-      `body: expected a JSON object, found ${Array.isArray(value) ? 'an array' : String(typeof value)}`,
+      `body: expected a JSON object, found ${Array.isArray(value) ? 'an array' : value === null ? 'null' : typeof value}`,
     )
   return { fields: value as Record<string, unknown>, files: {}, source: 'body' }
 }
@@ -101,24 +110,24 @@ async function parseMultipart(body: Buffer, contentType: string): Promise<Parsed
       'body: expected multipart/form-data with the boundary that its content type names, found something else or an early end',
     )
   }
-  const fields: Record<string, unknown> = {}
-  const files: Record<string, UploadedFile> = {}
+  const fields: [string, string][] = []
+  const files: [string, UploadedFile][] = []
   for (const [name, value] of form) {
-    if (typeof value === 'string') fields[name] = value
-    else files[name] = { name: value.name, type: value.type, bytes: new Uint8Array(await value.arrayBuffer()) }
+    if (typeof value === 'string') fields.push([name, value])
+    else {
+      const bytes = new Uint8Array(await value.arrayBuffer())
+      files.push([name, { name: value.name, type: value.type, bytes }])
+    }
   }
-  return { fields, files, source: 'form' }
+  // Assigning would take a field __proto__ for the prototype.
+  return { fields: Object.fromEntries(fields), files: Object.fromEntries(files), source: 'form' }
 }
 
 function rawPicture(bytes: Buffer, type: string): ParsedBody {
   return { fields: {}, files: bytes.length === 0 ? {} : { image: { name: '', type, bytes } } }
 }
 
-async function findImage(
-  fields: Record<string, unknown>,
-  files: Record<string, UploadedFile>,
-  fetchPicture: FetchPicture,
-): Promise<Uint8Array> {
+async function findImage({ fields, files, isUrlEncoded }: ParsedBody, fetchPicture: FetchPicture): Promise<Uint8Array> {
   const names = Object.keys(files)
   // Clients name the part as they like ("file", "photo"); where there is just one there is nothing to mistake.
   const file = files['image'] ?? (names.length === 1 ? files[names[0]!] : undefined)
@@ -127,19 +136,18 @@ async function findImage(
       throw new PelletError('missing_input', 'image: expected a picture, found an empty file')
     return file.bytes
   }
+  // Clients in Python send null for what they do not give.
   const { image, image_url: url } = fields
-  if (image !== undefined) {
+  if (image !== undefined && image !== null) {
     if (typeof image !== 'string')
-      throw new PelletError(
-        'invalid_request',
-        `image: expected base64 or a data URI, found ${image === null ? 'null' : typeof image}`,
-      )
-    return /^https?:/i.test(image) ? fetchPicture(image) : fromBase64(image, 'image')
+      throw new PelletError('invalid_request', `image: expected base64 or a data URI, found ${typeof image}`)
+    if (/^https?:/i.test(image)) return fetchPicture(image)
+    return fromBase64(isUrlEncoded ? image.replaceAll(' ', '+') : image, 'image')
   }
-  if (url !== undefined) {
+  if (url !== undefined && url !== null) {
     if (typeof url !== 'string')
       throw new PelletError('invalid_request', `image_url: expected text, found ${typeof url}`)
-    return url.startsWith('data:') ? fromBase64(url, 'image_url') : fetchPicture(url)
+    return /^data:/i.test(url) ? fromBase64(url, 'image_url') : fetchPicture(url)
   }
   const expected = 'a file in a multipart form, base64 or a data URI in JSON, image_url, or the bytes as body'
   throw new PelletError('missing_input', `image: expected ${expected}, found none`)
@@ -158,7 +166,12 @@ function optionHeaders(req: IncomingMessage): Record<string, string> | undefined
   return options
 }
 
+/** A form is text; all pictures have control characters among their first bytes. */
+function looksBinary(body: Buffer): boolean {
+  return body.subarray(0, 64).some((byte) => byte < 32 && byte !== 9 && byte !== 10 && byte !== 13)
+}
+
 function looksLikeJson(body: Buffer): boolean {
-  const first = body.subarray(0, 64).toString('latin1').trimStart()[0]
+  const first = body.subarray(0, 64).toString('utf8').trimStart()[0]
   return first === '{' || first === '['
 }
