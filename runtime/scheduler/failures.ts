@@ -49,9 +49,9 @@ function retry(ledger: Ledger, failed: Isolate, message: string): boolean {
   deployment.isLoadWanted = failed.isByOperator
   ledger.update(deployment)
   deployment.wantedSince = failed.wantedSince
-  const blockers = [failed, ...victims].map((isolate) => isolate.number)
-  deployment.retry = { blockers, isAlone: victims.length === 0 }
-  if (victims.length > 0) ledger.claim(deployment)
+  const isAlone = victims.length === 0
+  deployment.retry = { blockers: isAlone ? [] : [failed, ...victims].map((isolate) => isolate.number), isAlone }
+  if (!isAlone) ledger.claim(deployment)
   const { terms, sizeBytes } = deployment
   ledger.note(deployment, 'retrying', `${terms.engine} has no room for ${terms.name}: ${message}`)
   for (const isolate of victims)

@@ -151,6 +151,18 @@ test('a request that is served between crashes starts the count anew', () => {
   assert.is(stage.row('a').crashes, 5)
 })
 
+test('crashes of isolates that were on their way out do not count as such', () => {
+  const stage = new Stage({}, { name: 'a' })
+  for (let crash = 1; crash <= 4; crash++) {
+    stage.resident('a')
+    stage.request('a')
+    stage.unload('a')
+    assert.equal(stage.exited(crash), [])
+  }
+  assert.is(stage.row('a').state, 'cold')
+  assert.is(stage.row('a').crashes, 4)
+})
+
 test('a request that was answered with a failure of the isolate does not', () => {
   const stage = new Stage({}, { name: 'a' })
   for (let crash = 1; crash <= 3; crash++) {

@@ -105,6 +105,45 @@ test('a free place in one that goes back to work is given at once', () => {
   assert.equal(stage.wait(500), ['refuse 2 deadline_exceeded', 'grant 3 #1'])
 })
 
+test('but not when the next is starving too', () => {
+  const stage = new Stage({}, { name: 'a', ...whole, concurrency: 2 }, { name: 'b', ...whole }, { name: 'c', ...whole })
+  stage.resident('a', whole)
+  stage.wait(1000)
+  stage.request('a')
+  stage.request('b')
+  stage.request('c')
+  stage.wait(2000)
+  stage.request('a')
+  assert.equal(stage.cancel(2), [], 'request 4 of a gets no place')
+  assert.equal(stage.release(1), ['kill #1 evicted'])
+  assert.equal(stage.exited(1), ['load #2 c'])
+})
+
+test('one that starves, but must wait for promises to others, is passed by nobody', () => {
+  const stage = occupied(
+    { name: 'b', sizeBytes: 400, priority: 12 },
+    { name: 'c', sizeBytes: 800, priority: 11 },
+    { name: 'd', sizeBytes: 400, priority: 10 },
+  )
+  for (const name of ['b', 'c', 'd']) stage.request(name)
+  stage.wait(2000)
+  assert.equal(stage.release(1), ['kill #1 evicted'])
+  assert.equal(stage.exited(1), ['load #2 b'], 'd would fit beside it')
+  stage.loaded(2, { sizeBytes: 400 })
+  stage.wait(1000)
+  assert.equal(stage.release(2), ['kill #2 evicted'])
+  assert.equal(stage.exited(2), ['load #3 c'])
+})
+
+test('a new revision inherits how long its requests have waited', () => {
+  const stage = occupied({ name: 'b', ...whole })
+  stage.request('b')
+  stage.wait(1500)
+  stage.deploy({ name: 'b', revision: '2', ...whole })
+  stage.wait(500)
+  assert.is(stage.row('a').state, 'draining')
+})
+
 test('an isolate keeps its turn for as long as its load took', () => {
   const stage = new Stage({}, { name: 'a', ...whole }, { name: 'b', ...whole })
   stage.load('a')

@@ -166,6 +166,21 @@ test('room that was made for one is not taken by another', () => {
   assert.equal(stage.exited(1), ['load #2 b'])
 })
 
+test('and stays promised when others have grown into it', () => {
+  const sizes = { a: 600, b: 600, c: 400, x: 300 }
+  const stage = new Stage({}, ...Object.entries(sizes).map(([name, sizeBytes]) => ({ name, sizeBytes })))
+  stage.resident('a', { sizeBytes: 600 })
+  stage.resident('x', { sizeBytes: 300 })
+  stage.wait(1000)
+  stage.request('x')
+  assert.equal(stage.request('b'), ['kill #1 evicted'])
+  stage.measured(2, 500)
+  stage.request('c')
+  assert.equal(stage.exited(1), [], 'c would fit')
+  assert.equal(stage.release(1), ['kill #2 evicted', 'load #3 c'], 'now it fits beside what b was promised')
+  assert.equal(stage.exited(2), ['load #4 b'])
+})
+
 test('a small one passes a large one that cannot load yet', () => {
   const stage = new Stage(
     {},
@@ -234,6 +249,20 @@ test('out of memory beside a flood: closes it as any starving deployment does', 
   assert.equal(stage.exited(1), ['load #3 d'])
   assert.equal(stage.request('a'), [], 'nothing is loaded beside the second try')
   assert.equal(stage.loaded(3), ['grant 3 #3', 'load #4 a'])
+})
+
+test('out of memory: the time that the load took counts as waiting', () => {
+  const stage = new Stage({ starvingAfterMs: 2000 }, { name: 'a' }, { name: 'd' })
+  stage.resident('a')
+  stage.wait(1000)
+  stage.request('a')
+  stage.request('d')
+  stage.wait(1500)
+  stage.loadFailed(2, { outOfMemory: true })
+  stage.wait(499)
+  assert.is(stage.row('a').state, 'ready')
+  stage.wait(1)
+  assert.is(stage.row('a').state, 'draining')
 })
 
 test('above limits.memory an idle isolate is recycled', () => {

@@ -126,6 +126,15 @@ test('unload of one that is loading: after those who wait', () => {
   assert.equal(stage.release(2), ['kill #1 unloaded'])
 })
 
+test('and load takes that back', () => {
+  const stage = new Stage({}, { name: 'a' })
+  stage.request('a')
+  stage.unload('a')
+  stage.load('a')
+  stage.loaded(1)
+  assert.equal(stage.release(1), [])
+})
+
 test('unload takes back a load that waits for memory', () => {
   const stage = new Stage({}, { name: 'a', sizeBytes: 600 }, { name: 'b', sizeBytes: 600 })
   stage.resident('a', { sizeBytes: 600 })

@@ -223,6 +223,17 @@ test('doubted twice, it must be cleared twice', () => {
   assert.equal(stage.tell(stage.scheduler.resume(1)), ['grant 1 #1'])
 })
 
+test('one in doubt for which others wait does not expire', () => {
+  const stage = new Stage({}, { name: 'a', keepAliveMs: 0 })
+  stage.resident('a')
+  stage.request('a')
+  stage.scheduler.suspend(1)
+  stage.request('a')
+  assert.equal(stage.release(1), [])
+  assert.equal(stage.tell(stage.scheduler.resume(1)), ['grant 2 #1'])
+  assert.equal(stage.release(2), ['kill #1 keep_alive'])
+})
+
 test('one that is retired ends with its last request, and those who wait get another', () => {
   const stage = new Stage({}, { name: 'a', concurrency: 2 })
   stage.resident('a')
