@@ -56,16 +56,14 @@ export function assertNear(
 }
 
 /** Each value within a part of the expected one. */
-export function assertRatio(
-  found: Record<string, number>,
-  expected: Record<string, number>,
-  part: number,
-  where: string,
-): void {
-  for (const [name, value] of Object.entries(expected)) {
-    const by = Math.abs(found[name]! / value - 1)
-    assert.ok(by <= part, `${where} ${name}: expected ${value} within ${part * 100} %, found ${found[name]}`)
-  }
+export function assertRatio(found: readonly number[], expected: readonly number[], part: number, where: string): void {
+  const ratios = found.map((value, i) => value / expected[i]!)
+  assertNear(
+    ratios,
+    expected.map(() => 1),
+    part,
+    `${where} over the expected`,
+  )
 }
 
 export function meanOf(values: ArrayLike<number>): number {

@@ -19,7 +19,7 @@ export default defineFunction({
   steps: {
     objects: step.outputs((out, { options, input, files }) => {
       const values = toFloat32(out['output'])
-      const { width, height, toSource } = input!
+      const { width, height } = input!
       const boxes: Box[] = []
       let at = 0
       for (const stride of [8, 16, 32])
@@ -35,7 +35,7 @@ export default defineFunction({
             const [w, h] = [(Math.exp(logWidth) * stride) / 2, (Math.exp(logHeight) * stride) / 2]
             const [cx, cy] = [x + dx * stride, y + dy * stride]
             const label = (files['labels'] as string[])[classes.indexOf(best)]!
-            boxes.push({ label, score, bbox: [...toSource(cx - w, cy - h), ...toSource(cx + w, cy + h)] })
+            boxes.push({ label, score, bbox: [...input!.toSource(cx - w, cy - h), ...input!.toSource(cx + w, cy + h)] })
           }
       boxes.sort((a, b) => b.score - a.score)
       const kept: Box[] = []
