@@ -78,7 +78,17 @@ export async function compileFiles(files: string[], options: CompileOptions): Pr
 // --- internal ---
 
 async function readSource(file: string, root: string): Promise<ManifestSource> {
-  return readManifest(displayPath(root, file), await readFile(file, 'utf8'))
+  const shown = displayPath(root, file)
+  try {
+    return readManifest(shown, await readFile(file, 'utf8'))
+  } catch (error) {
+    const place = { file: shown, value: undefined, locate: () => undefined }
+    const found = messageOf(error)
+    return {
+      ...place,
+      issues: [toIssueIn({ written: place }, { path: [], expected: 'a file that can be read', found })],
+    }
+  }
 }
 
 /** Which name and function a manifest means, as far as it can be read. */

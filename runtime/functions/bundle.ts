@@ -41,9 +41,9 @@ export async function bundleFunction(file: string, root: string, outFolder: stri
     sourcemap: 'linked',
     metafile: true,
     logLevel: 'silent',
-    // CommonJS packages that are bundled in may ask for `require`.
+    // CommonJS packages that are bundled in may ask for `require`. esbuild has a `__require` of its own.
     banner: {
-      js: `import { createRequire as __require } from 'node:module';const require = __require(import.meta.url);`,
+      js: `import { createRequire as pelletCreateRequire } from 'node:module';const require = pelletCreateRequire(import.meta.url);`,
     },
     plugins: [ownPackages],
   }).catch((error: { errors?: Message[] }) => {

@@ -25,7 +25,7 @@ export async function importFunction(bundleFile: string): Promise<FunctionDefini
       `default export: expected what defineFunction({ ... }) returns, found ${definition === null ? 'null' : typeof definition}`,
     )
   for (const name of Object.keys(definition.steps ?? {})) {
-    if (name in builtinSteps)
+    if (Object.hasOwn(builtinSteps, name))
       throw new PelletError('load_failed', `steps.${name}: a built-in step has this name; give yours another`)
   }
   return definition

@@ -50,7 +50,7 @@ export function bindChains(manifest: Manifest, definition: FunctionDefinition | 
       const chain: BoundStep[] = []
       let kind = from
       for (const [at, use] of route[stage].entries()) {
-        const step = own[use.step] ?? builtinSteps[use.step]
+        const step = ownValue(own, use.step) ?? ownValue(builtinSteps, use.step)
         const report = (path: (string | number)[], expected: string, found: string) =>
           problems.push({ route: index, stage, index: at, path, expected, found })
         if (!step) {
@@ -74,10 +74,11 @@ export function bindChains(manifest: Manifest, definition: FunctionDefinition | 
   function checkInput(route: Route, index: number): Record<string, unknown> {
     const values: Record<string, unknown> = {}
     for (const [key, value] of Object.entries(route.input)) {
-      const parsed = input[key] && z.safeParse(input[key], value)
+      const schema = ownValue(input, key)
+      const parsed = schema && z.safeParse(schema, value)
       if (parsed?.success) values[key] = parsed.data
       else {
-        const expected = parsed ? parsed.error.issues.map((issue) => issue.message).join('; ') : knownOptions(input)
+        const expected = parsed ? parsed.error.issues.map(toExpected).join('; ') : knownOptions(input)
         problems.push({ route: index, stage: 'input', path: [key], expected, found: JSON.stringify(value) })
       }
     }
@@ -93,21 +94,22 @@ export function bindChains(manifest: Manifest, definition: FunctionDefinition | 
   ) {
     const bound: Record<string, unknown> = {}
     for (const [key, schema] of Object.entries(step.options)) {
-      const parsed = z.safeParse(schema, use.options[key])
+      const value = ownValue(use.options, key)
+      const parsed = z.safeParse(schema, value)
       if (parsed.success) {
         if (parsed.data !== undefined) bound[key] = parsed.data
-      } else reportIssues(report, key, parsed.error, use.options[key])
+      } else reportIssues(report, key, parsed.error, value)
     }
     Object.assign(bound, defaults)
     for (const [key, value] of Object.entries(use.options)) {
-      const schema = step.options[key] ?? input[key]
+      const schema = ownValue(step.options, key) ?? ownValue(input, key)
       if (!schema) {
         report([key], knownOptions({ ...step.options, ...input }), `the unknown option ${JSON.stringify(key)}`)
         continue
       }
       const parsed = z.safeParse(schema, value)
       if (parsed.success) bound[key] = parsed.data
-      else if (!step.options[key]) reportIssues(report, key, parsed.error, value)
+      else if (!Object.hasOwn(step.options, key)) reportIssues(report, key, parsed.error, value)
     }
     return bound
   }
@@ -134,6 +136,11 @@ export function checkChains(pipelines: Pipeline[], model: ModelInfo, files: Reco
 
 // --- internal ---
 
+/** What every object inherits (`constructor`, `toString`) is no step and no option. */
+function ownValue<Value>(values: Record<string, Value>, key: string): Value | undefined {
+  return Object.hasOwn(values, key) ? values[key] : undefined
+}
+
 function knownOptions(shape: z.ZodRawShape): string {
   const names = Object.keys(shape)
   return names.length === 0 ? 'no options' : `an option among ${names.join(', ')}`
@@ -148,7 +155,12 @@ function reportIssues(
   for (const issue of error.issues)
     report(
       [key, ...(issue.path as (string | number)[])],
-      issue.message,
+      toExpected(issue),
       value === undefined ? 'nothing' : JSON.stringify(value),
     )
+}
+
+/** `Invalid option: expected one of "a"|"b"` as what was expected; what was found stands elsewhere. */
+function toExpected({ message }: { message: string }): string {
+  return message.replace(/^[A-Z][a-z ]+: expected /, '').replace(/, received .*$/, '')
 }

@@ -1,0 +1,284 @@
+// @timeout 90s
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { createProject, RunningPellet, type ProjectFiles } from '../support/pellet.ts'
+import { answering, colourModel, identityModel } from './tiny.ts'
+
+const test = suite('what is refused, with its place and reason, while the rest serves')
+
+const model = `model: { onnx: identity.onnx }`
+const zeros = 'a'.repeat(64)
+const broken: Record<string, { files: ProjectFiles; expected: (string | RegExp)[] }> = {
+  syntax: {
+    files: { 'functions/syntax.ts': `import { step } from 'pellet'\n\nexport default { steps: \n` },
+    expected: [/^functions\/syntax\.ts:\d+:\d+: /],
+  },
+  'missing-import': {
+    files: { 'functions/missing-import.ts': `import { x } from './nothing.ts'\nexport default x\n` },
+    expected: [/^functions\/missing-import\.ts:1:\d+: .*nothing/],
+  },
+  'missing-package': {
+    files: { 'functions/missing-package.ts': `\nimport x from 'left-pad'\nexport default x\n` },
+    expected: [/^functions\/missing-package\.ts:2:\d+: .*left-pad/],
+  },
+  throws: {
+    files: { 'functions/throws.ts': `const x: number = 1\nthrow new Error('no such luck')\n` },
+    expected: [/^functions\/throws\.ts: .*no such luck/, 'functions/throws.ts:2:7'],
+  },
+  exits: {
+    files: { 'functions/exits.ts': `process.exit(3)` },
+    expected: [/^functions\/exits\.ts: .*exit code 3/],
+  },
+  'no-default': {
+    files: { 'functions/no-default.ts': `export const x = 1` },
+    expected: [/^functions\/no-default\.ts: default export: .*defineFunction.*undefined/],
+  },
+  'not-a-step': {
+    files: {
+      'functions/not-a-step.ts': `import { defineFunction } from 'pellet'\nexport default defineFunction({ steps: { a: 5 as never } })`,
+    },
+    expected: [/steps\.a: expected a step/],
+  },
+  'as-built-in': {
+    files: {
+      'functions/as-built-in.ts': `import { defineFunction, step } from 'pellet'\nexport default defineFunction({ manifest: { ${model.replace('identity.onnx', "'identity.onnx'")} }, steps: { softmax: step.outputs((o) => o) } })`,
+    },
+    expected: [/^functions\/as-built-in\.ts: steps\.softmax: .*built-in/],
+  },
+  'no-manifest': {
+    files: { 'functions/no-manifest.ts': `import { defineFunction } from 'pellet'\nexport default defineFunction({})` },
+    expected: [/functions\/no-manifest\.ts: expected a manifest .*manifests\/no-manifest\.yaml/],
+  },
+  'wrong-inline': {
+    files: {
+      'functions/wrong-inline.ts': answering('return 1', { manifest: `keepalive: 5, limits: { timeout: 'soon' }` }),
+    },
+    expected: [
+      /functions\/wrong-inline\.ts.* keepalive: .*keep_alive/,
+      /functions\/wrong-inline\.ts.* limits\.timeout: /,
+    ],
+  },
+  'unknown-step': {
+    files: { 'manifests/unknown-step.yaml': `${model}\npre: [image.decode, image.resise]\npost: [topk]\n` },
+    expected: [
+      /^manifests\/unknown-step\.yaml:2:21 pre\[1\]: expected a step: .*image\.resize.*, found "image\.resise"/,
+    ],
+  },
+  'odd-step': {
+    files: { 'manifests/odd-step.yaml': `${model}\npre: [constructor]\npost: [toString]\n` },
+    expected: [/^manifests\/odd-step\.yaml:2:7 pre\[0\]: .*found "constructor"/, /:3:8 post\[0\]: .*found "toString"/],
+  },
+  kinds: {
+    files: { 'manifests/kinds.yaml': `${model}\npre: [image.decode, softmax, tensor]\npost: [topk, softmax]\n` },
+    expected: [
+      /kinds\.yaml:2:21 pre\[1\]: expected a step that takes image, found softmax/,
+      /kinds\.yaml:3:14 post\[1\]: /,
+    ],
+  },
+  'no-steps': {
+    files: { 'manifests/no-steps.yaml': `${model}\n` },
+    expected: [/no-steps\.yaml:1:1 pre: expected a chain that ends in tensors, found no step/],
+  },
+  'early-end': {
+    files: { 'manifests/early-end.yaml': `${model}\npre: [image.decode]\npost: [softmax]\n` },
+    expected: [
+      /:2:6 pre: expected a chain that ends in tensors, found image\.decode, which gives image/,
+      /:3:7 post: /,
+    ],
+  },
+  'step-options': {
+    files: {
+      'manifests/step-options.yaml': [
+        'model: { onnx: colour.onnx }',
+        'pre:',
+        '  - image.decode',
+        '  - image.resize: { kernel: best, wdth: 5 }',
+        '  - tensor',
+        'post:',
+        '  - topk: { k: 0 }',
+      ].join('\n'),
+    },
+    expected: [
+      /:4:29 .*kernel: expected one of "nearest".*, found "best"/,
+      /:4:41 .*wdth: .*width.*found the unknown option "wdth"/,
+      /:7:16 post\[0\]\.topk\.k: expected number to be >=1, found 0/,
+    ],
+  },
+  'shape-mismatch': {
+    files: { 'manifests/shape-mismatch.yaml': `${model}\npre: [image.decode, image.resize, tensor]\npost: [topk]\n` },
+    expected: [
+      /shape-mismatch\.yaml:2:\d+ pre\[\d\].*(resize|tensor): expected a model with an image input.*"x" float32 \[1, 4\]/,
+    ],
+  },
+  'route-input': {
+    files: { 'functions/route-input.ts': answering('return 1', { manifest: 'input: { n: 7 }' }) },
+    expected: [/functions\/route-input\.ts.* input\.n: expected no options/],
+  },
+  'model-missing': {
+    files: { 'manifests/model-missing.yaml': 'pre: [image.decode]\nmodel:\n  onnx: nowhere.onnx\n' },
+    expected: [
+      /^manifests\/model-missing\.yaml:3:9 model\.onnx: expected a model file at .*nowhere\.onnx, found no such file/,
+    ],
+  },
+  'model-url': {
+    files: { 'manifests/model-url.yaml': 'model: { onnx: "https://example.com/far.onnx" }\n' },
+    expected: [/far\.onnx, found no such file.*https:\/\/example\.com/],
+  },
+  'model-damaged': {
+    files: {
+      'manifests/model-damaged.yaml': 'model: { onnx: damaged.onnx }\npre: [image.decode, tensor]\npost: [topk]\n',
+      'models/damaged.onnx': 'no model at all',
+    },
+    expected: [/^manifests\/model-damaged\.yaml:1:\d+ model\.onnx: .*damaged\.onnx/],
+  },
+  'model-empty': {
+    files: {
+      'manifests/model-empty.yaml': 'model: { onnx: empty.onnx }\npre: [image.decode, tensor]\npost: [topk]\n',
+      'models/empty.onnx': '',
+    },
+    expected: [/^manifests\/model-empty\.yaml:1:\d+ model\.onnx: .*empty\.onnx/],
+  },
+  'model-folder': {
+    files: { 'manifests/model-folder.yaml': 'model: { onnx: folder }\n', 'models/folder/x': '' },
+    expected: [/model-folder\.yaml:1:\d+ model\.onnx: .*found something that is no file/],
+  },
+  'model-digest': {
+    files: { 'manifests/model-digest.yaml': `model:\n  onnx:\n    file: identity.onnx\n    sha256: "${zeros}"\n` },
+    expected: [
+      new RegExp(
+        `^manifests/model-digest\\.yaml:4:\\d+ model\\.onnx\\.sha256: expected .*${zeros}, found [0-9a-f]{64}`,
+      ),
+    ],
+  },
+  'hef-only': {
+    files: { 'manifests/hef-only.yaml': 'model:\n  hef: { hailo8: a.hef }\n' },
+    expected: [/^manifests\/hef-only\.yaml:\d+:\d+ model: expected an onnx entry, found only hef: .*HailoRT/],
+  },
+  'hailort-engine': {
+    files: {
+      'manifests/hailort-engine.yaml': 'model: { engine: hailort, onnx: identity.onnx, hef: { hailo8: a.hef } }\n',
+    },
+    expected: [/^manifests\/hailort-engine\.yaml:1:\d+ model\.engine: .*hailort/],
+  },
+  'file-missing': {
+    files: { 'functions/file-missing.ts': answering('return 1', { manifest: `files: { labels: 'nowhere.txt' }` }) },
+    expected: [/functions\/file-missing\.ts.* files\.labels: expected a file at .*nowhere\.txt, found none/],
+  },
+  'file-broken': {
+    files: {
+      'functions/file-broken.ts': answering('return 1', { manifest: `files: { table: 'broken.json' }` }),
+      'models/broken.json': '{"a": ',
+    },
+    expected: [/files\.table: .*broken\.json/],
+  },
+  'labels-short': {
+    files: {
+      'manifests/labels-short.yaml':
+        'model: { onnx: colour.onnx }\nfiles: { labels: two.txt }\npre: [image.decode, image.resize, tensor]\npost: [topk]\n',
+      'models/two.txt': 'red\ngreen\n',
+    },
+    expected: [/labels-short\.yaml:4:\d+ post\[0\].*topk: expected 3 labels in files\.labels.*found 2/],
+  },
+  'function-missing': {
+    files: { 'manifests/function-missing.yaml': `${model}\nfunction: nobody\n` },
+    expected: [
+      /^manifests\/function-missing\.yaml:2:11 function: expected a function file at functions\/nobody\.ts, found none/,
+    ],
+  },
+  'bad-yaml': {
+    files: { 'manifests/bad-yaml.yaml': 'model: { onnx: a.onnx\npre: [x]\n' },
+    expected: [/^manifests\/bad-yaml\.yaml:\d+:\d+: /],
+  },
+  later: {
+    files: { 'manifests/later.yaml': `${model}\nlisten: [5001]\ncache: { ttl: 1m }\n` },
+    expected: [/later\.yaml:2:1 listen: .*not there yet/, /later\.yaml:3:1 cache: .*not there yet/],
+  },
+  Bad_Name: {
+    files: { 'functions/Bad_Name.ts': answering('return 1') },
+    expected: [/functions\/Bad_Name\.ts.* name: expected a name.* of lower-case letters.*"Bad_Name"/],
+  },
+  'bad name': {
+    files: { 'manifests/bad name.yaml': `${model}\n` },
+    expected: [/^manifests\/bad name\.yaml.* name: expected a name.* of lower-case letters.*"bad name"/],
+  },
+}
+
+const fine: ProjectFiles = {
+  'models/identity.onnx': identityModel(),
+  'models/colour.onnx': colourModel(),
+  'functions/fine.ts': answering('return { ok: true }'),
+  'functions/also-fine.mjs': answering('return { ok: true }'),
+  'functions/_helper.ts': 'export const helper = 1',
+  'functions/types.d.ts': 'declare const x: number',
+  'functions/notes.txt': 'not a function',
+  'manifests/example.yaml': 'this: is only an example\n',
+  'manifests/_draft.yaml': 'nonsense',
+  // Two that claim the name of another, two that claim a route of another; the first by file name stays.
+  'functions/taken.ts': answering('return 1', { manifest: `route: 'POST /v1/claimed'` }),
+  'functions/thief.ts': answering('return 1', { manifest: `route: 'POST /v1/claimed'` }),
+  'functions/other-method.ts': answering('return 1', { manifest: `route: 'PUT /v1/claimed'` }),
+  'functions/twin-a.ts': answering('return 1', { manifest: `name: 'twin', route: 'POST /v1/a'` }),
+  'functions/twin-b.ts': answering('return 1', { manifest: `name: 'twin', route: 'POST /v1/b'` }),
+}
+
+let pellet: RunningPellet
+let rows: { name: string; state: string; problems: string[] }[]
+
+test.before(async () => {
+  const folder = createProject(Object.assign({}, fine, ...Object.values(broken).map(({ files }) => files)))
+  symlinkSync('nowhere.yaml', join(folder, 'manifests/dangling.yaml'))
+  pellet = await RunningPellet.start(folder)
+  rows = JSON.parse((await pellet.cli('list', '--json')).stdout)
+})
+test.after(async () => {
+  await pellet?.stop()
+})
+
+test('what is well serves', async () => {
+  for (const name of ['fine', 'also-fine']) assert.is((await pellet.post(`/v1/${name}`, {})).status, 200, name)
+})
+
+const problemsOf = (name: string) => rows.filter((row) => row.name === name).flatMap(({ problems }) => problems)
+
+for (const [name, { expected }] of Object.entries(broken))
+  test(`${name} is refused`, () => {
+    const problems = problemsOf(name)
+    for (const pattern of expected) {
+      const fits = (problem: string) =>
+        typeof pattern === 'string' ? problem.includes(pattern) : pattern.test(problem)
+      assert.ok(problems.some(fits), `expected ${String(pattern)}, found\n${problems.join('\n')}`)
+    }
+    assert.ok(!rows.some((row) => row.name === name && row.state !== 'refused'))
+    assert.ok(
+      pellet.log.some(({ level, msg }) => level === 'error' && msg === problems[0]),
+      'the log says so too',
+    )
+  })
+
+test('a route that is taken goes to the first; the other is refused with the name of the holder', () => {
+  assert.equal(problemsOf('taken'), [])
+  assert.match(problemsOf('thief').join(), /functions\/thief\.ts.*POST \/v1\/claimed.*taken.*functions\/taken\.ts/)
+  assert.equal(problemsOf('other-method'), [])
+})
+
+test('a name that is taken stays with the first', async () => {
+  assert.match(problemsOf('twin').join(), /functions\/twin-b\.ts.*"twin".*functions\/twin-a\.ts/)
+  assert.is((await pellet.post('/v1/a', {})).status, 200)
+  assert.is((await pellet.post('/v1/b', {})).status, 404)
+})
+
+test('a manifest that cannot be read is refused, and nothing else with it', () => {
+  assert.match(problemsOf('dangling').join(), /manifests\/dangling\.yaml: .*no such file/)
+})
+
+test('helpers, drafts, examples and other files are nothing to deploy', () => {
+  for (const name of ['_helper', 'types', 'types.d', 'notes', 'example', '_draft'])
+    assert.not(
+      rows.some((row) => row.name === name),
+      name,
+    )
+})
+
+test.run()
