@@ -16,7 +16,7 @@ interface Truth {
 }
 
 const boxTolerance = 0.02
-const scoreTolerance = 0.02
+const scoreTolerance = 1e-3
 const detect = suite('a detector as a function file')
 
 testWithShared(detect, 'finds what YOLOX nano finds in the reference, in the pixels of the photo', async () => {
