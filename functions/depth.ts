@@ -94,14 +94,14 @@ export default defineFunction({
 
       return withFormats({
         'application/json': async () => {
-          // The NPZ goes to the thread pool first; meanwhile this thread colours, then measures.
-          const making = [
-            format === 'numpy' || format === 'both' ? npz() : undefined,
+          // PNGs are encoded by the thread pool; meanwhile this thread packs the NPZ and measures.
+          const images = Promise.all([
             format === 'image' || format === 'both' ? image() : undefined,
             format === 'depth_png_16' ? png16() : undefined,
-          ]
+          ])
+          const depth_map = format === 'numpy' || format === 'both' ? npz() : undefined
           const stats = { ...mapStats(data), range: [range.min, range.max] }
-          const [depth_map, depth_image, depth_png_16] = await Promise.all(making)
+          const [depth_image, depth_png_16] = await images
           return toJsonBytes({
             model: model.entry.name,
             model_type: 'monocular',
