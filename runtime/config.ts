@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { freemem, totalmem } from 'node:os'
 import { isAbsolute, resolve } from 'node:path'
 import { logLevels, type LogLevel } from './log.ts'
@@ -35,12 +36,14 @@ export class ConfigError extends Error {}
 /** @throws ConfigError that names the key, where it was set, what was expected and found */
 export async function loadConfig(flags: Record<string, unknown>, env = process.env): Promise<Config> {
   const root = resolve(String(flags['root'] ?? env['PELLET_ROOT'] ?? '.'))
+  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory())
+    throw new ConfigError(`${root}: expected a project folder, found ${existsSync(root) ? 'a file' : 'none'}`)
   const file = resolve(root, String(flags['config'] ?? env['PELLET_CONFIG'] ?? 'pellet.yaml'))
   const named = flags['config'] !== undefined || env['PELLET_CONFIG'] !== undefined
   if (named && !existsSync(file)) throw new ConfigError(`${file}: expected a configuration file, found none`)
   const written = existsSync(file) ? await readYaml(file) : {}
   for (const key of Object.keys(written)) {
-    if (!(key in settings))
+    if (!Object.hasOwn(settings, key))
       throw new ConfigError(`${file}: ${key}: unknown key; known are ${Object.keys(settings).join(', ')}`)
   }
   const config = { root } as unknown as Record<string, unknown>
@@ -105,8 +108,18 @@ const settings: Record<string, Setting> = {
     parse: bytes,
     fallback: () => '128MB',
   },
-  grace: { field: 'graceMs', expected: 'a duration such as 10s', parse: duration, fallback: () => '10s' },
-  allow_urls: { field: 'allowUrls', expected: 'a list of hosts or networks', parse: toList, fallback: () => [] },
+  grace: {
+    field: 'graceMs',
+    expected: 'a duration such as 10s',
+    parse: (value) => (duration(value) === -1 ? undefined : duration(value)),
+    fallback: () => '10s',
+  },
+  allow_urls: {
+    field: 'allowUrls',
+    expected: 'a list of hosts (cam.local, cam.local:8080), networks (192.168.1.0/24) or *',
+    parse: toUrlRules,
+    fallback: () => [],
+  },
   log_level: {
     field: 'logLevel',
     expected: `one of ${logLevels.join(', ')}`,
@@ -150,6 +163,18 @@ function toBoolean(value: unknown): boolean | undefined {
 function toList(value: unknown): string[] | undefined {
   const list = typeof value === 'string' ? value.split(',').map((item) => item.trim()) : value
   return Array.isArray(list) && list.every((item) => typeof item === 'string' && item !== '') ? list : undefined
+}
+
+/** A rule that could never match, such as a URL, would be found out by its absence only. */
+function toUrlRules(value: unknown): string[] | undefined {
+  const rules = value === '' ? [] : toList(value)
+  const isRule = (rule: string) => {
+    const [address = '', bits] = rule.split('/')
+    if (bits !== undefined)
+      return isIP(address) > 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (isIP(address) === 4 ? 32 : 128)
+    return rule === '*' || (URL.canParse(`http://${rule}`) && new URL(`http://${rule}`).pathname === '/')
+  }
+  return rules?.every(isRule) ? rules.map((rule) => rule.toLowerCase()) : undefined
 }
 
 function toLogLevel(value: unknown): LogLevel | undefined {

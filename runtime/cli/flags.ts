@@ -1,4 +1,5 @@
 import type { ArgsDef, CommandDef } from 'citty'
+import { didYouMean } from '../manifest/closest.ts'
 import { CliError } from './cli-error.ts'
 
 /** Refuses flags that a command does not have, values that are missing, and words too many: citty takes them silently. */
@@ -28,11 +29,14 @@ export function checkFlags(name: string, command: CommandDef<any>, rawArgs: stri
     }
     const [flag = '', value] = splitOnce(arg, '=')
     const definition = flags.get(flag)
-    if (!definition)
+    if (!definition) {
+      const known = [...flags.keys()].filter((key) => !key.startsWith('--no-'))
+      const hint = didYouMean(flag, known)
       throw new CliError(
-        `${name}: expected ${[...flags.keys()].join(', ') || 'no flags'}, found ${flag}\nTry: pellet ${name} --help`,
+        `${name}: expected a flag among ${known.join(', ')}, found ${flag}${hint ? `; ${hint}` : ''}\nTry: pellet ${name} --help`,
         2,
       )
+    }
     if (definition.type !== 'boolean' && value === undefined) {
       // A value may begin with a minus (keep_alive -1), a flag's name may not be one.
       const next = rawArgs[++i]

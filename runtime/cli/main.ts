@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import { defineCommand, renderUsage, runCommand, type CommandDef } from 'citty'
+import { runCommand, type CommandDef } from 'citty'
+import { didYouMean } from '../manifest/closest.ts'
 import { CliError } from './cli-error.ts'
 import { checkFlags } from './flags.ts'
 
@@ -13,10 +14,15 @@ const commands: Record<string, () => Promise<CommandDef<any>>> = {
   validate: () => import('./commands/validate.ts').then((module) => module.default),
 }
 
-const main = defineCommand({
-  meta: { name: 'pellet', description: 'Runs models as functions: on demand, on the NPU or the CPU.' },
-  subCommands: commands,
-})
+const examples: Record<string, string[]> = {
+  start: ['pellet start', 'pellet start --root /srv/models --port 8080'],
+  invoke: [
+    'pellet invoke depth -F image=@photo.jpg -F colormap=turbo -o depth.png',
+    'pellet invoke tcn -d @window.json',
+    `pellet invoke tags -d '{"image": "...", "top": 3}' --route /v1/tags`,
+  ],
+  validate: ['pellet validate manifests/*.yaml functions/*.ts'],
+}
 
 process.exitCode = await run(process.argv.slice(2))
 
@@ -25,25 +31,23 @@ process.exitCode = await run(process.argv.slice(2))
 /** Exit codes: 0 well, 1 failed, 2 misused. citty's own runMain knows only 0 and 1 and prints usage to stdout. */
 async function run(args: string[]): Promise<number> {
   const [name = '', ...rest] = args
-  if (name === '--version' || name === '-v') {
-    const { readFileSync } = await import('node:fs')
-    const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-      version: string
-    }
-    console.log(version)
-    return 0
-  }
+  if (name === '--version' || name === '-v') return version()
   const wantsHelp = (arg: string | undefined) => arg === '--help' || arg === '-h'
-  if (name === '' || wantsHelp(name)) {
-    console.log(await renderUsage(main))
+  if (name === '' || wantsHelp(name) || (name === 'help' && rest.length === 0)) {
+    const { mainUsage } = await import('./usage.ts')
+    console[name === '' ? 'error' : 'log'](await mainUsage(commands))
     return name === '' ? 2 : 0
   }
-  const load = commands[name]
-  if (!load)
-    return misused(`${name}: expected a command (${Object.keys(commands).join(', ')}), found none of that name`)
-  const command = await load()
+  if (name === 'help') return run([rest[0]!, '--help'])
+  if (!Object.hasOwn(commands, name)) {
+    const names = Object.keys(commands)
+    const hint = didYouMean(name, names)
+    return misused(`expected a command (${names.join(', ')}), found ${name}${hint ? `; ${hint}` : ''}`)
+  }
+  const command = await commands[name]!()
   if (rest.slice(0, indexOrEnd(rest, '--')).some(wantsHelp)) {
-    console.log(await renderUsage(command, main))
+    const { commandUsage } = await import('./usage.ts')
+    console.log(commandUsage(name, command, examples[name]))
     return 0
   }
   try {
@@ -55,14 +59,21 @@ async function run(args: string[]): Promise<number> {
       if (error.message !== '') console.error(error.message)
       return error.exitCode
     }
-    if (error instanceof Error && error.name === 'CLIError') return misused(`${name}: ${error.message}`)
+    if (error instanceof Error && error.name === 'CLIError') return misused(`${name}: ${error.message}`, name)
     console.error(error instanceof Error ? error.message : error)
     return 1
   }
 }
 
-function misused(message: string): number {
-  console.error(`${message}\nTry: pellet --help`)
+async function version(): Promise<number> {
+  const { readFileSync } = await import('node:fs')
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
+  console.log((JSON.parse(text) as { version: string }).version)
+  return 0
+}
+
+function misused(message: string, name?: string): number {
+  console.error(`${message}\nTry: pellet ${name ? `${name} ` : ''}--help`)
   return 2
 }
 

@@ -11,7 +11,7 @@ import { mergeManifest, normalizeManifest, type RoutePaths } from '../manifest/n
 import { checkManifest, formatIssue, readManifest, type ManifestSource } from '../manifest/read.ts'
 import type { ManifestInput } from '../manifest/schema.ts'
 import type { Compilation, Deployment, FailedSource } from './deployment.ts'
-import { discoverSources, functionName } from './discover.ts'
+import { discoverSources, functionEndings, functionName } from './discover.ts'
 import { ModelError, resolveModel, sha256File } from './model-file.ts'
 import { refuseConflicts } from './conflicts.ts'
 import { toRevision } from './revision.ts'
@@ -59,20 +59,35 @@ export async function compileProject(options: CompileOptions): Promise<Compilati
   return refuseConflicts(results)
 }
 
-/** Compiles single manifest or function files, as `pellet validate` does. */
+/**
+ * Compiles single manifest or function files, as `pellet validate` does. A function file whose manifest stands in the
+ * manifests folder is compiled with it; a file that is named twice, or with what belongs to it, counts once.
+ */
 export async function compileFiles(files: string[], options: CompileOptions): Promise<Compilation> {
-  const { functions } = await discoverSources(options.manifestsFolder, options.functionsFolder)
-  const results = await mapLimited(files, availableParallelism(), async (file) => {
-    const path = resolve(options.root, file)
+  const { root, functionsFolder, manifestsFolder } = options
+  const { functions, manifests } = await discoverSources(manifestsFolder, functionsFolder)
+  const jobs = new Map<string, () => Promise<Deployment | FailedSource>>()
+  const addManifest = async (path: string, isWanted: (source: Source) => boolean) => {
+    const written = await readSource(path, root)
+    const source = toSource(path, written, functionsFolder, functions)
+    if (isWanted(source)) jobs.set(path, () => compileSource(source, written, options))
+    return isWanted(source)
+  }
+  for (const file of files) {
+    const path = resolve(root, file)
+    const source = { name: functionName(path), functionFile: path }
     const found = await stat(path).catch(() => undefined)
     if (!found?.isFile())
-      return failure({ name: functionName(path) }, options, [`${file}: expected a file, found none`])
-    if (['.ts', '.mts', '.js', '.mjs'].includes(extname(path)))
-      return compileSource({ name: functionName(path), functionFile: path }, undefined, options)
-    const written = await readSource(path, options.root)
-    return compileSource(toSource(path, written, options.functionsFolder, functions), written, options)
-  })
-  return refuseConflicts(results)
+      jobs.set(path, async () => failure({ name: source.name }, options, [`${file}: expected a file, found none`]))
+    else if (!functionEndings.includes(extname(path))) await addManifest(path, () => true)
+    else {
+      let isClaimed = false
+      for (const manifest of manifests)
+        if (await addManifest(manifest, ({ functionFile }) => functionFile === path)) isClaimed = true
+      if (!isClaimed) jobs.set(path, () => compileSource(source, undefined, options))
+    }
+  }
+  return refuseConflicts(await mapLimited([...jobs.values()], availableParallelism(), (job) => job()))
 }
 
 // --- internal ---

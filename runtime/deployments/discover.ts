@@ -7,12 +7,15 @@ export interface Sources {
   functions: string[]
 }
 
+/** What function files end in. */
+export const functionEndings = ['.ts', '.mts', '.js', '.mjs']
+
 /** `example.yaml` documents every key; it and files that start with `_` or `.` are never deployed. */
 export async function discoverSources(manifestsFolder: string, functionsFolder: string): Promise<Sources> {
   const manifests = await listFiles(manifestsFolder, ['.yaml', '.yml'])
   return {
     manifests: manifests.filter((file) => !basename(file).startsWith('example.')),
-    functions: await listFiles(functionsFolder, ['.ts', '.mts', '.js', '.mjs']),
+    functions: await listFiles(functionsFolder, functionEndings),
   }
 }
 

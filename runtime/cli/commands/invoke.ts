@@ -1,24 +1,30 @@
 import { defineCommand } from 'citty'
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename, extname } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import type { ListRow } from '../../http/admin.ts'
+import { formatBytes } from '../../units.ts'
 import { CliError } from '../cli-error.ts'
-import { call, callJson, toMessage } from '../client.ts'
+import { call, callJson, toMessage, type Reply } from '../client.ts'
 import { repeated } from '../flags.ts'
 import { projectArgs, readSocketPath } from '../settings.ts'
 
 export default defineCommand({
-  meta: { name: 'invoke', description: 'Call a function: pellet invoke depth -F image=@photo.jpg -o depth.png' },
+  meta: { name: 'invoke', description: 'Call a function of the running Pellet' },
   args: {
     name: { type: 'positional', description: 'Name of the deployment', required: true },
-    ...projectArgs,
     form: {
       type: 'string',
       alias: 'F',
       description: 'Form field name=value, or name=@file; may be repeated',
       valueHint: 'field',
     },
-    json: { type: 'string', alias: 'j', description: 'JSON body, or @file', valueHint: 'json' },
+    body: {
+      type: 'string',
+      alias: 'd',
+      description: 'The body: JSON, or @file of any type, or @- for standard input',
+      valueHint: 'json',
+    },
     route: { type: 'string', description: 'Path of one of its routes (default: the first)', valueHint: 'path' },
     header: {
       type: 'string',
@@ -29,23 +35,24 @@ export default defineCommand({
     output: {
       type: 'string',
       alias: 'o',
-      description: 'Write the answer here; .png and .npz ask for that type',
+      description: 'Write the answer to a file; .png, .jpg, .npz and .json ask for that type',
       valueHint: 'file',
     },
     include: { type: 'boolean', alias: 'i', description: 'Print status and headers to stderr' },
+    ...projectArgs,
   },
   async run({ args, rawArgs }) {
+    const fields = repeated(rawArgs, '--form', '-F')
+    if (fields.length > 0 && args.body !== undefined)
+      throw new CliError('invoke: expected --form or --body, found both', 2)
+    const headers = Object.fromEntries(repeated(rawArgs, '--header', '-H').map(toHeader))
+    const body =
+      args.body !== undefined ? await plainBody(args.body) : fields.length > 0 ? await formBody(fields) : undefined
     const socketPath = await readSocketPath({ ...args })
     const { method, path } = await findRoute(socketPath, args.name, args.route)
-    const fields = repeated(rawArgs, '--form', '-F')
-    if (fields.length > 0 && args.json !== undefined)
-      throw new CliError('invoke: expected --form or --json, found both', 2)
-    const body =
-      args.json !== undefined ? await jsonBody(args.json) : fields.length > 0 ? await formBody(fields) : undefined
-    const headers = Object.fromEntries(repeated(rawArgs, '--header', '-H').map(toHeader))
-    const accept = args.output === undefined ? undefined : answerTypes[extname(args.output).toLowerCase()]
+    const wanted = args.output === undefined ? undefined : answerTypes[extname(args.output).toLowerCase()]
     const reply = await call(socketPath, method, path, {
-      headers: { ...(accept && { accept }), ...body?.headers, ...headers },
+      headers: { ...(wanted && { accept: wanted }), ...body?.headers, ...headers },
       ...(body && { body: body.bytes }),
     })
     if (args.include) {
@@ -53,8 +60,8 @@ export default defineCommand({
       for (const [name, value] of Object.entries(reply.headers)) console.error(`${name}: ${String(value)}`)
     }
     if (reply.status >= 400) throw new CliError(`${args.name}: ${toMessage(reply)}`)
-    if (args.output !== undefined) await writeFile(args.output, reply.body)
-    else process.stdout.write(isText(reply.headers['content-type']) ? `${String(reply.body)}\n` : reply.body)
+    if (args.output === undefined) print(reply)
+    else await save(args.output, reply, headers['accept'] === undefined ? wanted : undefined)
   },
 })
 
@@ -68,6 +75,19 @@ const answerTypes: Record<string, string> = {
   '.json': 'application/json',
 }
 
+/** Content types of files that are sent as they are; of others Pellet looks at the bytes. */
+const bodyTypes: Record<string, string> = {
+  '.json': 'application/json',
+  '.jpg': 'image/jpeg',
+  '.jpeg': 'image/jpeg',
+  '.png': 'image/png',
+  '.webp': 'image/webp',
+  '.gif': 'image/gif',
+  '.avif': 'image/avif',
+  '.tif': 'image/tiff',
+  '.tiff': 'image/tiff',
+}
+
 async function findRoute(
   socketPath: string,
   name: string,
@@ -75,18 +95,23 @@ async function findRoute(
 ): Promise<{ method: string; path: string }> {
   const rows = await callJson<ListRow[]>(socketPath, 'GET', '/api/deployments')
   const row = rows.find((one) => one.name === name)
-  if (!row)
-    throw new CliError(`invoke: expected one of ${rows.map((one) => one.name).join(', ') || 'none'}, found ${name}`)
+  if (!row) {
+    const names = rows.map((one) => one.name).join(', ')
+    throw new CliError(`invoke: expected the name of a deployment (${names || 'there is none'}), found ${name}`)
+  }
   if (row.problems.length > 0) throw new CliError(`${name} is refused:\n${row.problems.join('\n')}`)
   const routes = row.routes.map((route) => route.split(' ') as [string, string])
-  const found = wanted === undefined ? routes[0] : routes.find(([, path]) => path === wanted)
+  const found = routes.find(([method, path]) => [undefined, path, `${method} ${path}`].includes(wanted))
   if (!found) throw new CliError(`invoke: expected a route among ${row.routes.join(', ')}, found ${wanted}`, 2)
   return { method: found[0], path: `/f/${name}${found[1]}` }
 }
 
-async function jsonBody(text: string) {
-  const bytes = text.startsWith('@') ? await readInput(text.slice(1)) : Buffer.from(text)
-  return { bytes, headers: { 'content-type': 'application/json' } }
+async function plainBody(text: string) {
+  if (!text.startsWith('@')) return { bytes: Buffer.from(text), headers: { 'content-type': 'application/json' } }
+  const file = text.slice(1)
+  const type = bodyTypes[extname(file).toLowerCase()] ?? 'application/octet-stream'
+  const bytes = file === '-' ? await buffer(process.stdin) : await readInput(file)
+  return { bytes, headers: { 'content-type': type } }
 }
 
 async function formBody(fields: string[]) {
@@ -119,6 +144,21 @@ function toHeader(text: string): [string, string] {
   return [text.slice(0, colon).trim().toLowerCase(), text.slice(colon + 1).trim()]
 }
 
-function isText(type: string | undefined): boolean {
-  return type === undefined || /json|^text\//.test(type)
+async function save(file: string, { headers, body }: Reply, wanted: string | undefined): Promise<void> {
+  const type = headers['content-type'] ?? 'no type'
+  // JSON in a file that is called .png would be found out much later.
+  if (wanted && type !== wanted)
+    throw new CliError(`${file}: expected an answer of ${wanted}, found ${type}; nothing was written`)
+  await writeFile(file, body).catch((error: Error) => {
+    throw new CliError(`${file}: expected a file that can be written, found: ${error.message}`)
+  })
+  console.error(`${file}: ${formatBytes(body.length)}, ${type}`)
+}
+
+function print({ headers, body }: Reply): void {
+  const type = headers['content-type']
+  if (type === undefined || /json|^text\//.test(type)) console.log(String(body))
+  else if (process.stdout.isTTY)
+    throw new CliError(`the answer is ${formatBytes(body.length)} of ${type}; write it to a file with -o FILE`)
+  else process.stdout.write(body)
 }

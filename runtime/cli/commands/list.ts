@@ -11,6 +11,10 @@ export default defineCommand({
   async run({ args }) {
     const rows = await callJson<ListRow[]>(await readSocketPath({ ...args }), 'GET', '/api/deployments')
     if (args.json) return console.log(JSON.stringify(rows, null, 2))
+    if (rows.length === 0)
+      return console.log(
+        'Nothing is deployed: put a function into functions/ or a manifest into manifests/, and start anew.',
+      )
     const cells = rows.map((row) => [
       row.name,
       row.state,

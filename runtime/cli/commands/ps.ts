@@ -11,7 +11,7 @@ export default defineCommand({
   async run({ args }) {
     const rows = await callJson<PsRow[]>(await readSocketPath({ ...args }), 'GET', '/api/ps')
     if (args.json) return console.log(JSON.stringify(rows, null, 2))
-    console.log(toPsTable(rows))
+    console.log(rows.length === 0 ? 'Nothing is deployed; pellet list says what was refused.' : toPsTable(rows))
   },
 })
 

@@ -25,7 +25,7 @@ export default defineCommand({
       if (args.json) console.log(JSON.stringify({ valid: deployments.map(toRow), refused: failures }, null, 2))
       else
         for (const row of deployments.map(toRow))
-          console.log(`${row.file}: well, ${row.name} at ${row.routes.join(', ')}`)
+          console.log(`${row.file}: ok, ${row.name} at ${row.routes.join(', ')}`)
       const problems = failures.flatMap((failure) => failure.problems)
       if (problems.length > 0) throw new CliError(args.json ? '' : problems.join('\n'))
     } finally {

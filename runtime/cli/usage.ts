@@ -1,0 +1,46 @@
+import type { ArgsDef, CommandDef } from 'citty'
+
+/** `pellet --help`. Plain text: citty's own usage is coloured also where no terminal reads it. */
+export async function mainUsage(commands: Record<string, () => Promise<CommandDef<any>>>): Promise<string> {
+  const rows: [string, string][] = []
+  for (const [name, load] of Object.entries(commands)) rows.push([name, descriptionOf(await load())])
+  return [
+    'Pellet runs models as functions: loaded on demand, on the NPU or the CPU.',
+    'Usage: pellet <command> [options]',
+    columns(rows),
+    'pellet <command> --help says more about a command, pellet --version which one this is.',
+  ].join('\n\n')
+}
+
+/** `pellet <command> --help`. */
+export function commandUsage(name: string, command: CommandDef<any>, examples: readonly string[] = []): string {
+  const args = Object.entries((command.args ?? {}) as ArgsDef)
+  const words = args.filter(([, { type }]) => type === 'positional')
+  const shown = words.map(([key]) => (key === 'files' ? ' <file>...' : ` <${key}>`)).join('')
+  const flags = args
+    .filter(([, { type }]) => type !== 'positional')
+    .map(([key, definition]): [string, string] => [flagOf(key, definition), definition.description ?? ''])
+  return [
+    `Usage: pellet ${name}${shown} [options]`,
+    descriptionOf(command),
+    columns(flags),
+    ...(examples.length > 0 ? [`Examples:\n${examples.map((example) => `  ${example}`).join('\n')}`] : []),
+  ].join('\n\n')
+}
+
+// --- internal ---
+
+function descriptionOf({ meta }: CommandDef<any>): string {
+  return (meta as { description?: string } | undefined)?.description ?? ''
+}
+
+function flagOf(key: string, definition: ArgsDef[string]): string {
+  const { alias, valueHint } = definition as { alias?: string; valueHint?: string }
+  const short = alias === undefined ? '    ' : `-${alias}, `
+  return `${short}--${key}${definition.type === 'boolean' ? '' : ` <${valueHint ?? 'value'}>`}`
+}
+
+function columns(rows: [string, string][]): string {
+  const width = Math.max(...rows.map(([left]) => left.length))
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd()).join('\n')
+}
