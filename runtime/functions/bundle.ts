@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { build, type Message, type Plugin } from 'esbuild'
@@ -87,7 +87,8 @@ function toProblem({ text, location }: Message): string {
 }
 
 async function writeWhole(file: string, text: string): Promise<void> {
-  const aside = `${file}.${process.pid}.tmp`
+  // Several manifests may bundle one function file at the same time.
+  const aside = `${file}.${randomUUID()}.tmp`
   await writeFile(aside, text)
   await rename(aside, file)
 }

@@ -4,8 +4,8 @@ import type { ManifestInput } from './schema.ts'
 /**
  * A function file's own manifest with the written one over it, key by key. `model`, `model.onnx`, `limits`,
  * `limits.queue`, `files` and `input` are merged one level deep; lists, `routes` and `model.hef` are replaced. `route` in
- * the one replaces `routes` in the other. A written `model.onnx` with a file or URL takes none of the other file's name,
- * file, URL or digest; what that wants done outside it (layout, mean, std, channels, decode) stays.
+ * the one replaces `routes` in the other. A written `model.onnx` with a file or
+ * URL replaces the other whole: mean, std, layout and decode belong to the file.
  * Neither is changed; what is no mapping is passed on for the check to refuse.
  */
 export function mergeManifest(inline: ManifestInput | undefined, written: ManifestInput | undefined): ManifestInput {
@@ -43,10 +43,9 @@ function overlay(below: Mapping, above: Mapping, deeper: Record<string, Overlay>
   return merged
 }
 
+/** Mean, std, layout and decode are what one file wants done outside it: another file says its own. */
 function overlayEntry(below: Mapping, above: Mapping): Mapping {
-  if (above.file === undefined && above.url === undefined) return overlay(below, above)
-  const { name: _name, file: _file, url: _url, sha256: _sha256, ...treatment } = below
-  return overlay(treatment, above)
+  return above.file === undefined && above.url === undefined ? overlay(below, above) : above
 }
 
 /** `onnx: "file.onnx"` as the mapping it stands for. */

@@ -94,9 +94,7 @@ class EncodedPicture implements Picture {
     return this.#then({ kind: 'crop', left, top, width, height }, { width, height }, geometry)
   }
 
-  toSource(x: number, y: number): [x: number, y: number] {
-    return mapPoint(this.#geometry, x, y)
-  }
+  readonly toSource = (x: number, y: number): [x: number, y: number] => mapPoint(this.#geometry, x, y)
 
   async pixels(): Promise<Pixels> {
     const [first, ...others] = this.#work

@@ -33,7 +33,7 @@ export interface Picture {
    * Maps a point of this picture to the source's, in pixels; unclipped. Points are continuous: (0, 0) is the upper left corner
    * of the first pixel, (width, height) the lower right corner of the last. Exact for any chain of steps.
    */
-  toSource(x: number, y: number): [x: number, y: number]
+  readonly toSource: (x: number, y: number) => [x: number, y: number]
   /** The picture before all steps, as shown. */
   readonly source: Picture
   /** Decodes. @throws PelletError `invalid_image` */

@@ -60,10 +60,10 @@ export interface Step<From extends Kind = Kind, To extends Kind = Kind, Options 
   run(value: ValueOf[From], context: StepContext<Options>): ValueOf[To] | Promise<ValueOf[To]>
 }
 
-export interface StepSettings<To extends Kind, Shape extends z.ZodRawShape> {
+export interface StepSettings<To extends Kind> {
   /** The kind of what the step returns. */
-  to?: To
-  options?: Shape
+  to: To
+  options?: z.ZodRawShape
   check?: (context: CheckContext<any>) => void
 }
 
@@ -88,12 +88,14 @@ type Run<From extends Kind, To extends Kind> = (
 
 function maker<From extends Kind, Default extends Kind>(from: From, defaultTo: Default) {
   function define(run: Run<From, Default>): Step<From, Default>
-  function define<To extends Kind = Default, Shape extends z.ZodRawShape = {}>(
-    settings: StepSettings<To, Shape>,
-    run: Run<From, To>,
-  ): Step<From, To>
+  // One overload for each kind: a type parameter would keep literals such as `type: 'float32'` from being checked.
+  function define(settings: StepSettings<'image'>, run: Run<From, 'image'>): Step<From, 'image'>
+  function define(settings: StepSettings<'tensors'>, run: Run<From, 'tensors'>): Step<From, 'tensors'>
+  function define(settings: StepSettings<'outputs'>, run: Run<From, 'outputs'>): Step<From, 'outputs'>
+  function define(settings: StepSettings<'result'>, run: Run<From, 'result'>): Step<From, 'result'>
+  function define(settings: Omit<StepSettings<Default>, 'to'>, run: Run<From, Default>): Step<From, Default>
   function define(first: unknown, second?: unknown): Step<From, Kind> {
-    const settings = (second === undefined ? {} : first) as StepSettings<Kind, z.ZodRawShape>
+    const settings = (second === undefined ? {} : first) as Partial<StepSettings<Kind>>
     const run = (second ?? first) as Run<From, Kind>
     if (typeof run !== 'function') throw new TypeError(`step.${from}: expected a function, found ${typeof run}`)
     return {

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readFileSync, mkdirSync, symlinkSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
+import '../support/no-telemetry.ts'
 import * as ort from 'onnxruntime-node'
 import sharp from 'sharp'
 import { RunningPellet } from '../support/pellet.ts'
@@ -20,7 +21,9 @@ const scale = quick ? 0.1 : 1
 const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MB`
 const ms = (value: number) => value.toFixed(value < 10 ? 2 : 1)
 
-console.log(`\nPellet bench: ${cpus()[0]!.model.trim()}, ${cpus().length} cores, Node ${process.version}, ${process.platform} ${process.arch}\n`)
+console.log(
+  `\nPellet bench: ${cpus()[0]!.model.trim()}, ${cpus().length} cores, Node ${process.version}, ${process.platform} ${process.arch}\n`,
+)
 
 const folder = temporaryFolder()
 for (const name of ['functions', 'manifests', 'models']) symlinkSync(join(projectRoot, name), join(folder, name))
@@ -67,7 +70,9 @@ const openAt = performance.now()
 const depthSession = await ort.InferenceSession.create(join(projectRoot, 'models/depth.onnx'), options)
 const openMs = performance.now() - openAt
 const tcnSession = await ort.InferenceSession.create(join(projectRoot, 'models/tcn.onnx'), options)
-const depthFeed = { [depthSession.inputNames[0]!]: new ort.Tensor('float32', new Float32Array(3 * 256 * 320), [1, 3, 256, 320]) }
+const depthFeed = {
+  [depthSession.inputNames[0]!]: new ort.Tensor('float32', new Float32Array(3 * 256 * 320), [1, 3, 256, 320]),
+}
 const tcnFeed = { [tcnSession.inputNames[0]!]: new ort.Tensor('float32', new Float32Array(900), [1, 100, 9]) }
 await median(20, () => depthSession.run(depthFeed))
 const depthEngine = await median(quick ? 10 : 60, () => depthSession.run(depthFeed))
@@ -88,7 +93,16 @@ for (const concurrency of concurrencies) {
     rounds.push({ echo: await load(echoTarget, concurrency, count), pellet: await load(tcn, concurrency, count) })
   const best = rounds.sort((a, b) => a.pellet.p50 / a.echo.p50 - b.pellet.p50 / b.echo.p50)[1]!
   const beyond = best.pellet.p50 - tcnEngine
-  jsonRows.push([String(concurrency), ms(best.echo.p50), ms(best.pellet.p50), ms(best.pellet.p99), ms(beyond), `${(beyond / best.echo.p50).toFixed(2)}`, best.echo.perSecond.toFixed(0), best.pellet.perSecond.toFixed(0)])
+  jsonRows.push([
+    String(concurrency),
+    ms(best.echo.p50),
+    ms(best.pellet.p50),
+    ms(best.pellet.p99),
+    ms(beyond),
+    `${(beyond / best.echo.p50).toFixed(2)}`,
+    best.echo.perSecond.toFixed(0),
+    best.pellet.perSecond.toFixed(0),
+  ])
 }
 echo.kill()
 
@@ -99,13 +113,21 @@ for (const { size, jpeg } of pictures) {
   const [width, height] = size.split('x').map(Number) as [number, number]
   const decodeMs = await median(quick ? 5 : 15, () => sharp(jpeg).resize(320, 256, { fit: 'fill' }).raw().toBuffer())
   const raw = await sharp(jpeg).raw().toBuffer()
-  const pngMs = await median(quick ? 3 : 10, () => sharp(raw, { raw: { width, height, channels: 3 } }).png({ compressionLevel: 1 }).toBuffer())
+  const pngMs = await median(quick ? 3 : 10, () =>
+    sharp(raw, { raw: { width, height, channels: 3 } })
+      .png({ compressionLevel: 1 })
+      .toBuffer(),
+  )
   ownRows.push([size, ms(decodeMs), ms(pngMs)])
   for (const format of ['numpy', 'image', 'both']) {
     for (const concurrency of concurrencies) {
       const target = depthTarget(jpeg, format)
       await load(target, concurrency, concurrency)
-      const { p50, p99, perSecond } = await load(target, concurrency, Math.max(concurrency * 2, Math.ceil((size === '640x480' ? 80 : 24) * scale)))
+      const { p50, p99, perSecond } = await load(
+        target,
+        concurrency,
+        Math.max(concurrency * 2, Math.ceil((size === '640x480' ? 80 : 24) * scale)),
+      )
       const beyond = concurrency === 1 ? ms(p50 - depthEngine) : '-'
       depthRows.push([size, format, String(concurrency), ms(p50), ms(p99), beyond, perSecond.toFixed(1)])
     }
@@ -122,9 +144,25 @@ const afterBytes = await settledRss()
 await pellet.stop()
 
 console.log(`Tensor route, ${window.length} bytes of JSON (POST /infer); the engine alone takes ${ms(tcnEngine)} ms.\n`)
-console.log(toMarkdown(['callers', 'h3 echo p50 ms', 'Pellet p50 ms', 'p99 ms', 'beyond the engine, p50 ms', 'of the echo', 'echo/s', 'Pellet/s'], jsonRows))
+console.log(
+  toMarkdown(
+    [
+      'callers',
+      'h3 echo p50 ms',
+      'Pellet p50 ms',
+      'p99 ms',
+      'beyond the engine, p50 ms',
+      'of the echo',
+      'echo/s',
+      'Pellet/s',
+    ],
+    jsonRows,
+  ),
+)
 console.log(`\nDepth (POST /v1/depth/estimate, raw JPEG, JSON answer); the engine alone takes ${ms(depthEngine)} ms.\n`)
-console.log(toMarkdown(['picture', 'output', 'callers', 'p50 ms', 'p99 ms', 'beyond the engine ms', 'per second'], depthRows))
+console.log(
+  toMarkdown(['picture', 'output', 'callers', 'p50 ms', 'p99 ms', 'beyond the engine ms', 'per second'], depthRows),
+)
 console.log('\nsharp alone, for comparison: decoding to 320x256, and writing an RGB PNG of the picture.\n')
 console.log(toMarkdown(['picture', 'decode ms', 'PNG ms'], ownRows))
 console.log('\nStart, cold call, memory.\n')
@@ -134,7 +172,10 @@ console.log(
     [
       ['start to listening, first time (nothing remembered)', `${firstStart.toFixed(0)} ms`],
       ['start to listening, later', `${laterStarts[1]!.toFixed(0)} ms`],
-      ['cold call of depth (1.2 MB model)', `${cold.total.toFixed(0)} ms, of which load ${cold.phases['load']?.toFixed(0)} ms; the engine alone opens the model in ${openMs.toFixed(0)} ms`],
+      [
+        'cold call of depth (1.2 MB model)',
+        `${cold.total.toFixed(0)} ms, of which load ${cold.phases['load']?.toFixed(0)} ms; the engine alone opens the model in ${openMs.toFixed(0)} ms`,
+      ],
       ['main process, idle (RSS)', megabytes(idleBytes)],
       ['main process, after the load (RSS)', megabytes(loadedBytes)],
       ['isolates while loaded (PSS)', isolateBytes.map(megabytes).join(', ')],

@@ -39,14 +39,19 @@ export async function load(target: Target, concurrency: number, count: number): 
 /** One call; its answer's `Server-Timing` by phase, in milliseconds. */
 export function call({ url, headers, body }: Target, agent?: Agent): Promise<Record<string, number>> {
   return new Promise((resolve, reject) => {
-    const req = request(url, { method: 'POST', agent, headers: { ...headers, 'content-length': body.length } }, (res) => {
-      const chunks: Buffer[] = []
-      res.on('data', (chunk: Buffer) => void (res.statusCode === 200 ? 0 : chunks.push(chunk)))
-      res.on('end', () => {
-        if (res.statusCode !== 200) return reject(new Error(`expected 200, found ${res.statusCode}: ${String(Buffer.concat(chunks))}`))
-        resolve(toPhases(String(res.headers['server-timing'] ?? '')))
-      })
-    })
+    const req = request(
+      url,
+      { method: 'POST', agent, headers: { ...headers, 'content-length': body.length } },
+      (res) => {
+        const chunks: Buffer[] = []
+        res.on('data', (chunk: Buffer) => void (res.statusCode === 200 ? 0 : chunks.push(chunk)))
+        res.on('end', () => {
+          if (res.statusCode !== 200)
+            return reject(new Error(`expected 200, found ${res.statusCode}: ${String(Buffer.concat(chunks))}`))
+          resolve(toPhases(String(res.headers['server-timing'] ?? '')))
+        })
+      },
+    )
     req.on('error', reject)
     req.end(body)
   })

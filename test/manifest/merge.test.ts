@@ -47,7 +47,7 @@ merging('lets route and routes replace each other', () => {
   assert.equal(mergeManifest(routes, { pin: true }), { ...routes, pin: true })
 })
 
-merging('keeps how a model wants its input, but not which file it was', () => {
+merging('takes another model file with what that wants, and nothing of the one before', () => {
   const inline: ManifestInput = {
     model: {
       engine: 'auto',
@@ -56,12 +56,12 @@ merging('keeps how a model wants its input, but not which file it was', () => {
   }
   const withOnnx = (onnx: NonNullable<ManifestInput['model']>['onnx']) =>
     mergeManifest(inline, { model: { onnx } }).model
-  assert.equal(withOnnx('b.onnx'), { engine: 'auto', onnx: { mean: 1, std: 2, file: 'b.onnx' } })
+  assert.equal(withOnnx('b.onnx'), { engine: 'auto', onnx: { file: 'b.onnx' } })
   assert.equal(withOnnx('https://b.example/b.onnx'), {
     engine: 'auto',
-    onnx: { mean: 1, std: 2, url: 'https://b.example/b.onnx' },
+    onnx: { url: 'https://b.example/b.onnx' },
   })
-  assert.equal(withOnnx({ file: 'b.onnx', std: 3 }), { engine: 'auto', onnx: { mean: 1, std: 3, file: 'b.onnx' } })
+  assert.equal(withOnnx({ file: 'b.onnx', std: 3 }), { engine: 'auto', onnx: { file: 'b.onnx', std: 3 } })
   assert.equal(withOnnx({ std: 3 }), {
     engine: 'auto',
     onnx: { name: 'a', url: 'https://a.example/a.onnx', sha256: 'a'.repeat(64), mean: 1, std: 3 },
