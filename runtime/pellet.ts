@@ -92,8 +92,11 @@ export class Pellet {
   /** Loads a deployment and waits for it. @throws PelletError `load_failed` and the like */
   async load(name: string): Promise<void> {
     this.dispatcher.load(name)
-    const row = await this.dispatcher.when(name, ({ state }) => state === 'ready' || state === 'failed')
-    if (row.state === 'failed') throw new PelletError('load_failed', row.lastError ?? 'load failed')
+    const row = await this.dispatcher.when(
+      name,
+      ({ state, isLoadWanted }) => state === 'ready' || state === 'failed' || (state === 'cold' && !isLoadWanted),
+    )
+    if (row.state !== 'ready') throw new PelletError('load_failed', row.lastError ?? `${name}: it was unloaded again`)
   }
 
   /** Serves what was accepted, refuses what is new, ends all isolates. Safe to call twice. */

@@ -19,7 +19,7 @@ export function snapshotOf(
 // --- internal ---
 
 function toRow(deployment: Deployment, isolates: Isolate[], now: number): DeploymentSnapshot {
-  const { terms, current, queue, loads, evictions, crashes, lastUsedAt, lastError, retryAt } = deployment
+  const { terms, current, queue, loads, evictions, crashes, lastUsedAt, lastError, retryAt, isLoadWanted } = deployment
   const state = stateOf(deployment, isolates, now)
   const row: DeploymentSnapshot = {
     name: terms.name,
@@ -29,6 +29,7 @@ function toRow(deployment: Deployment, isolates: Isolate[], now: number): Deploy
     sizeBytes: sum(isolates, (isolate) => isolate.sizeBytes),
     inFlight: sum(isolates, (isolate) => isolate.leases),
     queued: queue.size,
+    isLoadWanted,
     loads,
     evictions,
     crashes,

@@ -103,6 +103,8 @@ export interface DeploymentSnapshot {
   sizeBytes: number
   inFlight: number
   queued: number
+  /** The operator's load waits for room. */
+  isLoadWanted: boolean
   loads: number
   evictions: number
   crashes: number
