@@ -150,7 +150,8 @@ function defaultMemoryBytes(): number {
 }
 
 function toPort(value: unknown): number | undefined {
-  const port = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value)
+  const isNumber = typeof value === 'number' || (typeof value === 'string' && /^\d+$/.test(value.trim()))
+  const port = isNumber ? Number(value) : Number.NaN
   return Number.isInteger(port) && port >= 0 && port <= 65_535 ? port : undefined
 }
 

@@ -67,7 +67,7 @@ function withAllow(method: string, path: string, allow: string[]): AllowError {
 function ownMethods(path: string, admin: boolean): string[] | undefined {
   if (['/', '/health', '/health/live', '/health/ready'].includes(path)) return ['GET', 'HEAD']
   if (!admin) return undefined
-  if (path === '/api/deployments' || path === '/api/ps') return ['GET', 'HEAD']
+  if (path === '/api/deployments' || path === '/api/ps') return ['GET']
   return /^\/api\/deployments\/[^/]+\/(load|unload)$/.test(path) ? ['POST'] : undefined
 }
 
