@@ -36,6 +36,9 @@ export class Pellet {
   #state: 'starting' | 'running' | 'stopping' = 'starting'
   #refuseNew = false
   #stopped: Promise<void> | undefined
+  #onStarted: () => void = () => {}
+  /** Resolves when the routes are known, or will never be. */
+  readonly started = new Promise<void>((resolve) => (this.#onStarted = resolve))
 
   /** Starts everything. @throws Error when a port is taken, or another Pellet runs on the data folder */
   static async start(config: Config, log: Logger): Promise<Pellet> {
@@ -126,6 +129,7 @@ export class Pellet {
     }
     this.routes = new RouteTable(deployments, failures)
     this.#state = 'running'
+    this.#onStarted()
     for (const { name, manifest } of deployments) if (manifest.preload) void this.#preload(name)
   }
 
@@ -144,6 +148,7 @@ export class Pellet {
 
   async #stop(graceMs: number): Promise<void> {
     this.#state = 'stopping'
+    this.#onStarted()
     const deadline = this.clock.now() + graceMs
     if (this.#listeners.length > 0) await closeListeners(this.#listeners, Math.min(farewellMs, graceMs))
     this.#refuseNew = true

@@ -26,15 +26,15 @@ export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
   app.all('/**', (event: H3Event) => {
     const known = ownMethods(event.url.pathname, admin)
     if (known) throw withAllow(event.req.method, event.url.pathname, known)
-    if (pellet.isStarting()) throw new PelletError('not_ready', 'Pellet is starting; try again', { retryAfterMs: 1000 })
     throw new PelletError('not_found', `${event.req.method} ${event.url.pathname}: no such route; GET / lists them`)
   })
   const own = toNodeHandler(app)
 
-  return (req: IncomingMessage, res: ServerResponse) => {
-    req.url = toOrigin(req.url!)
-    const query = req.url.indexOf('?')
-    const path = query === -1 ? req.url : req.url.slice(0, query)
+  function serve(req: IncomingMessage, res: ServerResponse): unknown {
+    const query = req.url!.indexOf('?')
+    const path = query === -1 ? req.url! : req.url!.slice(0, query)
+    // Which routes there are is known in a moment: who calls that early waits instead of being turned away.
+    if (pellet.isStarting() && !ownMethods(path, admin)) return void pellet.started.then(() => serve(req, res))
     const entry = pellet.routes.find(path) ?? pellet.routes.find(withoutEscapes(path))
     const target = entry?.get(req.method!)
     if (target) return void pellet.proxy.serve(target, req, res)
@@ -45,6 +45,11 @@ export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
     }
     res.setHeader('x-request-id', toRequestId(req))
     return own(req, res)
+  }
+
+  return (req, res) => {
+    req.url = toOrigin(req.url!)
+    serve(req, res)
   }
 }
 
