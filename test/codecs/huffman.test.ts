@@ -6,7 +6,9 @@ import { deflatedBound, deflateFloats } from '../../runtime/codecs/huffman.ts'
 const huffman = suite('huffman')
 
 huffman('inflate gives the values back, of any length', () => {
-  for (const length of [0, 1, 2, 3, 5, 100, 16_383, 16_384, 16_385, 40_000, 100_001]) {
+  for (const length of [
+    0, 1, 2, 3, 5, 100, 16_383, 16_384, 16_385, 40_000, 100_001, 131_071, 131_072, 131_073, 300_000,
+  ]) {
     const values = Float32Array.from({ length }, (_, i) => Math.sin(i / 100) * 30)
     assertInflates(values, `${length} values`)
   }
@@ -51,14 +53,14 @@ huffman('the worst case stays within its bound', () => {
   assertInflates(values, 'deceived sample')
 })
 
-huffman('is as small as zlib makes it with Huffman codes alone, within 3 %', () => {
+huffman('is as small as zlib makes it with Huffman codes alone, within 5 %', () => {
   const values = Float32Array.from(
     { length: 307_200 },
     (_, i) => 10 + Math.sin((i % 640) / 90) + Math.floor(i / 640) / 100,
   )
   const zlib = deflateRawSync(values, { strategy: constants.Z_HUFFMAN_ONLY }).length
   const own = deflateFloats(values, new ArrayBuffer(deflatedBound(values.length)), 0)
-  assert.ok(own < zlib * 1.03, `${own} bytes, zlib ${zlib}`)
+  assert.ok(own < zlib * 1.05, `${own} bytes, zlib ${zlib}`)
 })
 
 huffman('leaves alone what lies before its start', () => {
