@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { Storage } from 'unstorage'
-import type { Memo } from './compile.ts'
+import type { Memo } from './source.ts'
 
 /** What was learnt from code, kept in the `deployments:` mount. A build of Pellet trusts only what it learnt itself. */
 export function createMemo(storage: Storage): Memo {

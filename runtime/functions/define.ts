@@ -14,12 +14,16 @@ export interface FunctionDefinition {
 
 /**
  * Declares a function: `export default defineFunction({ ... })`.
- * @throws TypeError when a step was not made by `step`
+ * @throws TypeError when a step was not made by `step`, or an input is no zod schema
  */
 export function defineFunction(definition: FunctionDefinition): FunctionDefinition {
   for (const [name, value] of Object.entries(definition.steps ?? {})) {
     if (typeof value?.run !== 'function')
       throw new TypeError(`steps.${name}: expected a step made by step.outputs(...) or its kin, found ${typeof value}`)
+  }
+  for (const [name, value] of Object.entries(definition.input ?? {})) {
+    if (typeof value !== 'object' || value === null || !('_zod' in value))
+      throw new TypeError(`input.${name}: expected a zod schema such as z.number().default(5), found ${typeof value}`)
   }
   return definition
 }

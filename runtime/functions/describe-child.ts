@@ -24,10 +24,18 @@ async function describe({ bundleFile }: Extract<ToDescriber, { type: 'describe' 
   return {
     type: 'described',
     description: {
-      ...(manifest !== undefined && { manifest: JSON.parse(JSON.stringify(manifest)) as unknown }),
+      ...(manifest !== undefined && { manifest: toData(manifest) }),
       input: createOptionReader(input).schema,
       steps: Object.fromEntries(Object.entries(steps).map(([name, { from, to }]) => [name, { from, to }])),
     },
+  }
+}
+
+function toData(manifest: unknown): unknown {
+  try {
+    return JSON.parse(JSON.stringify(manifest))
+  } catch (error) {
+    throw new Error(`manifest: expected plain data, found: ${messageOf(error)}`)
   }
 }
 

@@ -81,7 +81,12 @@ export class Describer implements Disposable {
         )
       }, timeoutMs)
       const onExit = (code: number | null, signal: string | null) => {
-        const last = this.#stderr.trim().split('\n').slice(-6).join('\n  ')
+        // V8 ends with frames of its own machine code, which say nothing to the author of a function.
+        const lines = this.#stderr
+          .trim()
+          .split('\n')
+          .filter((line) => !/^\s*\d+: 0x/.test(line))
+        const last = lines.slice(-6).join('\n  ').trim()
         settle(() =>
           reject(
             new Error(`its process ended while it was loaded (${signal ?? `exit code ${code}`})${last && `: ${last}`}`),

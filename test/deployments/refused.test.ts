@@ -41,6 +41,26 @@ const broken: Record<string, { files: ProjectFiles; expected: (string | RegExp)[
     },
     expected: [/steps\.a: expected a step/],
   },
+  'bad-input': {
+    files: {
+      'functions/bad-input.ts': `import { defineFunction } from 'pellet'\nexport default defineFunction({ input: { n: 5 } as never })`,
+    },
+    expected: [/^functions\/bad-input\.ts: .*input\.n: expected a zod schema.*found number/],
+  },
+  'no-define': {
+    files: { 'functions/no-define.ts': `export default { manifest: {}, steps: { a: 5 } }` },
+    expected: [/^functions\/no-define\.ts: .*steps\.a: expected a step/],
+  },
+  'big-manifest': {
+    files: { 'functions/big-manifest.ts': `export default { manifest: { priority: 5n } }` },
+    expected: [/^functions\/big-manifest\.ts: manifest: .*BigInt/],
+  },
+  'heap-gone': {
+    files: {
+      'functions/heap-gone.ts': `process.stderr.write('FATAL ERROR: out of memory\\n 1: 0x12ab node::Abort() [node]\\n 2: 0x34cd  [node]\\n')\nprocess.exit(9)`,
+    },
+    expected: [/^functions\/heap-gone\.ts: .*\(exit code 9\): FATAL ERROR: out of memory$/],
+  },
   'as-built-in': {
     files: {
       'functions/as-built-in.ts': `import { defineFunction, step } from 'pellet'\nexport default defineFunction({ manifest: { ${model.replace('identity.onnx', "'identity.onnx'")} }, steps: { softmax: step.outputs((o) => o) } })`,

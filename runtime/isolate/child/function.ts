@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { messageOf, PelletError } from '../../errors.ts'
-import type { FunctionDefinition } from '../../functions/define.ts'
+import { defineFunction, type FunctionDefinition } from '../../functions/define.ts'
 import { builtinSteps } from '../../steps/index.ts'
 
 /**
@@ -24,6 +24,12 @@ export async function importFunction(bundleFile: string): Promise<FunctionDefini
       'load_failed',
       `default export: expected what defineFunction({ ... }) returns, found ${definition === null ? 'null' : typeof definition}`,
     )
+  try {
+    // A plain object may stand in for what defineFunction returns; the rules are the same.
+    defineFunction(definition)
+  } catch (error) {
+    throw new PelletError('load_failed', messageOf(error), { cause: error })
+  }
   for (const name of Object.keys(definition.steps ?? {})) {
     if (Object.hasOwn(builtinSteps, name))
       throw new PelletError('load_failed', `steps.${name}: a built-in step has this name; give yours another`)
