@@ -15,6 +15,13 @@ export async function createLogger(level: LogLevel, stream: NodeJS.WriteStream =
   }
   if (!stream.isTTY) return pino(options, stream)
   const { default: pretty } = await import('pino-pretty')
-  const lines = pretty({ destination: stream, sync: true, translateTime: 'HH:MM:ss', ignore: 'pid,hostname' })
+  const lines = pretty({
+    destination: stream,
+    sync: true,
+    singleLine: true,
+    translateTime: 'HH:MM:ss',
+    ignore: 'pid,hostname,deployment',
+    messageFormat: '{if deployment}{deployment}: {end}{msg}',
+  })
   return pino({ level, base: null }, lines)
 }
