@@ -35,7 +35,7 @@ function toData(manifest: unknown): unknown {
   try {
     return JSON.parse(JSON.stringify(manifest))
   } catch (error) {
-    throw new Error(`manifest: expected plain data, found: ${messageOf(error)}`)
+    throw new Error(`manifest: expected plain data, found: ${messageOf(error)}`, { cause: error })
   }
 }
 
