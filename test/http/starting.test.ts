@@ -7,7 +7,7 @@ import { createProject, RunningPellet } from '../support/pellet.ts'
 import { until } from '../support/process.ts'
 import { answering, identityModel } from '../deployments/tiny.ts'
 import { createGate } from './gate.ts'
-import { call, callJson, type Answer } from './raw.ts'
+import { call, callJson, RawConnection, readPs, type Answer } from './raw.ts'
 
 const test = suite('while Pellet starts')
 const inIsolate = `const inIsolate = !process.argv[1].includes('describe')`
@@ -19,6 +19,7 @@ test('it says alive and not ready, and lets early callers wait for their routes'
   const folder = createProject({
     'models/identity.onnx': identityModel(),
     'functions/slow.ts': answering('return {}', { head: `await fetch('${gate.url}')` }),
+    'functions/unwanted.ts': answering('return {}'),
   })
   const starting = RunningPellet.start(folder, ['--port', String(port)])
   await gate.waiting(1)
@@ -28,6 +29,12 @@ test('it says alive and not ready, and lets early callers wait for their routes'
   notReady(await get('/health/ready'), 'starting')
   const early = [callJson(`${url}/v1/slow`, {}), callJson(`${url}/f/slow`, {}), callJson(`${url}/v1/none`, {})]
   assert.is((await call(`${url}/health`, { method: 'PUT' })).status, 405)
+  const leaving = new RawConnection(url)
+  await leaving.send('POST /v1/unwanted HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n')
+  // Its request was read when one that was sent later is answered.
+  await get('/health/live')
+  leaving.end()
+  await get('/health/live')
   gate.open(true)
   const pellet = await starting
   assert.equal(
@@ -35,6 +42,7 @@ test('it says alive and not ready, and lets early callers wait for their routes'
     [200, 200, 404],
   )
   assert.is((await get('/health/ready')).status, 200)
+  assert.is((await readPs(folder))['unwanted']!.state, 'cold', 'nothing is loaded for a caller who left')
   assert.is(await pellet.stop(), 0)
   gate.close()
 })
