@@ -4,14 +4,14 @@ import { messageOf } from '../errors.ts'
 import { bundleFunction, BundleError, displayPath, type Bundle } from '../functions/bundle.ts'
 import { Describer, type FunctionDescription } from '../functions/describe.ts'
 import type { ChainProblem } from '../isolate/child/pipeline.ts'
-import { toIssueIn, type Finding, type ManifestIssue } from '../manifest/issues.ts'
+import { sortIssues, toIssueIn, type Finding, type ManifestIssue } from '../manifest/issues.ts'
 import type { Manifest } from '../manifest/manifest.ts'
 import { mergeManifest, normalizeManifest, type RoutePaths } from '../manifest/normalize.ts'
 import { checkManifest, formatIssue, type ManifestSource } from '../manifest/read.ts'
 import type { ManifestInput } from '../manifest/schema.ts'
 import type { Deployment, FailedSource } from './deployment.ts'
 import { functionName } from './discover.ts'
-import { ModelError, resolveModel, sha256File } from './model-file.ts'
+import { ModelError, resolveModel, sha256File, type ResolvedModel } from './model-file.ts'
 import { toRevision } from './revision.ts'
 
 export interface CompileOptions {
@@ -67,6 +67,8 @@ class SourceCompiler {
   readonly #options: CompileOptions
   readonly #describer: LazyDescriber
   #inline: ManifestSource | undefined
+  /** All that is wrong so far: what can still be looked at is, so that people mend a file once. */
+  #issues: ManifestIssue[] = []
 
   constructor(source: Source, written: ManifestSource | undefined, options: CompileOptions, describer: LazyDescriber) {
     this.#source = source
@@ -77,42 +79,40 @@ class SourceCompiler {
 
   async compile(): Promise<Deployment> {
     const { bundle, description } = await this.#loadFunction()
-    const { manifest, paths } = this.#normalize(description)
-    const model = await resolveModel(manifest, this.#options.modelsFolder).catch((error: unknown) => {
-      throw error instanceof ModelError ? this.#problem(error.path, error.message) : error
-    })
+    const { manifest, paths, isModelKnown } = this.#normalize(description)
+    const model = isModelKnown ? await this.#resolveModel(manifest) : undefined
     const { files, digests } = await this.#resolveFiles(manifest)
-    const revision = toRevision(manifest, bundle?.hash, { ...digests, model: model.sha256 })
+    const revision = toRevision(manifest, bundle?.hash, { ...digests, model: model?.sha256 ?? '' })
+    // Without the model or a file that it reads, a step's own check would complain of the consequence.
+    const isWhole = model !== undefined && this.#issues.length === 0
     const check = {
       manifest,
-      engine: model.engine,
-      modelFile: model.file,
+      engine: model?.engine ?? 'onnxruntime',
       files,
+      ...(isWhole && { modelFile: model.file }),
       ...(bundle && { bundleFile: bundle.file }),
     }
-    const { problems, input } = await this.#remembered(`check:${revision}`, () =>
-      this.#describer.get().check(check),
-    ).catch((error: unknown) => {
-      throw this.#problem(['model', 'onnx'], messageOf(error))
-    })
-    if (problems.length > 0) throw this.#chainProblems(problems, manifest, paths)
-    const { name, notes, ...rest } = { name: manifest.name, ...model }
+    const learn = () => this.#describer.get().check(check)
+    const { problems, input } = await (isWhole ? this.#remembered(`check:${revision}`, learn) : learn()).catch(
+      (error: unknown) => {
+        throw this.#problem(['model', 'onnx'], messageOf(error))
+      },
+    )
+    this.#issues.push(...problems.map((problem) => this.#chainIssue(problem, manifest, paths)))
+    if (this.#issues.length > 0 || model === undefined) throw new Problems(this.#issues)
+    const { file, sizeBytes, sha256, engine, notes } = model
     return {
-      name,
+      name: manifest.name,
       revision,
       manifest,
-      origin: this.#origin(),
+      origin: toOrigin(this.#source, this.#options.root),
       ...(bundle && { bundleFile: bundle.file }),
-      engine: rest.engine,
-      model: { file: rest.file, sizeBytes: rest.sizeBytes, sha256: rest.sha256 },
+      engine,
+      model: { file, sizeBytes, sha256 },
       files,
       input,
       notes,
     }
-  }
-
-  #origin() {
-    return toOrigin(this.#source, this.#options.root)
   }
 
   async #loadFunction(): Promise<{ bundle?: Bundle; description?: FunctionDescription }> {
@@ -130,35 +130,47 @@ class SourceCompiler {
       return { bundle, description }
     } catch (error) {
       throw new Problems(
+        this.#written?.issues ?? [],
         error instanceof BundleError ? error.problems : [`${shown}: ${messageOf(error)}`],
-        this.#written,
       )
     }
   }
 
-  #normalize(description: FunctionDescription | undefined): { manifest: Manifest; paths: RoutePaths[] } {
+  #normalize(description: FunctionDescription | undefined) {
     const { name, functionFile } = this.#source
     const written = this.#written
     const shown = functionFile && displayPath(this.#options.root, functionFile)
     if (!written && description?.manifest === undefined)
-      throw new Problems([
-        `${shown}: expected a manifest in the file (manifest: { ... }) or in manifests/${name}.yaml, found none`,
-      ])
+      throw new Problems(
+        [],
+        [`${shown}: expected a manifest in the file (manifest: { ... }) or in manifests/${name}.yaml, found none`],
+      )
     if (description?.manifest !== undefined) this.#inline = checkManifest(description.manifest, shown!)
-    const issues = [...(written?.issues ?? []), ...(this.#inline?.issues ?? [])]
-    if (issues.length > 0) throw new Problems(issues.map(formatIssue))
     const merged = mergeManifest(
       this.#inline?.value as ManifestInput | undefined,
       written?.value as ManifestInput | undefined,
     )
     const places = { written, inline: this.#inline }
-    const normalized = normalizeManifest(merged, {
-      name,
-      ...places,
-      ...(functionFile && { function: functionName(functionFile) }),
-    })
-    if (!normalized.manifest) throw new Problems(normalized.issues.map(formatIssue))
-    return { manifest: normalized.manifest, paths: normalized.paths }
+    const options = { name, ...places, ...(functionFile && { function: functionName(functionFile) }) }
+    this.#issues.push(...(written?.issues ?? []), ...(this.#inline?.issues ?? []))
+    const whole = this.#issues.length === 0 ? normalizeManifest(merged, options) : undefined
+    if (whole) this.#issues.push(...whole.issues)
+    if (whole?.manifest) return { manifest: whole.manifest, paths: whole.paths, isModelKnown: true }
+
+    const rest = withoutWrongKeys(merged, this.#issues)
+    const partial = rest && normalizeManifest(rest.input, options)
+    if (!partial?.manifest) throw new Problems(this.#issues)
+    return { manifest: partial.manifest, paths: partial.paths, isModelKnown: rest!.isModelKnown }
+  }
+
+  async #resolveModel(manifest: Manifest): Promise<ResolvedModel | undefined> {
+    try {
+      return await resolveModel(manifest, this.#options.modelsFolder)
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error
+      this.#issues.push(this.#issue(error.path, error.message))
+      return undefined
+    }
   }
 
   async #resolveFiles(manifest: Manifest) {
@@ -166,12 +178,12 @@ class SourceCompiler {
     const digests: Record<string, string> = {}
     for (const [name, file] of Object.entries(manifest.files)) {
       files[name] = resolve(this.#options.modelsFolder, file)
-      digests[`files.${name}`] = await sha256File(files[name]).catch((error: NodeJS.ErrnoException) => {
-        throw this.#problem(
-          ['files', name],
-          `expected a file at ${files[name]}, found ${error.code === 'ENOENT' ? 'none' : error.message}`,
-        )
-      })
+      try {
+        digests[`files.${name}`] = await sha256File(files[name])
+      } catch (error) {
+        const found = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'none' : messageOf(error)
+        this.#issues.push(this.#issue(['files', name], `expected a file at ${files[name]}, found ${found}`))
+      }
     }
     return { files, digests }
   }
@@ -191,37 +203,55 @@ class SourceCompiler {
     return value
   }
 
-  #issue(finding: Finding): ManifestIssue {
+  #issue(path: (string | number)[], message: string): ManifestIssue {
+    return { ...this.#place({ path, expected: '', found: '' }), message }
+  }
+
+  #place(finding: Finding): ManifestIssue {
     return toIssueIn({ written: this.#written, inline: this.#inline }, finding)
   }
 
+  /** Ends the look: without what is at this path nothing more can be said. */
   #problem(path: (string | number)[], message: string): Problems {
-    const issue = this.#issue({ path, expected: '', found: '' })
-    return new Problems([formatIssue({ ...issue, message })])
+    return new Problems([
+      ...this.#issues,
+      ...(this.#inline ? [] : (this.#written?.issues ?? [])),
+      this.#issue(path, message),
+    ])
   }
 
-  #chainProblems(problems: ChainProblem[], manifest: Manifest, paths: RoutePaths[]): Problems {
-    const lines = problems.map(({ route, stage, index, path, expected, found }) => {
-      const chain = paths[route]![stage]
-      const use = index === undefined ? undefined : manifest.routes[route]![stage as 'pre' | 'post'][index]
-      const place = index === undefined ? chain : [...chain, index, ...(path.length > 0 ? [use!.step] : [])]
-      const finding = { path: [...place, ...path], expected, found }
-      const issue = this.#issue(finding)
-      // A step's own check speaks in a sentence of its own.
-      return formatIssue(found === '' ? { ...issue, message: `${use?.step}: ${expected}` } : issue)
-    })
-    return new Problems([...new Set(lines)])
+  #chainIssue(problem: ChainProblem, manifest: Manifest, paths: RoutePaths[]): ManifestIssue {
+    const { route, stage, index, path, expected, found } = problem
+    const chain = paths[route]![stage]
+    const use = index === undefined ? undefined : manifest.routes[route]![stage as 'pre' | 'post'][index]
+    const place = index === undefined ? chain : [...chain, index, ...(path.length > 0 ? [use!.step] : [])]
+    // A step's own check speaks in a sentence of its own.
+    return found === ''
+      ? this.#issue([...place, ...path], `${use?.step}: ${expected}`)
+      : this.#place({ path: [...place, ...path], expected, found })
   }
 }
 
-/** Everything that is wrong with one source, a line each. */
+/** Everything that is wrong with one source, a line each: by position, then what has none. */
 class Problems extends Error {
   readonly lines: string[]
 
-  constructor(lines: string[], written?: ManifestSource) {
-    const all = [...(written?.issues ?? []).map(formatIssue), ...lines]
-    super(all.join('\n'))
-    this.lines = all
+  constructor(issues: ManifestIssue[], lines: string[] = []) {
+    super()
+    this.lines = [...sortIssues(issues).map(formatIssue), ...lines]
+    this.message = this.lines.join('\n')
+  }
+}
+
+/** A manifest without the keys that are wrong, to look at the others; undefined when its steps are among the wrong. */
+function withoutWrongKeys(input: ManifestInput, issues: ManifestIssue[]) {
+  const keys = new Set(issues.map(({ path }) => String(path[0] ?? 'routes')))
+  if (['pre', 'post', 'route', 'routes'].some((key) => keys.has(key))) return undefined
+  const rest = Object.fromEntries(Object.entries(input).filter(([key]) => !keys.has(key)))
+  const isModelKnown = !keys.has('model') && rest['model'] !== undefined
+  return {
+    input: { ...rest, ...(!isModelKnown && { model: { onnx: 'unknown.onnx' } }) } as ManifestInput,
+    isModelKnown,
   }
 }
 

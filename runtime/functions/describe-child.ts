@@ -42,7 +42,8 @@ function toData(manifest: unknown): unknown {
 async function check(message: Extract<ToDescriber, { type: 'check' }>): Promise<FromDescriber> {
   const definition = message.bundleFile ? await importFunction(message.bundleFile) : undefined
   const { pipelines, problems, options } = bindChains(message.manifest, definition)
-  if (problems.length > 0) return { type: 'checked', problems, input: options.schema }
+  if (problems.length > 0 || message.modelFile === undefined)
+    return { type: 'checked', problems, input: options.schema }
   const session = await engines[message.engine]!.open(message.modelFile)
   const entry = message.manifest.model.onnx!
   const model = { engine: message.engine, entry, inputs: session.inputs, outputs: session.outputs }

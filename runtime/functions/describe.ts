@@ -19,7 +19,8 @@ export type ToDescriber =
       bundleFile?: string
       manifest: Manifest
       engine: EngineName
-      modelFile: string
+      /** Absent: only what can be said without the model. */
+      modelFile?: string
       files: Record<string, string>
     }
 

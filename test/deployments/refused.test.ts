@@ -11,6 +11,18 @@ const test = suite('what is refused, with its place and reason, while the rest s
 const model = `model: { onnx: identity.onnx }`
 const zeros = 'a'.repeat(64)
 const broken: Record<string, { files: ProjectFiles; expected: (string | RegExp)[] }> = {
+  'all-at-once': {
+    files: {
+      'manifests/all-at-once.yaml': `model:\n  onnx: { file: identity.onnx, mena: 3 }\nkeep_alive: 5 parsecs\npre: [image.decode, softmax]\npost: [{ topk: { kk: 3 } }]\nfiles: { labels: none.txt }\n`,
+    },
+    expected: [
+      /^manifests\/all-at-once\.yaml:2:32 model\.onnx\.mena: .*did you mean mean/,
+      /^manifests\/all-at-once\.yaml:3:13 keep_alive: /,
+      /^manifests\/all-at-once\.yaml:4:21 pre\[1\]: expected a step that takes image, found softmax/,
+      /^manifests\/all-at-once\.yaml:5:22 post\[0\]\.topk\.kk: /,
+      /^manifests\/all-at-once\.yaml:6:18 files\.labels: expected a file at /,
+    ],
+  },
   syntax: {
     files: { 'functions/syntax.ts': `import { step } from 'pellet'\n\nexport default { steps: \n` },
     expected: [/^functions\/syntax\.ts:\d+:\d+: /],
