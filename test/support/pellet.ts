@@ -92,7 +92,8 @@ export class RunningPellet {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    process.once('exit', () => this.child.kill('SIGKILL'))
+    running.add(this.child)
+    this.child.once('exit', () => running.delete(this.child))
     for (const stream of [this.child.stdout!, this.child.stderr!])
       createInterface({ input: stream }).on('line', (line) => {
         this.log.push(toLogLine(line))
@@ -252,6 +253,11 @@ export function runCli(folder: string, args: string[], env: Record<string, strin
 }
 
 // --- internal ---
+
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
 
 function toLogLine(line: string): LogLine {
   try {

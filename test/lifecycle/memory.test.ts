@@ -1,0 +1,66 @@
+// @alone
+// @timeout 180s
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { setTimeout as pause } from 'node:timers/promises'
+import { expectOk } from '../faults/beside.ts'
+import { functionProject } from '../support/functions.ts'
+import { starterModel, withPellet } from '../support/pellet.ts'
+import { childrenOf, rssOf, until } from '../support/process.ts'
+
+const memory = suite('memory of main')
+
+const megabyte = 2 ** 20
+const rounds = 10
+const names = ['tcn', 'scrfd', 'depth']
+
+/** Whatever the model takes, full of zeros. */
+const zeros = `
+  const { name, shape } = context.model.inputs[0]
+  return { [name]: { type: 'float32', dims: shape, data: new Float32Array(shape.reduce((a, b) => a * b)) } }`
+
+memory('is within 10 MB of its start after ten rounds of loading and unloading three models; no child is left', () => {
+  const files = functionProject(
+    Object.fromEntries(names.map((name) => [name, { manifest: { model: { onnx: `${name}.onnx` } }, pre: zeros }])),
+  )
+  for (const name of names) files[`models/${name}.onnx`] = starterModel(`${name}.onnx`)
+  return withPellet(files, [], async (pellet) => {
+    const body = { text: 'x'.repeat(megabyte) }
+    const round = async () => {
+      await Promise.all(names.map(async (name) => expectOk(await pellet.post(`/v1/${name}`, body))))
+      for (const name of names) await pellet.admin('POST', `/api/deployments/${name}/unload`)
+      await until(() => childrenOf(pellet.pid).length === 0, 'all children to be gone')
+    }
+    const atStart = await settled(pellet.pid)
+    await round()
+    const warm = await settled(pellet.pid)
+    for (let count = 0; count < rounds; count++) await round()
+    const after = await settled(pellet.pid)
+    const inMegabytes = [atStart, warm, after].map((size) => (size / megabyte).toFixed(1))
+    console.log(
+      `RSS in MB: ${inMegabytes[0]} at the start, ${inMegabytes[1]} after one round, ${inMegabytes[2]} after ${rounds} more`,
+    )
+    for (const name of names) {
+      const { loads, memory_bytes: bytes, state } = await pellet.row(name)
+      assert.equal([loads, bytes, state], [rounds + 1, 0, 'cold'])
+    }
+    assert.ok(after - warm < 10 * megabyte, `main grew by ${((after - warm) / megabyte).toFixed(1)} MB`)
+    assert.is(await pellet.stop(), 0)
+  })
+})
+
+memory.run()
+
+// --- internal ---
+
+/** Resident size, once it has stopped to move. */
+async function settled(pid: number): Promise<number> {
+  let last = rssOf(pid)
+  for (let still = 0; still < 4;) {
+    await pause(250)
+    const now = rssOf(pid)
+    still = Math.abs(now - last) < megabyte / 4 ? still + 1 : 0
+    last = now
+  }
+  return last
+}

@@ -1,0 +1,232 @@
+// @timeout 120s
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { connect } from 'node:net'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expectOk } from '../faults/beside.ts'
+import { Connection } from '../support/connection.ts'
+import { functionProject } from '../support/functions.ts'
+import { RunningPellet, withPellet } from '../support/pellet.ts'
+import { childrenOf, until } from '../support/process.ts'
+import { isAlive } from '../support/processes.ts'
+
+const shutdown = suite('SIGTERM')
+
+const slow = `if (fields.ms) await new Promise((resolve) => setTimeout(resolve, fields.ms))`
+/** In the middle of a run, as far as anybody outside can see: the thread is not free for anything else. */
+const blocking = `const end = Date.now() + (fields.ms ?? 0); while (Date.now() < end);`
+const graceMs = 10_000
+
+async function expectGone(pellet: RunningPellet, sinceMs: number, children: number[]): Promise<void> {
+  assert.is(await pellet.ended(), 0, pellet.text())
+  const tookMs = performance.now() - sinceMs
+  assert.ok(tookMs < graceMs + 1000, `took ${tookMs} ms`)
+  await until(() => !children.some(isAlive), 'the children to be gone')
+  assert.is(pellet.log.filter(({ level }) => level === 'error' || level === 'text').length, 0, pellet.text())
+}
+
+shutdown('ends with 0, also with idle kept-alive connections', () =>
+  withPellet(functionProject({ steady: {} }), [], async (pellet) => {
+    const open = await Promise.all([1, 2, 3].map(() => Connection.open(pellet.url)))
+    for (const connection of open.slice(1)) {
+      connection.send('/v1/steady', {})
+      assert.is((await connection.answer()).status, 200)
+    }
+    const children = childrenOf(pellet.pid)
+    const since = performance.now()
+    pellet.child.kill('SIGTERM')
+    await expectGone(pellet, since, children)
+    for (const { closed } of open) assert.is(closed, 'end')
+    assert.ok(performance.now() - since < 5000, 'idle connections hold it up')
+  }),
+)
+
+shutdown(
+  'loses no request: those in flight, in a run, waiting for a place or for a load are answered, with close',
+  () =>
+    withPellet(
+      functionProject({
+        slow: { pre: slow },
+        blocking: { pre: blocking },
+        narrow: { manifest: { limits: { concurrency: 1 } }, pre: slow },
+        gated: {
+          module: `
+import { existsSync } from 'node:fs'
+while (existsSync('wait')) await new Promise((resolve) => setTimeout(resolve, 20))`,
+        },
+      }),
+      [],
+      async (pellet) => {
+        for (const name of ['slow', 'blocking', 'narrow']) await expectOk(await pellet.post(`/v1/${name}`, {}))
+        writeFileSync(join(pellet.folder, 'wait'), '')
+        const calls = [
+          ['slow', 2500],
+          ['blocking', 2500],
+          ['narrow', 1000],
+          ['narrow', 1000],
+          ['gated', 0],
+        ] as const
+        const open = await Promise.all(
+          calls.map(async ([name, ms]) => {
+            const connection = await Connection.open(pellet.url)
+            connection.send(`/v1/${name}`, { ms })
+            return connection
+          }),
+        )
+        await until(async () => {
+          const rows = await pellet.ps()
+          const counts = [rows['slow'], rows['blocking'], rows['narrow']].map((row) => row!.in_flight)
+          return counts.every((count) => count === 1) && rows['narrow']!.queued === 1 && rows['gated']!.queued === 1
+        }, 'all to be under way')
+        const children = childrenOf(pellet.pid)
+        const since = performance.now()
+        pellet.child.kill('SIGTERM')
+        await pellet.logged(({ msg }) => msg.startsWith('stopping'))
+        rmSync(join(pellet.folder, 'wait'))
+        const answers = await Promise.all(open.map((connection) => connection.answer()))
+        for (const [at, { status, headers, body }] of answers.entries()) {
+          assert.is(status, 200, `${calls[at]![0]}: ${body}`)
+          assert.is(headers['connection'], 'close', calls[at]![0])
+        }
+        await expectGone(pellet, since, children)
+      },
+    ),
+)
+
+shutdown('takes new requests for half a second, then refuses them at the door', () =>
+  withPellet(functionProject({ slow: { pre: slow } }), [], async (pellet) => {
+    await expectOk(await pellet.post('/v1/slow', {}))
+    const running = await Connection.open(pellet.url)
+    running.send('/v1/slow', { ms: 3000 })
+    await pellet.rowWhen('slow', (row) => row.in_flight === 1)
+    const since = performance.now()
+    pellet.child.kill('SIGTERM')
+    await pellet.logged(({ msg }) => msg.startsWith('stopping'))
+    const late = await Connection.open(pellet.url)
+    late.send('/v1/slow', {})
+    const answer = await late.answer()
+    assert.is(answer.status, 200)
+    assert.is(answer.headers['connection'], 'close')
+    await until(() => isRefused(pellet.url), 'new connections to be refused')
+    assert.is((await running.answer()).status, 200)
+    await expectGone(pellet, since, [])
+  }),
+)
+
+shutdown('lets a slow reader have the whole of a large answer', () =>
+  withPellet(functionProject({ large: { post: `return { text: 'x'.repeat(64 * 2 ** 20) }` } }), [], async (pellet) => {
+    const reader = await Connection.open(pellet.url)
+    reader.socket.pause()
+    reader.send('/v1/large', {})
+    await pellet.rowWhen('large', (row) => row.in_flight === 1)
+    const since = performance.now()
+    pellet.child.kill('SIGTERM')
+    // It reads on only once the listener is closed, so the answer is under way during the whole stop.
+    await until(() => isRefused(pellet.url), 'new connections to be refused')
+    reader.socket.resume()
+    const { status, body } = await reader.answer()
+    assert.is(status, 200)
+    assert.is(body.length, 64 * 2 ** 20 + '{"text":""}'.length)
+    await expectGone(pellet, since, [])
+  }),
+)
+
+shutdown('answers even what outlives the grace time: 503, and an endless loop does not hold it up', () =>
+  withPellet(
+    functionProject({ slow: { pre: slow }, looper: { pre: `if (fields.fault) for (;;);` } }),
+    [],
+    async (first) => {
+      await first.stop()
+      const pellet = await RunningPellet.start(first.folder, [], { PELLET_GRACE: '2s' })
+      try {
+        await expectOk(await pellet.post('/v1/slow', {}))
+        await expectOk(await pellet.post('/v1/looper', {}))
+        const children = childrenOf(pellet.pid)
+        const open = await Promise.all([1, 2].map(() => Connection.open(pellet.url)))
+        open[0]!.send('/v1/slow', { ms: 25_000 })
+        open[1]!.send('/v1/looper', { fault: true })
+        await pellet.rowWhen('looper', (row) => row.in_flight === 1)
+        await pellet.rowWhen('slow', (row) => row.in_flight === 1)
+        const since = performance.now()
+        pellet.child.kill('SIGTERM')
+        for (const connection of open) {
+          const { status, headers, body } = await connection.answer()
+          assert.is(status, 503, body)
+          assert.is(headers['x-pellet-error'], 'stopping')
+          assert.ok(headers['retry-after'])
+        }
+        assert.is(await pellet.ended(), 0)
+        assert.ok(performance.now() - since < 5000)
+        assert.not(children.some(isAlive))
+      } finally {
+        await pellet.stop('SIGKILL')
+      }
+    },
+  ),
+)
+
+shutdown('to the whole process group, as a terminal and systemd send it, ends no isolate before its request', () =>
+  withPellet(functionProject({ slow: { pre: slow } }), [], async (pellet) => {
+    const { pid } = await expectOk(await pellet.post('/v1/slow', {}))
+    const running = await Connection.open(pellet.url)
+    running.send('/v1/slow', { ms: 1500 })
+    await pellet.rowWhen('slow', (row) => row.in_flight === 1)
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.kill(pid, signal)
+    pellet.child.kill('SIGINT')
+    const { status, body } = await running.answer()
+    assert.is(status, 200, body)
+    assert.is(await pellet.ended(), 0)
+  }),
+)
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const)
+  shutdown(`and then ${signal} ends at once, with 1 and no child left`, () =>
+    withPellet(functionProject({ slow: { pre: slow } }), [], async (pellet) => {
+      const { pid } = await expectOk(await pellet.post('/v1/slow', {}))
+      const running = await Connection.open(pellet.url)
+      running.send('/v1/slow', { ms: 20_000 })
+      await pellet.rowWhen('slow', (row) => row.in_flight === 1)
+      pellet.child.kill('SIGTERM')
+      await pellet.logged(({ msg }) => msg.startsWith('stopping'))
+      const since = performance.now()
+      pellet.child.kill(signal)
+      assert.is(await pellet.ended(), 1)
+      assert.ok(performance.now() - since < 2000)
+      await until(() => !isAlive(pid), 'the isolate to be gone')
+    }),
+  )
+
+shutdown('during the start ends with 0, within the grace time and without a child', async () => {
+  const pellet = RunningPellet.spawn(
+    functionProject({
+      steady: {},
+      one: { module: `for (;;);` },
+      two: { module: `for (;;);` },
+      three: { module: `for (;;);` },
+    }),
+  )
+  await until(() => childrenOf(pellet.pid).flatMap(childrenOf).length > 0, 'the compiler to be at work')
+  const children = childrenOf(pellet.pid)
+  const family = [...children, ...children.flatMap(childrenOf)]
+  const since = performance.now()
+  pellet.child.kill('SIGTERM')
+  assert.is(await pellet.ended(), 0, pellet.text())
+  assert.ok(performance.now() - since < graceMs, `took ${performance.now() - since} ms`)
+  await until(() => !family.some(isAlive), 'all children to be gone')
+})
+
+shutdown.run()
+
+// --- internal ---
+
+function isRefused(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(false)
+    })
+    socket.once('error', () => resolve(true))
+  })
+}
