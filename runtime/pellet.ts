@@ -154,6 +154,8 @@ export class Pellet {
     this.#refuseNew = true
     await this.dispatcher.stop(Math.max(0, deadline - this.clock.now()))
     for (const { server } of this.#listeners) server.closeAllConnections()
+    // What another Pellet on this folder made, who was here first, is left alone.
+    if (this.#listeners.length === 0) return
     rmSync(adminSocketPath(this.config), { force: true })
     rmSync(this.#socketFolder, { recursive: true, force: true })
   }

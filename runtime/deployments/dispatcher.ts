@@ -8,11 +8,9 @@ import { Scheduler } from '../scheduler/scheduler.ts'
 import type { DeploymentSnapshot, Effect, KillReason, Terms } from '../scheduler/types.ts'
 import { formatBytes } from '../units.ts'
 import type { Deployment } from './deployment.ts'
-import type { AcquireOptions, Lease } from './lease.ts'
+import type { AcquireOptions, Lease, LeaseReceiver } from './lease.ts'
 import { watchMemory } from './memory-watch.ts'
 import type { SizeBook } from './size-book.ts'
-
-export type { AcquireOptions, Lease } from './lease.ts'
 
 export interface DispatcherOptions {
   log: Logger
@@ -73,30 +71,22 @@ export class Dispatcher {
     this.#apply(this.#scheduler.remove(name))
   }
 
-  /** @throws PelletError the scheduler's refusal, or what `signal` says when the caller leaves */
-  acquire(name: string, { signal, timeoutMs, keepAliveMs }: AcquireOptions): Promise<Lease> {
+  /**
+   * Asks for a place in an isolate; `receiver` is called once, perhaps before this returns.
+   * @returns what takes the request out of the queue when its caller leaves
+   */
+  acquire(name: string, { timeoutMs, keepAliveMs }: AcquireOptions, receiver: LeaseReceiver): () => void {
     const id = ++this.#nextRequest
     const since = this.#options.clock.now()
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        this.#waiting.delete(id)
-        this.#apply(this.#scheduler.cancel(id))
-        reject(signal.reason as Error)
-      }
-      this.#waiting.set(id, {
-        grant: (isolate) => {
-          signal.removeEventListener('abort', leave)
-          resolve(this.#toLease(id, isolate, since, timeoutMs))
-        },
-        refuse: (error) => {
-          signal.removeEventListener('abort', leave)
-          reject(error)
-        },
-      })
-      signal.addEventListener('abort', leave, { once: true })
-      const terms = { id, name, deadlineAt: since + timeoutMs, ...(keepAliveMs !== undefined && { keepAliveMs }) }
-      this.#apply(this.#scheduler.request(terms))
+    this.#waiting.set(id, {
+      grant: (isolate) => receiver.grant(this.#toLease(id, isolate, since, timeoutMs)),
+      refuse: (error) => receiver.refuse(error),
     })
+    const terms = { id, name, deadlineAt: since + timeoutMs, ...(keepAliveMs !== undefined && { keepAliveMs }) }
+    this.#apply(this.#scheduler.request(terms))
+    return () => {
+      if (this.#waiting.delete(id)) this.#apply(this.#scheduler.cancel(id))
+    }
   }
 
   load(name: string): void {
@@ -245,8 +235,8 @@ export class Dispatcher {
       queueMs: now - since - loadMs,
       loadMs,
       release: (ok) => void end(ok, ok ? undefined : () => this.#examine(isolate, broken)),
-      overdue: (requestId) => void end(true, () => this.#examine(isolate, { cause: 'a deadline passed', requestId })),
-      abandon: (requestId) => void end(true, () => this.#outlast(isolate, requestId, since + timeoutMs)),
+      overdue: (exchange) => void end(true, () => this.#examine(isolate, { cause: 'a deadline passed', exchange })),
+      abandon: (exchange) => void end(true, () => this.#outlast(isolate, exchange, since + timeoutMs)),
       lost: async (reason) => {
         await end(false, () => this.#examine(isolate, broken))
         return isolate.ending ?? crashError(isolate.deployment.name, reason)
@@ -255,19 +245,19 @@ export class Dispatcher {
   }
 
   /** Waits until a request that main gave up has ended in the isolate as well, at the latest until its deadline. */
-  async #outlast(isolate: Isolate, requestId: string, deadlineAt: number): Promise<void> {
+  async #outlast(isolate: Isolate, exchange: string, deadlineAt: number): Promise<void> {
     const { clock } = this.#options
     for (let pauseMs = 10; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
       const leftMs = deadlineAt - clock.now()
       const active = leftMs > 0 ? await isolate.ping(leftMs) : undefined
-      if (!this.#isolates.has(isolate.id) || active?.includes(requestId) === false) return
-      if (active === undefined) return this.#examine(isolate, { cause: 'a deadline passed', requestId })
+      if (!this.#isolates.has(isolate.id) || active?.includes(exchange) === false) return
+      if (active === undefined) return this.#examine(isolate, { cause: 'a deadline passed', exchange })
       await new Promise<void>((resolve) => clock.alarm(clock.now() + Math.min(pauseMs, leftMs), resolve))
     }
   }
 
   /** An isolate that may have ended, or hang: lets it go on, retires it, or has it ended. */
-  async #examine(isolate: Isolate, { cause, requestId }: Doubt): Promise<void> {
+  async #examine(isolate: Isolate, { cause, exchange }: Doubt): Promise<void> {
     const { name } = isolate.deployment
     this.#apply(this.#scheduler.suspend(isolate.id))
     const active = await isolate.ping(hungAfterMs)
@@ -278,7 +268,7 @@ export class Dispatcher {
       return
     }
     // Steps end when they notice the signal; one that never does would pile up, so its isolate is replaced.
-    if (requestId !== undefined && active.includes(requestId)) this.#apply(this.#scheduler.retire(isolate.id))
+    if (exchange !== undefined && active.includes(exchange)) this.#apply(this.#scheduler.retire(isolate.id))
     else this.#apply(this.#scheduler.resume(isolate.id))
   }
 
@@ -316,10 +306,10 @@ export class Dispatcher {
 const killCodes: Partial<Record<KillReason, ErrorCode>> = { memory: 'out_of_memory', stopping: 'stopping' }
 const broken: Doubt = { cause: 'a connection broke' }
 
-/** Why an isolate is examined. `requestId`: main gave this request up; the isolate may not have. */
+/** Why an isolate is examined. `exchange`: main gave this request up; the isolate may not have. */
 interface Doubt {
   cause: string
-  requestId?: string
+  exchange?: string
 }
 
 interface Waiting {

@@ -13,15 +13,20 @@ export interface Lease {
    */
   release(ok: boolean): void
   /** The deadline passed: finds out whether the isolate still works, gives the place back or has it ended. */
-  overdue(requestId: string): void
+  overdue(exchange: string): void
   /** The caller left: the place is given back when the request's steps have ended, as after the deadline at the latest. */
-  abandon(requestId: string): void
+  abandon(exchange: string): void
   /** The connection broke: finds out why, gives the place back, and resolves with what to tell the caller. */
   lost(reason: string): Promise<PelletError>
 }
 
+/** Who asked for a place. */
+export interface LeaseReceiver {
+  grant(lease: Lease): void
+  refuse(error: PelletError): void
+}
+
 export interface AcquireOptions {
-  signal: AbortSignal
   /** From now. */
   timeoutMs: number
   /** From `X-Keep-Alive`. */

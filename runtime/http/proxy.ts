@@ -1,10 +1,10 @@
-import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
-import type { Dispatcher, Lease } from '../deployments/dispatcher.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Dispatcher } from '../deployments/dispatcher.ts'
 import { messageOf, PelletError } from '../errors.ts'
-import { crashError } from '../isolate/isolate.ts'
 import type { Logger } from '../log.ts'
 import { formatBytes, parseDuration } from '../units.ts'
 import { toErrorAnswer } from './error-body.ts'
+import { Exchange } from './exchange.ts'
 import { toRequestId } from './request-id.ts'
 import type { RouteTarget } from './route-table.ts'
 
@@ -26,34 +26,27 @@ export class Proxy {
     this.#options = options
   }
 
-  /** Serves one request; never rejects. */
-  async serve(target: RouteTarget, req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const requestId = toRequestId(req)
-    const exchange = new Exchange(target, req, res, requestId)
+  serve(target: RouteTarget, req: IncomingMessage, res: ServerResponse): void {
     let counted = 0
     const count = (bytes: number) => {
       counted += bytes
       this.#bytesInFlight += bytes
-      if (this.#bytesInFlight > this.#options.maxBytesInFlight)
-        throw new PelletError(
-          'overloaded',
-          `expected at most ${formatBytes(this.#options.maxBytesInFlight)} of requests at once (max_bytes_in_flight), found more; try again`,
-          { retryAfterMs: 1000 },
-        )
+      if (this.#bytesInFlight > this.#options.maxBytesInFlight) throw this.#overloaded()
     }
-    try {
-      await this.#admit(exchange, count)
-    } catch (error) {
-      this.#refuse(exchange, error)
-    } finally {
+    const exchange = new Exchange(target, req, res, toRequestId(req), (error) => {
       this.#bytesInFlight -= counted
-      exchange.end()
+      if (error !== undefined || exchange.callerLeft) this.#refuse(exchange, error)
+    })
+    try {
+      this.#admit(exchange, count)
+    } catch (error) {
+      exchange.refuse(error)
     }
   }
 
-  async #admit(exchange: Exchange, count: (bytes: number) => void): Promise<void> {
+  #admit(exchange: Exchange, count: (bytes: number) => void): void {
     const { dispatcher, maxKeepAliveMs, isStopping } = this.#options
-    const { req, target, signal } = exchange
+    const { req, target } = exchange
     const { name, manifest } = target.deployment
     const { bodyBytes, timeoutMs } = manifest.limits
     if (isStopping()) throw new PelletError('stopping', 'Pellet is shutting down; try again', { retryAfterMs: 2000 })
@@ -62,15 +55,25 @@ export class Proxy {
     const keepAliveMs = toKeepAlive(req.headers['x-keep-alive'], maxKeepAliveMs)
     // A declared body is counted at once, one without a length as it comes.
     if (length !== undefined) count(Number(length))
-    const lease = await dispatcher.acquire(name, {
-      signal,
-      timeoutMs,
-      ...(keepAliveMs !== undefined && { keepAliveMs }),
-    })
-    await exchange.forward(lease, (bytes, total) => {
+    const onBody = (bytes: number, total: number) => {
       if (total > bodyBytes) throw tooLarge(name, bodyBytes)
       if (length === undefined) count(bytes)
-    })
+    }
+    const leave = dispatcher.acquire(
+      name,
+      { timeoutMs, ...(keepAliveMs !== undefined && { keepAliveMs }) },
+      { grant: (lease) => exchange.forward(lease, onBody), refuse: (error) => exchange.refuse(error) },
+    )
+    exchange.waits(leave)
+  }
+
+  #overloaded(): PelletError {
+    const bound = formatBytes(this.#options.maxBytesInFlight)
+    return new PelletError(
+      'overloaded',
+      `expected at most ${bound} of requests at once (max_bytes_in_flight), found more; try again`,
+      { retryAfterMs: 1000 },
+    )
   }
 
   #refuse(exchange: Exchange, error: unknown): void {
@@ -99,150 +102,7 @@ export class Proxy {
   }
 }
 
-/** One request under way: its deadline, its caller, and the streams to and from the isolate. */
-class Exchange {
-  readonly target: RouteTarget
-  readonly req: IncomingMessage
-  readonly res: ServerResponse
-  readonly requestId: string
-  callerLeft = false
-  readonly #abort = new AbortController()
-  readonly #deadline: NodeJS.Timeout
-  #overdue = false
-
-  constructor(target: RouteTarget, req: IncomingMessage, res: ServerResponse, requestId: string) {
-    this.target = target
-    this.req = req
-    this.res = res
-    this.requestId = requestId
-    const { timeoutMs } = target.deployment.manifest.limits
-    this.#deadline = setTimeout(() => {
-      this.#overdue = true
-      this.#abort.abort(
-        new PelletError(
-          'deadline_exceeded',
-          `${target.deployment.name}: expected an answer within ${timeoutMs} ms (limits.timeout), found none`,
-        ),
-      )
-    }, timeoutMs)
-    res.once('close', () => {
-      if (res.writableFinished) return
-      this.callerLeft = !this.#overdue
-      this.#abort.abort(new Error('the caller left'))
-    })
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort.signal
-  }
-
-  end(): void {
-    clearTimeout(this.#deadline)
-  }
-
-  /** @param onBody called for each part of the body, before it is passed on; may throw to end the request */
-  forward(lease: Lease, onBody: (bytes: number, total: number) => void): Promise<void> {
-    const { req, res, requestId, target, signal } = this
-    return new Promise((resolve, reject) => {
-      let answered = false
-      const settle = (ok: boolean, error?: unknown) => {
-        if (answered) return
-        answered = true
-        signal.removeEventListener('abort', onAbort)
-        // What still comes of the body is no longer this request's, and must not be counted as such.
-        req.off('data', onData).unpipe(upstream)
-        if (this.#overdue && error) lease.overdue(requestId)
-        else lease.release(ok)
-        if (error) reject(error as Error)
-        else resolve()
-      }
-      const upstream = httpRequest({
-        socketPath: lease.isolate.socketPath,
-        agent: lease.isolate.agent,
-        method: req.method!,
-        path: toPath(target, req.url!),
-        headers: toUpstreamHeaders(req, requestId),
-      })
-      let total = 0
-      const onData = (chunk: Buffer) => {
-        try {
-          onBody(chunk.length, (total += chunk.length))
-        } catch (error) {
-          upstream.destroy()
-          settle(true, error)
-        }
-      }
-      const onAbort = () => {
-        upstream.destroy()
-        settle(true, signal.reason)
-      }
-      if (signal.aborted) return onAbort()
-      signal.addEventListener('abort', onAbort)
-      upstream.on('error', (error) => settle(false, crashError(target.deployment.name, error.message)))
-      upstream.on('response', (answer) => {
-        res.writeHead(answer.statusCode!, toAnswerHeaders(answer, lease, target, requestId))
-        answer.on('error', (error) => {
-          settle(false, crashError(target.deployment.name, error.message))
-        })
-        answer.on('end', () => settle(true))
-        answer.pipe(res)
-      })
-      if (hasExpectation(req)) res.writeContinue()
-      req.on('data', onData)
-      req.pipe(upstream)
-    })
-  }
-}
-
 // --- internal ---
-
-/** Headers that belong to one connection (RFC 9110, 7.6.1), and those that are not the isolate's business. */
-const hopByHop = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'upgrade',
-  'expect',
-  'x-keep-alive',
-  'x-request-id',
-  'authorization',
-])
-
-function toUpstreamHeaders(req: IncomingMessage, requestId: string): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = {}
-  for (const name in req.headers) {
-    if (!hopByHop.has(name)) headers[name] = req.headers[name]
-  }
-  headers['x-request-id'] = requestId
-  return headers
-}
-
-function toAnswerHeaders(
-  answer: IncomingMessage,
-  lease: Lease,
-  { deployment }: RouteTarget,
-  requestId: string,
-): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = { ...answer.headers }
-  delete headers['connection']
-  delete headers['keep-alive']
-  // How it is framed on the way to the caller is decided there: HTTP/1.0 knows no chunks.
-  delete headers['transfer-encoding']
-  const phases = headers['server-timing']
-  const waits = `queue;dur=${lease.queueMs.toFixed(2)}, load;dur=${lease.loadMs.toFixed(2)}`
-  headers['server-timing'] = typeof phases === 'string' ? `${waits}, ${phases}` : waits
-  headers['x-pellet-engine'] = deployment.engine
-  headers['x-pellet-revision'] = deployment.revision.slice(0, 12)
-  headers['x-request-id'] = requestId
-  return headers
-}
-
-function toPath(target: RouteTarget, url: string): string {
-  const query = url.indexOf('?')
-  return query === -1 ? target.path : target.path + url.slice(query)
-}
 
 function toKeepAlive(value: string | string[] | undefined, maxMs: number): number | undefined {
   if (value === undefined) return undefined
@@ -261,10 +121,6 @@ function tooLarge(name: string, bodyBytes: number): PelletError {
     'payload_too_large',
     `${name}: expected a body of at most ${formatBytes(bodyBytes)} (limits.body), found more`,
   )
-}
-
-function hasExpectation(req: IncomingMessage): boolean {
-  return req.headers.expect?.toLowerCase() === '100-continue'
 }
 
 /** How long the rest of a body that nobody wants is read and dropped before the connection is closed on it. */

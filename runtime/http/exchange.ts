@@ -1,0 +1,136 @@
+import { request as httpRequest, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Lease } from '../deployments/lease.ts'
+import { PelletError } from '../errors.ts'
+import { exchangeHeader, toAnswerHeaders, toUpstreamHeaders } from './forwarded-headers.ts'
+import type { RouteTarget } from './route-table.ts'
+
+/** How a request ended for its lease. */
+type Ending = 'answered' | 'refused' | 'overdue' | 'left' | 'lost'
+
+let exchanges = 0
+
+/**
+ * One request under way: its caller, its deadline, and the streams to and from the isolate. On every request's path: plain
+ * callbacks instead of signals and promises, and own copying instead of `pipe`, which sets up a dozen listeners.
+ */
+export class Exchange {
+  readonly target: RouteTarget
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly requestId: string
+  /** Main's own number for the request: callers may give many requests one id. */
+  readonly id = String(++exchanges)
+  callerLeft = false
+  readonly #onEnd: (error?: unknown) => void
+  readonly #deadline: NodeJS.Timeout
+  #leaveQueue: (() => void) | undefined
+  #lease: Lease | undefined
+  #upstream: ClientRequest | undefined
+  #isOver = false
+
+  /** @param onEnd called once, with what to tell the caller if the answer is not his already */
+  constructor(
+    target: RouteTarget,
+    req: IncomingMessage,
+    res: ServerResponse,
+    requestId: string,
+    onEnd: (error?: unknown) => void,
+  ) {
+    this.target = target
+    this.req = req
+    this.res = res
+    this.requestId = requestId
+    this.#onEnd = onEnd
+    const { name, manifest } = target.deployment
+    const { timeoutMs } = manifest.limits
+    this.#deadline = setTimeout(() => {
+      const expected = `${name}: expected an answer within ${timeoutMs} ms (limits.timeout), found none`
+      this.#finish('overdue', new PelletError('deadline_exceeded', expected))
+    }, timeoutMs)
+    res.once('close', () => {
+      if (res.writableFinished) return
+      this.callerLeft = !this.#isOver
+      this.#finish('left')
+    })
+  }
+
+  /** The request waits for a place; `leave` takes it out of the queue. */
+  waits(leave: () => void): void {
+    if (this.#isOver) leave()
+    else if (!this.#lease) this.#leaveQueue = leave
+  }
+
+  /** Ends the request before or instead of an answer. */
+  refuse(error: unknown): void {
+    this.#finish('refused', error)
+  }
+
+  /** @param onBody called for each part of the body, before it is passed on; may throw to end the request */
+  forward(lease: Lease, onBody: (bytes: number, total: number) => void): void {
+    const { req, res, requestId, target } = this
+    this.#lease = lease
+    if (this.#isOver) return lease.release(true)
+    const upstream = httpRequest({
+      socketPath: lease.isolate.socketPath,
+      agent: lease.isolate.agent,
+      method: req.method!,
+      path: toPath(target, req.url!),
+      headers: { ...toUpstreamHeaders(req, requestId), [exchangeHeader]: this.id },
+    })
+    this.#upstream = upstream
+    upstream.on('error', (error) => this.#finish('lost', error))
+    upstream.on('response', (answer) => {
+      res.writeHead(answer.statusCode!, toAnswerHeaders(answer, lease, target, requestId))
+      answer.on('data', (chunk: Buffer) => {
+        if (res.write(chunk)) return
+        answer.pause()
+        res.once('drain', () => answer.resume())
+      })
+      answer.on('end', () => {
+        res.end()
+        this.#finish('answered')
+      })
+      answer.on('error', (error) => this.#finish('lost', error))
+    })
+    if (req.headers.expect?.toLowerCase() === '100-continue') res.writeContinue()
+    let total = 0
+    req.on('data', (chunk: Buffer) => {
+      // What still comes of the body of a request that is over is not this request's any more.
+      if (this.#isOver) return
+      try {
+        onBody(chunk.length, (total += chunk.length))
+      } catch (error) {
+        return this.#finish('refused', error)
+      }
+      if (upstream.write(chunk)) return
+      req.pause()
+      upstream.once('drain', () => req.resume())
+    })
+    req.on('end', () => upstream.end())
+  }
+
+  #finish(ending: Ending, error?: unknown): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    clearTimeout(this.#deadline)
+    this.#leaveQueue?.()
+    if (ending !== 'answered') this.#upstream?.destroy()
+    const lease = this.#lease
+    if (ending === 'lost') {
+      // Why it broke is known once the isolate has been looked at.
+      void lease!.lost((error as Error).message).then(this.#onEnd)
+      return
+    }
+    if (ending === 'overdue') lease?.overdue(this.id)
+    else if (ending === 'left') lease?.abandon(this.id)
+    else lease?.release(true)
+    this.#onEnd(error)
+  }
+}
+
+// --- internal ---
+
+function toPath(target: RouteTarget, url: string): string {
+  const query = url.indexOf('?')
+  return query === -1 ? target.path : target.path + url.slice(query)
+}
