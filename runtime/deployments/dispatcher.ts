@@ -24,7 +24,7 @@ export interface DispatcherOptions {
 
 /** An isolate in doubt has this long to say that it still works. A long inference may be in the way. */
 const hungAfterMs = 3000
-/** Between two looks at whether a request whose caller left still runs. */
+/** Between two looks at whether a request that was given up still runs. */
 const longestPauseMs = 500
 
 /**
@@ -252,15 +252,26 @@ export class Dispatcher {
       const active = leftMs > 0 ? await isolate.ping(leftMs) : undefined
       if (!this.#isolates.has(isolate.id) || active?.includes(exchange) === false) return
       if (active === undefined) return this.#examine(isolate, { cause: 'a deadline passed', exchange })
-      await new Promise<void>((resolve) => clock.alarm(clock.now() + Math.min(pauseMs, leftMs), resolve))
+      await this.#pause(Math.min(pauseMs, leftMs))
     }
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { clock } = this.#options
+    return new Promise((resolve) => clock.alarm(clock.now() + ms, resolve))
   }
 
   /** An isolate that may have ended, or hang: lets it go on, retires it, or has it ended. */
   async #examine(isolate: Isolate, { cause, exchange }: Doubt): Promise<void> {
     const { name } = isolate.deployment
     this.#apply(this.#scheduler.suspend(isolate.id))
-    const active = await isolate.ping(hungAfterMs)
+    let active = await isolate.ping(hungAfterMs)
+    const isRunning = () => exchange !== undefined && active?.includes(exchange) === true
+    // The end of its connection, which the steps heed, may reach the isolate after the question: they get a moment.
+    for (let pauseMs = 10; isRunning() && pauseMs < longestPauseMs; pauseMs *= 2) {
+      await this.#pause(pauseMs)
+      active = await isolate.ping(hungAfterMs)
+    }
     if (!this.#isolates.has(isolate.id)) return
     if (active === undefined) {
       const message = `${name}: it did not answer for ${hungAfterMs / 1000} s after ${cause}; its code loops or blocks`
@@ -268,7 +279,7 @@ export class Dispatcher {
       return
     }
     // Steps end when they notice the signal; one that never does would pile up, so its isolate is replaced.
-    if (exchange !== undefined && active.includes(exchange)) this.#apply(this.#scheduler.retire(isolate.id))
+    if (isRunning()) this.#apply(this.#scheduler.retire(isolate.id))
     else this.#apply(this.#scheduler.resume(isolate.id))
   }
 

@@ -34,7 +34,7 @@ steps.before(async () => {
       slow: {
         manifest: { limits: { timeout: '2s' } },
         pre: `if (fields.fault) await new Promise((resolve, reject) => {
-          context.signal.addEventListener('abort', () => reject(context.signal.reason))
+          context.signal.addEventListener('abort', () => setTimeout(reject, 150, context.signal.reason))
         })`,
       },
     }),
@@ -108,7 +108,7 @@ steps('that never answers is answered 504, and replaced, since what it holds is 
   }),
 )
 
-steps('that is only slow and heeds the signal is answered 504, and its process stays', () =>
+steps('that is only slow and heeds the signal, if not at once, is answered 504, and its process stays', () =>
   besideSteady(pellet, async () => {
     const { pid } = await expectOk(await pellet.post('/v1/slow', {}))
     await expectError(await pellet.post('/v1/slow', { fault: true }), { status: 504, code: 'deadline_exceeded' })
