@@ -40,11 +40,15 @@ export class Pellet {
   /** Resolves when the routes are known, or will never be. */
   readonly started = new Promise<void>((resolve) => (this.#onStarted = resolve))
 
-  /** Starts everything. @throws Error when a port is taken, or another Pellet runs on the data folder */
-  static async start(config: Config, log: Logger): Promise<Pellet> {
+  /**
+   * Starts everything.
+   * @param signal ends a start that is under way
+   * @throws Error when a port is taken, another Pellet runs on the data folder, or `signal` came
+   */
+  static async start(config: Config, log: Logger, signal: AbortSignal): Promise<Pellet> {
     mkdirSync(config.dataFolder, { recursive: true, mode: 0o700 })
     // The compiler runs in its own process: by the time that it answers, the listeners stand.
-    const compilation = compileInChild(config)
+    const compilation = compileInChild(config, signal)
     compilation.catch(() => {})
     const sizes = await openSizeBook(createDataStore({ folder: config.dataFolder }))
     const pellet = new Pellet(config, log, sizes)
@@ -52,7 +56,7 @@ export class Pellet {
       await pellet.#listen()
       pellet.#deployAll(await compilation)
     } catch (error) {
-      await pellet.stop(0)
+      await pellet.stop()
       throw error
     }
     return pellet
@@ -81,6 +85,10 @@ export class Pellet {
 
   isStarting(): boolean {
     return this.#state === 'starting'
+  }
+
+  isStopping(): boolean {
+    return this.#state === 'stopping'
   }
 
   isReady(): boolean {

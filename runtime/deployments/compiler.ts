@@ -6,9 +6,9 @@ import type { Compilation } from './deployment.ts'
 /**
  * Compiles the project in a process of its own, which ends afterwards: zod, esbuild and the YAML parser would cost the
  * main process 40 MB for good. It runs while main starts up.
- * @throws Error when the process ends without an answer
+ * @throws Error when the process ends without an answer, or is ended by `signal`
  */
-export function compileInChild(config: Config): Promise<Compilation> {
+export function compileInChild(config: Config, signal: AbortSignal): Promise<Compilation> {
   const child = fork(fileURLToPath(new URL('compiler-child.js', import.meta.url)), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, PELLET_PARENT_PID: String(process.pid) },
@@ -19,6 +19,7 @@ export function compileInChild(config: Config): Promise<Compilation> {
       else resolve(answer)
     })
     child.once('error', reject)
+    signal.addEventListener('abort', () => child.kill('SIGKILL'), { once: true })
     child.once('exit', (code, signal) =>
       reject(new Error(`the compiler ended early (${signal ?? `exit code ${code}`})`)),
     )

@@ -6,6 +6,7 @@ import type { Pellet } from '../pellet.ts'
 import { registerAdmin } from './admin.ts'
 import { toErrorAnswer } from './error-body.ts'
 import { registerHealth } from './health.ts'
+import { stopping } from './proxy.ts'
 import { toRequestId } from './request-id.ts'
 
 /**
@@ -26,6 +27,7 @@ export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
   app.all('/**', (event: H3Event) => {
     const known = ownMethods(event.url.pathname, admin)
     if (known) throw withAllow(event.req.method, event.url.pathname, known)
+    if (pellet.isStopping()) throw stopping()
     throw new PelletError('not_found', `${event.req.method} ${event.url.pathname}: no such route; GET / lists them`)
   })
   const own = toNodeHandler(app)

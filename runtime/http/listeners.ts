@@ -7,6 +7,8 @@ export interface Listener {
   server: Server
   /** Where it listens, for people. */
   address: string
+  /** Answers under way. */
+  open: Set<ServerResponse>
 }
 
 /** The main listener. @throws Error that says what to do when the port is taken */
@@ -24,13 +26,13 @@ export async function listenTcp(handler: RequestListener, host: string, port: nu
       `${host}:${port}: expected a free port, found it taken or not allowed (${error.message}); stop the other program or set port`,
     )
   })
-  prepare(server as Server, handler)
+  const open = prepare(server as Server, handler)
   const bound = (server as Server).address()
   const real =
     typeof bound === 'object' && bound
       ? `${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
       : String(address)
-  return { server: server as Server, address: `http://${real}` }
+  return { server: server as Server, address: `http://${real}`, open }
 }
 
 /** The admin listener on a unix socket, for its owner only. @throws Error when another Pellet answers there */
@@ -40,13 +42,13 @@ export async function listenUnix(handler: RequestListener, path: string): Promis
     rmSync(path)
   }
   const server = createServer(handler)
-  prepare(server, handler)
+  const open = prepare(server, handler)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(path, resolve)
   })
   chmodSync(path, 0o600)
-  return { server, address: path }
+  return { server, address: path, open }
 }
 
 /**
@@ -57,8 +59,10 @@ export async function closeListeners(listeners: Listener[], farewellMs: number):
   const sayClose = (_req: unknown, res: ServerResponse) => {
     res.shouldKeepAlive = false
   }
-  for (const { server } of listeners)
+  for (const { server, open } of listeners) {
+    for (const res of open) sayClose(undefined, res)
     server.prependListener('request', sayClose).prependListener('checkContinue', sayClose)
+  }
   await new Promise((resolve) => setTimeout(resolve, farewellMs))
   for (const { server } of listeners) {
     server.close()
@@ -68,13 +72,20 @@ export async function closeListeners(listeners: Listener[], farewellMs: number):
 
 // --- internal ---
 
-function prepare(server: Server, handler: RequestListener): void {
+function prepare(server: Server, handler: RequestListener): Set<ServerResponse> {
+  const open = new Set<ServerResponse>()
+  const track = (_req: unknown, res: ServerResponse) => {
+    open.add(res)
+    res.once('close', () => open.delete(res))
+  }
+  server.prependListener('request', track).prependListener('checkContinue', track)
   // With Expect: 100-continue the body comes only after it was asked for: admission is on the headers alone.
   server.on('checkContinue', handler)
   server.keepAliveTimeout = 65_000
   // Slow senders of headers are cut off; a body may take as long as the request's own deadline.
   server.headersTimeout = 20_000
   server.requestTimeout = 0
+  return open
 }
 
 function answers(path: string): Promise<boolean> {

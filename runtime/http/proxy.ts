@@ -49,7 +49,7 @@ export class Proxy {
     const { req, target } = exchange
     const { name, manifest } = target.deployment
     const { bodyBytes, timeoutMs } = manifest.limits
-    if (isStopping()) throw new PelletError('stopping', 'Pellet is shutting down; try again', { retryAfterMs: 2000 })
+    if (isStopping()) throw stopping()
     const length = req.headers['content-length']
     if (length !== undefined && Number(length) > bodyBytes) throw tooLarge(name, bodyBytes)
     const keepAliveMs = toKeepAlive(req.headers['x-keep-alive'], maxKeepAliveMs)
@@ -100,6 +100,10 @@ export class Proxy {
     if (unread) linger(req, res, body)
     else res.end(body)
   }
+}
+
+export function stopping(): PelletError {
+  return new PelletError('stopping', 'Pellet is shutting down; try again', { retryAfterMs: 2000 })
 }
 
 // --- internal ---

@@ -1,7 +1,6 @@
 import { defineCommand } from 'citty'
 import { isIP } from 'node:net'
 import { createLogger } from '../../log.ts'
-import type { Pellet } from '../../pellet.ts'
 import { CliError } from '../cli-error.ts'
 import { projectArgs, readConfig } from '../settings.ts'
 
@@ -31,24 +30,25 @@ export default defineCommand({
         2,
       )
     const log = await createLogger(config.logLevel)
-    const { Pellet: Runtime } = await import('../../pellet.ts')
-    let pellet: Pellet | undefined
-    let stopped: (() => void) | undefined
-    const untilStopped = new Promise<void>((resolve) => (stopped = resolve))
-    let isStopping = false
+    const { Pellet } = await import('../../pellet.ts')
+    const stopping = new AbortController()
+    const untilSignal = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve()))
     const stop = (signal: NodeJS.Signals) => {
       // A second signal from an impatient terminal ends it at once; children go with their parent.
-      if (isStopping) process.exit(1)
-      isStopping = true
+      if (stopping.signal.aborted) process.exit(1)
       log.info(`stopping (${signal})`)
-      if (pellet) void pellet.stop().then(stopped)
+      stopping.abort()
     }
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
-    pellet = await Runtime.start(config, log)
-    log.info(`listening on ${pellet.address}`)
-    if (isStopping) void pellet.stop().then(stopped)
-    await untilStopped
+    const pellet = await Pellet.start(config, log, stopping.signal).catch((error: unknown) => {
+      if (!stopping.signal.aborted) throw error
+    })
+    if (pellet) {
+      log.info(`listening on ${pellet.address}`)
+      await untilSignal
+      await pellet.stop()
+    }
     log.info('stopped')
     log.flush()
     process.exit(0)
