@@ -11,6 +11,9 @@ export interface Listener {
   open: Set<ServerResponse>
 }
 
+/** What `sun_path` holds on Linux and macOS, less the closing zero; longer ones are cut off without a word. */
+const longestSocketPath = process.platform === 'linux' ? 107 : 103
+
 /** The main listener. @throws Error that says what to do when the port is taken */
 export async function listenTcp(handler: RequestListener, host: string, port: number): Promise<Listener> {
   const { server, address } = await listen(handler, {
@@ -37,6 +40,11 @@ export async function listenTcp(handler: RequestListener, host: string, port: nu
 
 /** The admin listener on a unix socket, for its owner only. @throws Error when another Pellet answers there */
 export async function listenUnix(handler: RequestListener, path: string): Promise<Listener> {
+  const bytes = Buffer.byteLength(path)
+  if (bytes > longestSocketPath)
+    throw new Error(
+      `${path}: expected a path of at most ${longestSocketPath} bytes for a socket, found ${bytes}; set data`,
+    )
   if (existsSync(path)) {
     if (await answers(path)) throw new Error(`${path}: another Pellet runs on this data folder; stop it, or set data`)
     rmSync(path)
