@@ -30,7 +30,7 @@ test.before(async () => {
     'pellet.yaml': 'allow_urls: [127.0.0.1/32]\n',
     'models/colour.onnx': colourModel(),
     'manifests/colour.yaml': `${steps}limits: { body: 10KB }\n`,
-    'manifests/hurry.yaml': `${steps}limits: { timeout: 1s }\n`,
+    'manifests/hurry.yaml': `${steps}preload: true\nlimits: { timeout: 3s }\n`,
   })
 })
 test.after(async () => {
