@@ -77,7 +77,7 @@ loading.before(async () => {
         manifest: { limits: { heap: '64MB' } },
         module: whenItMay('{ const kept = []; for (;;) kept.push(new Array(1000).fill(Math.random())) }'),
       },
-      looper: { manifest: { limits: { timeout: '1s' } }, module: whenItMay('for (;;);') },
+      looper: { manifest: { limits: { timeout: '4s' } }, module: whenItMay('for (;;);') },
     }),
   )
 })

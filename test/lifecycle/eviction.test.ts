@@ -26,7 +26,7 @@ eviction.before(async () => {
   )
   const measuring = await RunningPellet.start(folder)
   const sizes: number[] = []
-  for (const name of ['one', 'two', 'three']) {
+  for (const name of ['one', 'two', 'three', 'keeper']) {
     await expectOk(await measuring.post(`/v1/${name}`, {}))
     // The size is measured once the answer is on its way: until then it is the prediction.
     await measuring.logged(({ msg, deployment }) => msg === 'loaded' && deployment === name)
