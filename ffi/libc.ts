@@ -23,6 +23,22 @@ export function dieWithParent(expectedParentPid: number): void {
   if (process.ppid !== expectedParentPid) process.exit(1)
 }
 
+/**
+ * Gives freed memory of the C heap back to the system, wherever it lies: malloc_trim(3). About 10 ms. Does nothing where
+ * the C library has no such function (musl, macOS).
+ */
+export function trimHeap(): void {
+  if (process.platform !== 'linux') return
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi
+  let trim: (pad: number) => number
+  try {
+    trim = loadLibc(koffi).func('int malloc_trim(size_t pad)') as typeof trim
+  } catch {
+    return
+  }
+  trim(0)
+}
+
 // --- internal ---
 
 type Koffi = typeof import('koffi')

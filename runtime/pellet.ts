@@ -10,14 +10,19 @@ import { Dispatcher } from './deployments/dispatcher.ts'
 import { openSizeBook } from './deployments/size-book.ts'
 import { PelletError } from './errors.ts'
 import { createHandler } from './http/app.ts'
-import { closeListeners, listenTcp, listenUnix, type Listener } from './http/listeners.ts'
+import { answersSent, closeListeners, listenTcp, listenUnix, type Listener } from './http/listeners.ts'
 import { Proxy } from './http/proxy.ts'
 import { RouteTable } from './http/route-table.ts'
 import type { Logger } from './log.ts'
 import { createDataStore } from './storage/storage.ts'
+import { tidyMemory } from './tidy-memory.ts'
 
 /** How long every answer says `Connection: close` before nothing new is accepted. */
 const farewellMs = 500
+/** What an answer that is ready may take to be written, even when the grace time is over. */
+const flushMs = 250
+/** How long after the last isolate's end main gives its own memory back. */
+const tidyAfterMs = 1000
 
 /** The composition root: one running Pellet. */
 export class Pellet {
@@ -36,6 +41,7 @@ export class Pellet {
   #state: 'starting' | 'running' | 'stopping' = 'starting'
   #refuseNew = false
   #stopped: Promise<void> | undefined
+  #tidying: NodeJS.Timeout | undefined
   #onStarted: () => void = () => {}
   /** Resolves when the routes are known, or will never be. */
   readonly started = new Promise<void>((resolve) => (this.#onStarted = resolve))
@@ -68,7 +74,15 @@ export class Pellet {
     this.#socketFolder = socketFolderOf(config.dataFolder)
     const { clock } = this
     const { memoryBytes, allowUrls, maxBytesInFlight, maxKeepAliveMs } = config
-    this.dispatcher = new Dispatcher({ log, clock, socketFolder: this.#socketFolder, memoryBytes, allowUrls, sizes })
+    this.dispatcher = new Dispatcher({
+      log,
+      clock,
+      socketFolder: this.#socketFolder,
+      memoryBytes,
+      allowUrls,
+      sizes,
+      onQuiet: () => this.#tidySoon(),
+    })
     this.proxy = new Proxy({
       dispatcher: this.dispatcher,
       log,
@@ -154,6 +168,15 @@ export class Pellet {
     }
   }
 
+  /** Soon, not at once: the last answer may still be on its way, and the next request too. */
+  #tidySoon(): void {
+    clearTimeout(this.#tidying)
+    this.#tidying = setTimeout(() => {
+      if (this.#state === 'running' && this.dispatcher.snapshot().every((row) => row.sizeBytes === 0)) tidyMemory()
+    }, tidyAfterMs)
+    this.#tidying.unref()
+  }
+
   async #stop(graceMs: number): Promise<void> {
     this.#state = 'stopping'
     this.#onStarted()
@@ -161,6 +184,7 @@ export class Pellet {
     if (this.#listeners.length > 0) await closeListeners(this.#listeners, Math.min(farewellMs, graceMs))
     this.#refuseNew = true
     await this.dispatcher.stop(Math.max(0, deadline - this.clock.now()))
+    await answersSent(this.#listeners, Math.max(flushMs, deadline - this.clock.now()))
     for (const { server } of this.#listeners) server.closeAllConnections()
     // What another Pellet on this folder made, who was here first, is left alone.
     if (this.#listeners.length === 0) return

@@ -20,6 +20,8 @@ export interface DispatcherOptions {
   memoryBytes: number
   allowUrls: string[]
   sizes: SizeBook
+  /** The last isolate is gone. */
+  onQuiet(): void
 }
 
 /** An isolate in doubt has this long to say that it still works. A long inference may be in the way. */
@@ -205,6 +207,7 @@ export class Dispatcher {
         log.info({ ...fields, pid: isolate.pid }, `gone: ${message}`)
         this.#apply(this.#scheduler.exited(id, { message }))
         this.#forget(revision)
+        if (this.#isolates.size === 0) this.#options.onQuiet()
       },
       output: (stream, line) => log[stream === 'stderr' ? 'warn' : 'info']({ ...fields, stream }, line),
     })

@@ -94,8 +94,11 @@ export class Describer implements Disposable {
           ),
         )
       }
-      const onMessage = (answer: FromDescriber) =>
+      const onMessage = (answer: FromDescriber | null) => {
+        // Function code may send what it likes on the same channel.
+        if (!answer || !['described', 'checked', 'failed'].includes(answer.type)) return
         settle(() => (answer.type === 'failed' ? reject(new Error(answer.message)) : resolve(answer)))
+      }
       const settle = (done: () => void) => {
         clearTimeout(timer)
         child.off('exit', onExit).off('message', onMessage)

@@ -78,6 +78,18 @@ export async function closeListeners(listeners: Listener[], farewellMs: number):
   }
 }
 
+/** Resolves when every answer was written out, however slowly it is read; at the latest after `timeoutMs`. */
+export async function answersSent(listeners: Listener[], timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)))
+  const sent = async () => {
+    for (const { open } of listeners)
+      for (const res of open) if (!res.closed) await new Promise((resolve) => res.once('close', resolve))
+  }
+  await Promise.race([sent(), late])
+  clearTimeout(timer)
+}
+
 // --- internal ---
 
 function prepare(server: Server, handler: RequestListener): Set<ServerResponse> {

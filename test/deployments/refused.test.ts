@@ -39,6 +39,12 @@ const broken: Record<string, { files: ProjectFiles; expected: (string | RegExp)[
     files: { 'functions/throws.ts': `const x: number = 1\nthrow new Error('no such luck')\n` },
     expected: [/^functions\/throws\.ts: .*no such luck/, 'functions/throws.ts:2:7'],
   },
+  chatters: {
+    files: {
+      'functions/chatters.ts': `process.send!(null)\nprocess.send!({ type: 'described' , x: 1 })\nexport const x = 1`,
+    },
+    expected: [/^functions\/chatters\.ts: /],
+  },
   exits: {
     files: { 'functions/exits.ts': `process.exit(3)` },
     expected: [/^functions\/exits\.ts: .*exit code 3/],
