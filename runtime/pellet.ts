@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock, type Clock } from './clock.ts'
 import { adminSocketPath, type Config } from './config.ts'
-import { compileInChild } from './deployments/compiler.ts'
 import type { Compilation } from './deployments/deployment.ts'
 import { Dispatcher } from './deployments/dispatcher.ts'
 import { openSizeBook } from './deployments/size-book.ts'
@@ -48,14 +47,10 @@ export class Pellet {
 
   /**
    * Starts everything.
-   * @param signal ends a start that is under way
-   * @throws Error when a port is taken, another Pellet runs on the data folder, or `signal` came
+   * @param compilation of the project, under way in a process of its own: when it answers, the listeners stand
+   * @throws Error when a port is taken, another Pellet runs on the data folder, or the compilation was ended
    */
-  static async start(config: Config, log: Logger, signal: AbortSignal): Promise<Pellet> {
-    mkdirSync(config.dataFolder, { recursive: true, mode: 0o700 })
-    // The compiler runs in its own process: by the time that it answers, the listeners stand.
-    const compilation = compileInChild(config, signal)
-    compilation.catch(() => {})
+  static async start(config: Config, log: Logger, compilation: Promise<Compilation>): Promise<Pellet> {
     const sizes = await openSizeBook(createDataStore({ folder: config.dataFolder }))
     const pellet = new Pellet(config, log, sizes)
     try {

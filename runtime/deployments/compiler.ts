@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Config } from '../config.ts'
 import type { Compilation } from './deployment.ts'
@@ -9,11 +10,12 @@ import type { Compilation } from './deployment.ts'
  * @throws Error when the process ends without an answer, or is ended by `signal`
  */
 export function compileInChild(config: Config, signal: AbortSignal): Promise<Compilation> {
+  mkdirSync(config.dataFolder, { recursive: true, mode: 0o700 })
   const child = fork(fileURLToPath(new URL('compiler-child.js', import.meta.url)), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, PELLET_PARENT_PID: String(process.pid) },
   })
-  return new Promise((resolve, reject) => {
+  const compilation = new Promise<Compilation>((resolve, reject) => {
     child.once('message', (answer: Compilation | { error: string }) => {
       if ('error' in answer) reject(new Error(answer.error))
       else resolve(answer)
@@ -25,4 +27,7 @@ export function compileInChild(config: Config, signal: AbortSignal): Promise<Com
     )
     child.send(config)
   })
+  // Whoever started it may end before it asks for the outcome.
+  compilation.catch(() => {})
+  return compilation
 }
