@@ -7,6 +7,12 @@ import type { RouteTarget } from './route-table.ts'
 /** How a request ended for its lease. */
 type Ending = 'answered' | 'refused' | 'overdue' | 'left' | 'lost'
 
+/**
+ * What may wait in main on its way, each way of each request. Node's own mark of 16 KB is below the size of one read: with it
+ * a megabyte would be two dozen rounds of stopping and starting.
+ */
+const maxBufferedBytes = 512 * 1024
+
 let exchanges = 0
 
 /**
@@ -82,7 +88,7 @@ export class Exchange {
     upstream.on('response', (answer) => {
       res.writeHead(answer.statusCode!, toAnswerHeaders(answer, lease, target, requestId))
       answer.on('data', (chunk: Buffer) => {
-        if (res.write(chunk)) return
+        if (res.write(chunk) || res.writableLength < maxBufferedBytes) return
         answer.pause()
         res.once('drain', () => answer.resume())
       })
@@ -102,7 +108,7 @@ export class Exchange {
       } catch (error) {
         return this.#finish('refused', error)
       }
-      if (upstream.write(chunk)) return
+      if (upstream.write(chunk) || upstream.writableLength < maxBufferedBytes) return
       req.pause()
       upstream.once('drain', () => req.resume())
     })
