@@ -1,13 +1,14 @@
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
-import { PelletError, type ErrorCode } from '../errors.ts'
-import { crashError, Isolate } from '../isolate/isolate.ts'
+import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
+import { crashError, Isolate, type IsolateEvents } from '../isolate/isolate.ts'
 import { proportionalBytes } from '../isolate/memory.ts'
 import type { Logger } from '../log.ts'
 import { Scheduler } from '../scheduler/scheduler.ts'
 import type { DeploymentSnapshot, Effect, KillReason, Terms } from '../scheduler/types.ts'
 import { formatBytes } from '../units.ts'
 import type { Deployment } from './deployment.ts'
+import { Examiner, type Doubt } from './examiner.ts'
 import type { AcquireOptions, Lease, LeaseReceiver } from './lease.ts'
 import { watchMemory } from './memory-watch.ts'
 import type { SizeBook } from './size-book.ts'
@@ -24,11 +25,6 @@ export interface DispatcherOptions {
   onQuiet(): void
 }
 
-/** An isolate in doubt has this long to say that it still works. A long inference may be in the way. */
-const hungAfterMs = 3000
-/** Between two looks at whether a request that was given up still runs. */
-const longestPauseMs = 500
-
 /**
  * Owner of all isolates: feeds the scheduler with what happens and does what it decides. Nothing else starts or ends an
  * isolate.
@@ -43,6 +39,7 @@ export class Dispatcher {
   readonly #readyAt = new Map<number, { at: number; loadMs: number }>()
   readonly #waiting = new Map<number, Waiting>()
   readonly #watchers = new Set<(rows: DeploymentSnapshot[]) => boolean>()
+  readonly #examiner: Examiner
   readonly #stopWatching: () => void
   #nextRequest = 0
   #alarm: { at: number; cancel: () => void } | undefined
@@ -52,6 +49,14 @@ export class Dispatcher {
     this.#options = options
     const budgets = { onnxruntime: options.memoryBytes }
     this.#scheduler = new Scheduler({ budgets }, options.clock.now)
+    const scheduler = this.#scheduler
+    this.#examiner = new Examiner(options.clock, {
+      isAlive: ({ id }) => this.#isolates.has(id),
+      suspend: ({ id }) => this.#apply(scheduler.suspend(id)),
+      resume: ({ id }) => this.#apply(scheduler.resume(id)),
+      retire: ({ id }) => this.#apply(scheduler.retire(id)),
+      hung: ({ id }, message) => this.#apply(scheduler.hung(id, message)),
+    })
     this.#stopWatching = watchMemory(
       () => [...this.#isolates.values()],
       (isolate, sizeBytes) => {
@@ -184,9 +189,10 @@ export class Dispatcher {
     const deployment = this.#revisions.get(revision)!
     const fields = { deployment: deployment.name }
     const startedAt = clock.now()
-    const isolate = new Isolate(id, deployment, join(socketFolder, `${id}.sock`), allowUrls, {
+    const events: IsolateEvents = {
       ready: (engineMs, residentBytes) => {
         const loadMs = clock.now() - startedAt
+        const isolate = this.#isolates.get(id)!
         this.#readyAt.set(id, { at: clock.now(), loadMs })
         void this.#measure(isolate, residentBytes).then((sizeBytes) => {
           const memory = formatBytes(sizeBytes)
@@ -202,16 +208,26 @@ export class Dispatcher {
         this.#apply(this.#scheduler.loadFailed(id, failure))
       },
       exited: (message) => {
+        log.info({ ...fields, pid: this.#isolates.get(id)?.pid }, `gone: ${message}`)
         this.#isolates.delete(id)
         this.#readyAt.delete(id)
-        log.info({ ...fields, pid: isolate.pid }, `gone: ${message}`)
         this.#apply(this.#scheduler.exited(id, { message }))
         this.#forget(revision)
         if (this.#isolates.size === 0) this.#options.onQuiet()
       },
       output: (stream, line) => log[stream === 'stderr' ? 'warn' : 'info']({ ...fields, stream }, line),
-    })
-    this.#isolates.set(id, isolate)
+    }
+    try {
+      const socketPath = join(socketFolder, `${id}.sock`)
+      this.#isolates.set(id, new Isolate(id, deployment, socketPath, allowUrls, events))
+    } catch (error) {
+      // No process could be made (memory, process limits). Told later, as every other failure: effects are under way.
+      const message = `no process could be started: ${messageOf(error)}`
+      setImmediate(() => {
+        events.failed({ code: 'load_failed', message, outOfMemory: false })
+        events.exited(message)
+      })
+    }
   }
 
   async #measure(isolate: Isolate, fallback: number): Promise<number> {
@@ -237,53 +253,15 @@ export class Dispatcher {
       isolate,
       queueMs: now - since - loadMs,
       loadMs,
-      release: (ok) => void end(ok, ok ? undefined : () => this.#examine(isolate, broken)),
-      overdue: (exchange) => void end(true, () => this.#examine(isolate, { cause: 'a deadline passed', exchange })),
-      abandon: (exchange) => void end(true, () => this.#outlast(isolate, exchange, since + timeoutMs)),
+      release: (ok) => void end(ok, ok ? undefined : () => this.#examiner.examine(isolate, broken)),
+      overdue: (exchange) =>
+        void end(true, () => this.#examiner.examine(isolate, { cause: 'a deadline passed', exchange })),
+      abandon: (exchange) => void end(true, () => this.#examiner.outlast(isolate, exchange, since + timeoutMs)),
       lost: async (reason) => {
-        await end(false, () => this.#examine(isolate, broken))
+        await end(false, () => this.#examiner.examine(isolate, broken))
         return isolate.ending ?? crashError(isolate.deployment.name, reason)
       },
     }
-  }
-
-  /** Waits until a request that main gave up has ended in the isolate as well, at the latest until its deadline. */
-  async #outlast(isolate: Isolate, exchange: string, deadlineAt: number): Promise<void> {
-    const { clock } = this.#options
-    for (let pauseMs = 10; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-      const leftMs = deadlineAt - clock.now()
-      const active = leftMs > 0 ? await isolate.ping(leftMs) : undefined
-      if (!this.#isolates.has(isolate.id) || active?.includes(exchange) === false) return
-      if (active === undefined) return this.#examine(isolate, { cause: 'a deadline passed', exchange })
-      await this.#pause(Math.min(pauseMs, leftMs))
-    }
-  }
-
-  #pause(ms: number): Promise<void> {
-    const { clock } = this.#options
-    return new Promise((resolve) => clock.alarm(clock.now() + ms, resolve))
-  }
-
-  /** An isolate that may have ended, or hang: lets it go on, retires it, or has it ended. */
-  async #examine(isolate: Isolate, { cause, exchange }: Doubt): Promise<void> {
-    const { name } = isolate.deployment
-    this.#apply(this.#scheduler.suspend(isolate.id))
-    let active = await isolate.ping(hungAfterMs)
-    const isRunning = () => exchange !== undefined && active?.includes(exchange) === true
-    // The end of its connection, which the steps heed, may reach the isolate after the question: they get a moment.
-    for (let pauseMs = 10; isRunning() && pauseMs < longestPauseMs; pauseMs *= 2) {
-      await this.#pause(pauseMs)
-      active = await isolate.ping(hungAfterMs)
-    }
-    if (!this.#isolates.has(isolate.id)) return
-    if (active === undefined) {
-      const message = `${name}: it did not answer for ${hungAfterMs / 1000} s after ${cause}; its code loops or blocks`
-      this.#apply(this.#scheduler.hung(isolate.id, message))
-      return
-    }
-    // Steps end when they notice the signal; one that never does would pile up, so its isolate is replaced.
-    if (isRunning()) this.#apply(this.#scheduler.retire(isolate.id))
-    else this.#apply(this.#scheduler.resume(isolate.id))
   }
 
   #sizeOf(deployment: Deployment): number {
@@ -319,12 +297,6 @@ export class Dispatcher {
 
 const killCodes: Partial<Record<KillReason, ErrorCode>> = { memory: 'out_of_memory', stopping: 'stopping' }
 const broken: Doubt = { cause: 'a connection broke' }
-
-/** Why an isolate is examined. `exchange`: main gave this request up; the isolate may not have. */
-interface Doubt {
-  cause: string
-  exchange?: string
-}
 
 interface Waiting {
   grant(isolate: Isolate): void
