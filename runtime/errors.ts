@@ -74,6 +74,10 @@ export class PelletError extends Error {
 
   constructor(code: ErrorCode, message: string, options: PelletErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    if (!Object.hasOwn(errorCodes, code))
+      throw new TypeError(
+        `PelletError: expected a code among ${Object.keys(errorCodes).join(', ')}, found ${String(code)}`,
+      )
     this.code = code
     this.status = errorCodes[code].status
     this.details = options.details

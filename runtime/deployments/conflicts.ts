@@ -11,18 +11,17 @@ export function refuseConflicts(results: (Deployment | FailedSource)[]): Compila
       failures.push(result)
       continue
     }
-    const file = fileOf(result)
     const problems: string[] = []
     const namesake = names.get(result.name)
     if (namesake)
       problems.push(
-        `${file} name: expected a name of its own, found ${JSON.stringify(result.name)}, which ${fileOf(namesake)} has`,
+        `${result.places.name}: expected a name of its own, found ${JSON.stringify(result.name)}, which ${fileOf(namesake)} has`,
       )
-    for (const { method, path } of result.manifest.routes) {
+    for (const [index, { method, path }] of result.manifest.routes.entries()) {
       const holder = routes.get(`${method} ${path}`)
       if (holder)
         problems.push(
-          `${file} routes: expected a free route, found ${method} ${path}, which ${holder.name} (${fileOf(holder)}) holds`,
+          `${result.places.routes[index]}: expected a free route, found ${method} ${path}, which ${holder.name} (${fileOf(holder)}) holds`,
         )
     }
     if (problems.length > 0) {

@@ -9,10 +9,13 @@ export interface Deployment {
   manifest: Manifest
   /** The files that it was made from, relative to the project: for listings and messages. */
   origin: { manifest?: string; function?: string }
+  /** Where its name and each of its routes are written, e.g. `manifests/a.yaml:3:8 route`. */
+  places: { name: string; routes: string[] }
   /** The bundled function; absent when built-in steps suffice. */
   bundleFile?: string
   engine: EngineName
-  model: { file: string; sizeBytes: number; sha256: string }
+  /** `modifiedMs`: as it was when it was hashed; a file that changed since is hashed again before it is loaded. */
+  model: { file: string; sizeBytes: number; modifiedMs: number; sha256: string }
   /** Absolute paths of the manifest's `files`. */
   files: Record<string, string>
   /** JSON Schema of the options that a request may set. */

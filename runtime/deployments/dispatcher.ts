@@ -215,7 +215,8 @@ export class Dispatcher {
         this.#forget(revision)
         if (this.#isolates.size === 0) this.#options.onQuiet()
       },
-      output: (stream, line) => log[stream === 'stderr' ? 'warn' : 'info']({ ...fields, stream }, line),
+      output: (stream, line) =>
+        line.trim() !== '' && log[stream === 'stderr' ? 'warn' : 'info']({ ...fields, stream }, line),
     }
     try {
       const socketPath = join(socketFolder, `${id}.sock`)

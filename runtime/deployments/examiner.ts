@@ -16,6 +16,8 @@ export interface Verdicts {
   hung(isolate: Isolate, message: string): void
 }
 
+/** An isolate in doubt that is silent for so long is replaced, whatever becomes of it. */
+const doubtfulAfterMs = 250
 /** An isolate in doubt has this long to say that it still works. A long inference may be in the way. */
 const hungAfterMs = 3000
 /** Between two looks at whether a request that was given up still runs. */
@@ -35,7 +37,12 @@ export class Examiner {
   async examine(isolate: Isolate, { cause, exchange }: Doubt): Promise<void> {
     const verdicts = this.#verdicts
     verdicts.suspend(isolate)
-    let active = await isolate.ping(hungAfterMs)
+    let active = await isolate.ping(doubtfulAfterMs)
+    if (active === undefined && verdicts.isAlive(isolate)) {
+      // Those who wait need not wait for the outcome: another isolate is loaded for them, this one takes no more.
+      verdicts.retire(isolate)
+      active = await isolate.ping(hungAfterMs - doubtfulAfterMs)
+    }
     const isRunning = () => exchange !== undefined && active?.includes(exchange) === true
     // The end of its connection, which the steps heed, may reach the isolate after the question: they get a moment.
     for (let pauseMs = 10; isRunning() && pauseMs < longestPauseMs; pauseMs *= 2) {

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { sha256File } from '../digest.ts'
 import type { EngineName } from '../engines/engine.ts'
 import type { Manifest, ModelEntry } from '../manifest/manifest.ts'
 
@@ -9,6 +8,7 @@ export interface ResolvedModel {
   engine: EngineName
   file: string
   sizeBytes: number
+  modifiedMs: number
   sha256: string
   notes: string[]
 }
@@ -35,15 +35,7 @@ export async function resolveModel({ model }: Manifest, modelsFolder: string): P
   if (!onnx)
     throw new ModelError(['model'], `expected an onnx entry, found only hef: ${noHailort}, so a HEF alone cannot run`)
   const notes = hef && engine === 'auto' ? [`falls back to ONNX Runtime on the CPU: ${noHailort}`] : []
-  const { file, sizeBytes, sha256 } = await digestFile(resolve(modelsFolder, onnx.file), onnx)
-  return { engine: 'onnxruntime', file, sizeBytes, sha256, notes }
-}
-
-/** Hex sha256 of a file. */
-export async function sha256File(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
-  return hash.digest('hex')
+  return { engine: 'onnxruntime', ...(await digestFile(resolve(modelsFolder, onnx.file), onnx)), notes }
 }
 
 // --- internal ---
@@ -63,5 +55,5 @@ async function digestFile(file: string, entry: ModelEntry) {
       [...path, 'sha256'],
       `expected ${file} to have sha256 ${entry.sha256}, found ${sha256}; it is another file, or damaged`,
     )
-  return { file, sizeBytes: found.size, sha256 }
+  return { file, sizeBytes: found.size, modifiedMs: found.mtimeMs, sha256 }
 }

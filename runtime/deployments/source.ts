@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { sha256File } from '../digest.ts'
 import { messageOf } from '../errors.ts'
 import { bundleFunction, BundleError, displayPath, type Bundle } from '../functions/bundle.ts'
 import { Describer, type FunctionDescription } from '../functions/describe.ts'
@@ -11,7 +12,7 @@ import { checkManifest, formatIssue, type ManifestSource } from '../manifest/rea
 import type { ManifestInput } from '../manifest/schema.ts'
 import type { Deployment, FailedSource } from './deployment.ts'
 import { functionName } from './discover.ts'
-import { ModelError, resolveModel, sha256File, type ResolvedModel } from './model-file.ts'
+import { ModelError, resolveModel, type ResolvedModel } from './model-file.ts'
 import { toRevision } from './revision.ts'
 
 export interface CompileOptions {
@@ -100,15 +101,16 @@ class SourceCompiler {
     )
     this.#issues.push(...problems.map((problem) => this.#chainIssue(problem, manifest, paths)))
     if (this.#issues.length > 0 || model === undefined) throw new Problems(this.#issues)
-    const { file, sizeBytes, sha256, engine, notes } = model
+    const { file, sizeBytes, modifiedMs, sha256, engine, notes } = model
     return {
       name: manifest.name,
       revision,
       manifest,
       origin: toOrigin(this.#source, this.#options.root),
+      places: { name: this.#whereIs(['name']), routes: paths.map(({ route }) => this.#whereIs(route)) },
       ...(bundle && { bundleFile: bundle.file }),
       engine,
-      model: { file, sizeBytes, sha256 },
+      model: { file, sizeBytes, modifiedMs, sha256 },
       files,
       input,
       notes,
@@ -203,6 +205,11 @@ class SourceCompiler {
     return value
   }
 
+  /** Where something is written, as messages begin. */
+  #whereIs(path: (string | number)[]): string {
+    return formatIssue(this.#issue(path, '')).replace(/: $/, '')
+  }
+
   #issue(path: (string | number)[], message: string): ManifestIssue {
     return { ...this.#place({ path, expected: '', found: '' }), message }
   }
@@ -227,7 +234,7 @@ class SourceCompiler {
     const place = index === undefined ? chain : [...chain, index, ...(path.length > 0 ? [use!.step] : [])]
     // A step's own check speaks in a sentence of its own.
     return found === ''
-      ? this.#issue([...place, ...path], `${use?.step}: ${expected}`)
+      ? this.#issue([...place, ...path], expected.startsWith(`${use?.step}: `) ? expected : `${use?.step}: ${expected}`)
       : this.#place({ path: [...place, ...path], expected, found })
   }
 }

@@ -113,10 +113,10 @@ async function checkFile(path: string): Promise<void> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     const why =
       error.code === 'ENOENT' || error.code === 'ENOTDIR' ? 'found no file' : `it cannot be reached (${error.code})`
-    return refuse(`${why}. Check the path, or fetch the model (pellet pull).`, error)
+    return refuse(`${why}. Check the path, or put the file there.`, error)
   })
   if (found.isFile() === false) refuse('found a folder or device. Name the .onnx file itself.')
-  if (found.size === 0) refuse('found an empty file. Fetch it again (pellet pull).')
+  if (found.size === 0) refuse('found an empty file. Download it again.')
   await access(path, constants.R_OK).catch((error: NodeJS.ErrnoException) =>
     refuse(`it cannot be read (${error.code}). Check its permissions.`, error),
   )

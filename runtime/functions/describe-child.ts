@@ -42,11 +42,14 @@ function toData(manifest: unknown): unknown {
 async function check(message: Extract<ToDescriber, { type: 'check' }>): Promise<FromDescriber> {
   const definition = message.bundleFile ? await importFunction(message.bundleFile) : undefined
   const { pipelines, problems, options } = bindChains(message.manifest, definition)
-  if (problems.length > 0 || message.modelFile === undefined)
-    return { type: 'checked', problems, input: options.schema }
+  if (message.modelFile === undefined) return { type: 'checked', problems, input: options.schema }
   const session = await engines[message.engine]!.open(message.modelFile)
   const entry = message.manifest.model.onnx!
   const model = { engine: message.engine, entry, inputs: session.inputs, outputs: session.outputs }
   const files = await readFiles(message.files)
-  return { type: 'checked', problems: checkChains(pipelines, model, files), input: options.schema }
+  return {
+    type: 'checked',
+    problems: [...problems, ...checkChains(pipelines, model, files, problems)],
+    input: options.schema,
+  }
 }

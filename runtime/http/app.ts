@@ -36,7 +36,7 @@ export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
     const query = req.url!.indexOf('?')
     const path = query === -1 ? req.url! : req.url!.slice(0, query)
     // Which routes there are is known in a moment: who calls that early waits instead of being turned away.
-    if (pellet.isStarting() && !ownMethods(path, admin))
+    if (pellet.isStarting() && (path.startsWith('/api/') || !ownMethods(path, admin)))
       return void pellet.started.then(() => res.destroyed || serve(req, res))
     const entry = pellet.routes.find(path) ?? pellet.routes.find(withoutEscapes(path))
     const target = entry?.get(req.method!)

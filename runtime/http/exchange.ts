@@ -28,25 +28,31 @@ export class Exchange {
   readonly id = String(++exchanges)
   callerLeft = false
   readonly #onEnd: (error?: unknown) => void
+  readonly #onFailure: (status: number, code: string) => void
   readonly #deadline: NodeJS.Timeout
   #leaveQueue: (() => void) | undefined
   #lease: Lease | undefined
   #upstream: ClientRequest | undefined
   #isOver = false
 
-  /** @param onEnd called once, with what to tell the caller if the answer is not his already */
+  /**
+   * @param onEnd called once, with what to tell the caller if the answer is not his already
+   * @param onFailure called when the isolate itself answers with a 5xx
+   */
   constructor(
     target: RouteTarget,
     req: IncomingMessage,
     res: ServerResponse,
     requestId: string,
     onEnd: (error?: unknown) => void,
+    onFailure: (status: number, code: string) => void,
   ) {
     this.target = target
     this.req = req
     this.res = res
     this.requestId = requestId
     this.#onEnd = onEnd
+    this.#onFailure = onFailure
     const { name, manifest } = target.deployment
     const { timeoutMs } = manifest.limits
     this.#deadline = setTimeout(() => {
@@ -86,6 +92,7 @@ export class Exchange {
     this.#upstream = upstream
     upstream.on('error', (error) => this.#finish('lost', error))
     upstream.on('response', (answer) => {
+      if (answer.statusCode! >= 500) this.#onFailure(answer.statusCode!, String(answer.headers['x-pellet-error'] ?? ''))
       res.writeHead(answer.statusCode!, toAnswerHeaders(answer, lease, target, requestId))
       answer.on('data', (chunk: Buffer) => {
         if (res.write(chunk) || res.writableLength < maxBufferedBytes) return

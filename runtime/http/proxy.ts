@@ -33,9 +33,14 @@ export class Proxy {
       this.#bytesInFlight += bytes
       if (this.#bytesInFlight > this.#options.maxBytesInFlight) throw this.#overloaded()
     }
-    const exchange = new Exchange(target, req, res, toRequestId(req), (error) => {
+    const requestId = toRequestId(req)
+    const onEnd = (error?: unknown) => {
       this.#bytesInFlight -= counted
       if (error !== undefined || exchange.callerLeft) this.#refuse(exchange, error)
+    }
+    const exchange = new Exchange(target, req, res, requestId, onEnd, (status, code) => {
+      const { name } = target.deployment
+      this.#options.log.warn({ deployment: name, requestId, status, code }, 'the function failed')
     })
     try {
       this.#admit(exchange, count)

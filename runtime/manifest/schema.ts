@@ -52,7 +52,7 @@ const limits = mapping(
     ),
     memory: key(
       bytes(minMemoryBytes),
-      `Memory (PSS) above which an idle isolate is started anew; at twice that it is killed. Bytes, or with a unit: MB, GB (powers of 1024); at least ${formatBytes(minMemoryBytes)}.`,
+      `Memory (PSS) above which an isolate takes no new requests and ends when idle; at twice that it is killed. Bytes, or with a unit: MB, GB (powers of 1024); at least ${formatBytes(minMemoryBytes)}.`,
       { value: defaults.limits.memory },
     ),
     threads: key(whole(1, 256), 'Threads of one inference on the CPU.', { value: defaults.limits.threads }),

@@ -41,7 +41,9 @@ export function toPsTable(rows: PsRow[]): string {
     row.last_used_s === null ? '-' : `${formatSeconds(-row.last_used_s)} ago`,
     row.expires_in_s === null ? '-' : formatSeconds(row.expires_in_s),
   ])
-  const errors = rows.filter((row) => row.last_error !== null).map((row) => `\n${row.name}: ${row.last_error}`)
+  const errors = rows
+    .filter((row) => row.last_error !== null && row.state !== 'ready')
+    .map((row) => `\n${row.name}: ${row.last_error}`)
   return toTable(headings, cells) + errors.join('')
 }
 

@@ -7,7 +7,7 @@ import { messageOf, PelletError } from '../../errors.ts'
 const maxRedirects = 3
 const timeoutMs = 10_000
 /** Where clouds answer with credentials beside the link-local addresses: AWS (IPv6), Azure, Alibaba. */
-const metadataAddresses = ['fd00:ec2::254', '168.63.129.16', '100.100.100.200']
+const metadataAddresses = new Set(['fd00:ec2::254', '168.63.129.16', '100.100.100.200'])
 
 /**
  * Fetches a picture by URL under the rules of `allow_urls`: named hosts and networks, or `*` for every public host.
@@ -45,7 +45,7 @@ export async function fetchPicture(text: string, allowed: string[], maxBytes: nu
 export function refusal(url: URL, address: string, allowed: string[]): string | undefined {
   const ip = ipaddr.process(address)
   const range = ip.range()
-  if (range === 'linkLocal' || metadataAddresses.includes(ip.toString()))
+  if (range === 'linkLocal' || metadataAddresses.has(ip.toString()))
     return `${url.host} leads to ${address}, a link-local or metadata address, which is never fetched`
   const named = allowed.some((entry) => entry === url.hostname || entry === url.host || isInNetwork(ip, entry))
   if (named) return undefined

@@ -1,4 +1,7 @@
+import { stat } from 'node:fs/promises'
 import { dieWithParent } from '../../../ffi/libc.ts'
+import type { Deployment } from '../../deployments/deployment.ts'
+import { sha256File } from '../../digest.ts'
 import { engines } from '../../engines/index.ts'
 import { messageOf, PelletError } from '../../errors.ts'
 import { warmUp } from '../../steps/index.ts'
@@ -35,6 +38,7 @@ async function load({ deployment, socketPath, allowUrls }: Extract<ToIsolate, { 
   if (problems.length > 0)
     throw new PelletError('load_failed', `the steps no longer fit the manifest: ${JSON.stringify(problems[0])}`)
   if (pipelines.some(({ pre }) => pre.some(({ step }) => step.from === 'image' || step.to === 'image'))) await warmUp()
+  await expectSameModel(deployment.model)
   const session = await engines[engine]!.open(deployment.model.file, { threads: manifest.limits.threads })
   const model = { engine, entry: manifest.model.onnx!, inputs: session.inputs, outputs: session.outputs }
   const files = await readFiles(deployment.files)
@@ -46,6 +50,19 @@ async function load({ deployment, socketPath, allowUrls }: Extract<ToIsolate, { 
   isolate.server.on('error', fail)
   isolate.server.listen(socketPath, () =>
     send({ type: 'ready', loadMs: performance.now() - startedAt, residentBytes: process.memoryUsage.rss() }),
+  )
+}
+
+/** A revision is its model too: another file in the same place is not loaded under its name. */
+async function expectSameModel({ file, sizeBytes, modifiedMs, sha256 }: Deployment['model']): Promise<void> {
+  const found = await stat(file).catch(() => undefined)
+  // What is not there is the engine's to tell.
+  if (!found || (found.size === sizeBytes && found.mtimeMs === modifiedMs)) return
+  const digest = await sha256File(file)
+  if (digest === sha256) return
+  throw new PelletError(
+    'load_failed',
+    `${file}: expected the model that was deployed (sha256 ${sha256.slice(0, 12)}...), found another (${digest.slice(0, 12)}...); restart Pellet to deploy it, or put the file back`,
   )
 }
 

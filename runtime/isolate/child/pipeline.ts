@@ -8,6 +8,8 @@ import { createOptionReader, type OptionReader } from './options.ts'
 /** A step with the options that it has when the request gives none. */
 export interface BoundStep {
   name: string
+  /** In the manifest's chain. */
+  index: number
   step: Step
   options: Record<string, unknown>
 }
@@ -48,7 +50,7 @@ export function bindChains(manifest: Manifest, definition: FunctionDefinition | 
     const defaults = { ...options.defaults, ...checkInput(route, index) }
     const bind = (stage: 'pre' | 'post', from: Kind, to: Kind): BoundStep[] => {
       const chain: BoundStep[] = []
-      let kind = from
+      let kind: Kind | undefined = from
       for (const [at, use] of route[stage].entries()) {
         const step = ownValue(own, use.step) ?? ownValue(builtinSteps, use.step)
         const report = (path: (string | number)[], expected: string, found: string) =>
@@ -56,13 +58,16 @@ export function bindChains(manifest: Manifest, definition: FunctionDefinition | 
         if (!step) {
           const names = [...Object.keys(own), ...Object.keys(builtinSteps)]
           report([], `a step: ${names.join(', ')}`, JSON.stringify(use.step))
-          return chain
+          // What it would have given is not known: the next one is taken at its word.
+          kind = undefined
+          continue
         }
-        if (step.from !== kind) report([], `a step that takes ${kind}`, `${use.step}, which takes ${step.from}`)
+        if (kind !== undefined && step.from !== kind)
+          report([], `a step that takes ${kind}`, `${use.step}, which takes ${step.from}`)
         kind = step.to
-        chain.push({ name: use.step, step, options: bindOptions(use, step, defaults, report) })
+        chain.push({ name: use.step, index: at, step, options: bindOptions(use, step, defaults, report) })
       }
-      if (kind !== to) {
+      if (kind !== undefined && kind !== to) {
         const found = chain.length === 0 ? 'no step' : `${chain.at(-1)!.name}, which gives ${kind}`
         problems.push({ route: index, stage, path: [], expected: `a chain that ends in ${to}`, found })
       }
@@ -116,12 +121,18 @@ export function bindChains(manifest: Manifest, definition: FunctionDefinition | 
   return { pipelines, options, problems }
 }
 
-/** Lets every step look at the model it will run with. Call when `bindChains` found no problem. */
-export function checkChains(pipelines: Pipeline[], model: ModelInfo, files: Record<string, unknown>): ChainProblem[] {
+/** Lets every step look at the model it will run with, save those whose options are among the `known` problems. */
+export function checkChains(
+  pipelines: Pipeline[],
+  model: ModelInfo,
+  files: Record<string, unknown>,
+  known: ChainProblem[] = [],
+): ChainProblem[] {
   const problems: ChainProblem[] = []
   for (const [route, { pre, post }] of pipelines.entries()) {
     for (const [stage, chain] of [['pre', pre] as const, ['post', post] as const]) {
-      for (const [index, { step, options }] of chain.entries()) {
+      for (const { index, step, options } of chain) {
+        if (known.some((one) => one.route === route && one.stage === stage && one.index === index)) continue
         try {
           step.check?.({ options, model, files })
         } catch (error) {

@@ -49,7 +49,7 @@ export function createIsolateServer(
       // Nobody reads the answer of a caller who left; whatever broke then is its leaving.
       if (left.signal.aborted) return
       const { status, headers, body } = toErrorAnswer(error, manifest.errors, requestId)
-      if (status >= 500) console.error(`${messageOf(error)}\n${firstFrames(causeOf(error))}`)
+      if (status >= 500) console.error(`request ${requestId}: ${messageOf(error)}\n${firstFrames(causeOf(error))}`)
       res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
       res.end(body)
     } finally {
