@@ -116,7 +116,7 @@ async function checkFile(path: string): Promise<void> {
     return refuse(`${why}. Check the path, or put the file there.`, error)
   })
   if (found.isFile() === false) refuse('found a folder or device. Name the .onnx file itself.')
-  if (found.size === 0) refuse('found an empty file. Download it again.')
+  if (found.size === 0) refuse('found an empty file. Fetch it again.')
   await access(path, constants.R_OK).catch((error: NodeJS.ErrnoException) =>
     refuse(`it cannot be read (${error.code}). Check its permissions.`, error),
   )

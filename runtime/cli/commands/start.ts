@@ -35,10 +35,13 @@ export default defineCommand({
     setFlagsFromString('--semi-space-growth-factor=1')
     const log = await createLogger(config.logLevel)
     const stopping = new AbortController()
+    let stoppingSince = 0
     const untilSignal = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve()))
     const stop = (signal: NodeJS.Signals) => {
-      // A second signal from an impatient terminal ends it at once; children go with their parent.
-      if (stopping.signal.aborted) process.exit(1)
+      // A second signal from an impatient person ends it at once; children go with their parent. Supervisors that signal
+      // both the process and its group do so within the same moment, and mean one stop.
+      if (stopping.signal.aborted) return performance.now() - stoppingSince < sameSignalMs ? undefined : process.exit(1)
+      stoppingSince = performance.now()
       log.info(`stopping (${signal})`)
       stopping.abort()
     }
@@ -64,6 +67,8 @@ export default defineCommand({
 })
 
 // --- internal ---
+
+const sameSignalMs = 100
 
 function isLoopback(host: string): boolean {
   if (host === 'localhost' || host === '::1') return true
