@@ -69,7 +69,7 @@ export class RunningPellet {
     const folder = typeof files === 'string' ? files : createProject(files)
     const pellet = RunningPellet.spawn(folder, flags, env)
     const line = await pellet
-      .logged(({ msg }) => msg.startsWith('listening on '))
+      .logged(({ msg }) => msg.startsWith('listening on '), 60_000)
       .catch(async (error: unknown) => {
         // uvu does not say what a hook threw.
         console.error(error)
