@@ -30,7 +30,6 @@ for (const name of ['functions', 'manifests', 'models']) symlinkSync(join(projec
 mkdirSync(join(folder, '.pellet'))
 
 // --- start and memory ---
-const listeningMs: number[] = []
 const firstStart = await startTime()
 const laterStarts = [await startTime(), await startTime(), await startTime()].sort((a, b) => a - b)
 const pellet = await RunningPellet.start(folder, [], { PELLET_LOG_LEVEL: 'info' })
@@ -217,7 +216,6 @@ console.log(
 async function startTime(): Promise<number> {
   const at = performance.now()
   const started = await RunningPellet.start(folder)
-  listeningMs.push(performance.now() - at)
   await until(async () => (await started.fetch('/health/ready')).status === 200, 'ready')
   const took = performance.now() - at
   await started.stop()
