@@ -31,6 +31,8 @@ const bodies: Record<ErrorShape, (error: PelletError, status: number, requestId:
   }),
   /** hailo-scrfd's. */
   text: ({ message }) => ({ error: message }),
+  /** DeepStack's. */
+  deepstack: ({ message }) => ({ success: false, error: message }),
   /** hailo-depth's. */
   object: ({ message, code }, status) => ({
     error: { message, type: status < 500 ? 'invalid_request' : 'internal_error', code },

@@ -1,7 +1,7 @@
 import type { EngineName } from '../engines/engine.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-export type ErrorShape = 'pellet' | 'text' | 'object' | 'detail'
+export type ErrorShape = 'pellet' | 'text' | 'object' | 'detail' | 'deepstack'
 export type HailoArch = 'hailo8' | 'hailo8l' | 'hailo10h'
 
 /** What a model file wants done outside it. Sizes and types are the file's own and are never repeated here. */
@@ -22,6 +22,8 @@ export interface ModelEntry {
   channels?: 'rgb' | 'bgr'
   /** How the function reads the outputs; the words are the function's own, e.g. depth: `scdepth` or `plain`. */
   decode?: string
+  /** Licence of the weights, an SPDX identifier or a sentence; said wherever people are told to fetch the file. */
+  license?: string
 }
 
 /** One step in a chain: its name and the options that the manifest gives it. */
@@ -37,6 +39,23 @@ export interface Route {
   post: StepUse[]
   /** Defaults for the function's options on this route; a request overrides them. */
   input: Record<string, unknown>
+}
+
+/** Any JSON; in it `$name` stands for what main knows of the deployment, see docs/manifest.md. */
+export type StatusBody = string | number | boolean | null | StatusBody[] | { [key: string]: StatusBody }
+
+/** One answer of a status route. `when`: only while it holds; absent: always. */
+export interface StatusCase {
+  when?: 'ready' | 'not_ready' | 'loading' | 'failed'
+  /** Status code of the answer. */
+  code: number
+  body: StatusBody
+}
+
+/** A GET route that main answers from data, without an isolate: the first case that holds. The last has no `when`. */
+export interface StatusRoute {
+  path: string
+  cases: StatusCase[]
 }
 
 export interface Limits {
@@ -71,5 +90,9 @@ export interface Manifest {
   priority: number
   routes: Route[]
   errors: ErrorShape
+  /** Stand on the deployment's own ports, and under `/f/{name}` on the main one. */
+  status: StatusRoute[]
+  /** TCP ports on which the deployment is alone. */
+  listen: number[]
   limits: Limits
 }

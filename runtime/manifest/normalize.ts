@@ -61,6 +61,8 @@ export function normalizeManifest(input: ManifestInput, options: NormalizeOption
     priority: input.priority ?? defaults.priority,
     routes,
     errors: input.errors ?? defaults.errors,
+    status: [],
+    listen: [],
     limits: toLimits(input.limits ?? {}),
   }
   return { manifest: structuredClone(manifest), paths, issues: [] }

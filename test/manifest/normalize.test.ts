@@ -28,6 +28,8 @@ normalizing('fills in every default', () => {
     priority: 16,
     routes: [{ method: 'POST', path: '/v1/tags', pre: [], post: [], input: {} }],
     errors: 'pellet',
+    status: [],
+    listen: [],
     limits: {
       concurrency: 4,
       queue: { depth: 32, drop: 'newest' },
