@@ -25,6 +25,7 @@ export default defineFunction({
     routes: {
       'POST /infer': { pre: [{ 'tcn.window': { field: 'x' } }], post: ['tcn.answer'] },
       'POST /encode': { pre: [{ 'tcn.window': { field: 'imu_window' } }], post: ['tcn.answer'] },
+      'POST /test': { pre: ['tcn.zeros'], post: ['tcn.answer', 'tcn.test'] },
     },
     errors: 'detail',
   },
@@ -33,7 +34,8 @@ export default defineFunction({
     'tcn.window': step.request(
       { options: { field: z.string().min(1).default('x') }, check: ({ model }) => void scalingOf(model) },
       ({ fields }, { options, model }): Tensors => {
-        const { input, rows, mean, std } = scalingOf(model)
+        const scaling = scalingOf(model)
+        const { rows } = scaling
         const details: ErrorDetail[] = []
         const data = new Float32Array(rows * channels.length)
         const wrong = readWindow(fields[options.field], rows, data, details, ['body', options.field])
@@ -41,17 +43,15 @@ export default defineFunction({
           const more = wrong > 1 ? `; ${wrong - 1} more` : ''
           throw new PelletError('invalid_input', `${options.field}: ${details[0]!.msg}${more}`, { details })
         }
-        for (let i = 0, channel = 0; i < data.length; i++, channel = channel === 8 ? 0 : channel + 1)
-          data[i] = Math.fround(data[i]! - mean[channel]!) / std[channel]!
-        return {
-          [input.name]: {
-            type: 'float32',
-            dims: input.shape.map((size) => (typeof size === 'number' ? size : 1)),
-            data,
-          },
-        }
+        return toInput(scaling, data)
       },
     ),
+
+    /** A window whose samples are all 0, whatever the request says: raw zeros, scaled as any other window is. */
+    'tcn.zeros': step.request({ check: ({ model }) => void scalingOf(model) }, (_, { model }): Tensors => {
+      const scaling = scalingOf(model)
+      return toInput(scaling, new Float32Array(scaling.rows * channels.length))
+    }),
 
     /**
      * `{ latent, motif_scores, model }`. Scores are the model's own output `motif_scores`. A model without one needs
@@ -77,10 +77,30 @@ export default defineFunction({
         return { latent: Array.from(latent), motif_scores: Array.from(scores), model: context.model.entry.name }
       },
     ),
+
+    /** The sidecar's report of its own test, of what `tcn.answer` says; ranges are [least, largest]. */
+    'tcn.test': step.result((result, { elapsedMs }) => {
+      const { latent, motif_scores, model } = result as Answer
+      return {
+        test_status: 'success',
+        latent_shape: latent.length,
+        motif_shape: motif_scores.length,
+        latent_range: rangeOf(latent),
+        motif_range: rangeOf(motif_scores),
+        inference_time_ms: Math.round(elapsedMs() * 100) / 100,
+        model,
+      }
+    }),
   },
 })
 
 // --- internal ---
+
+interface Answer {
+  latent: number[]
+  motif_scores: number[]
+  model: string
+}
 
 interface Scaling {
   input: TensorInfo
@@ -124,6 +144,14 @@ function readScaling(model: ModelInfo): Scaling {
         `tcn.window: expected ${key} in the model's entry as 9 numbers, one for each of ${names}, found ${JSON.stringify(values) ?? 'none'}`,
       )
   return { input, rows, mean: Float32Array.from(mean as number[]), std: Float32Array.from(std as number[]) }
+}
+
+/** The model's input of raw samples, which it writes over: (x - mean) / std for each channel. */
+function toInput({ input, mean, std }: Scaling, data: Float32Array): Tensors {
+  for (let i = 0, channel = 0; i < data.length; i++, channel = channel === 8 ? 0 : channel + 1)
+    data[i] = Math.fround(data[i]! - mean[channel]!) / std[channel]!
+  const dims = input.shape.map((size) => (typeof size === 'number' ? size : 1))
+  return { [input.name]: { type: 'float32', dims, data } }
 }
 
 const names = channels.map(({ name }) => name).join(' ')
@@ -241,6 +269,10 @@ function nearness(latent: Float32Array, centroids: number[][], temperature: numb
   const weights = distances.map((distance) => Math.exp((least - distance) / temperature))
   const sum = weights.reduce((all, weight) => all + weight, 0)
   return Float32Array.from(weights, (weight) => weight / sum)
+}
+
+function rangeOf(values: readonly number[]): [least: number, largest: number] {
+  return [Math.min(...values), Math.max(...values)]
 }
 
 function sizeOf({ shape }: Pick<TensorInfo, 'shape'>): number {

@@ -55,6 +55,31 @@ answers('scales each channel in float32', async () => {
   }
 })
 
+answers(
+  'its test puts a window of raw zeros through the model, whatever the request says, and reports on it',
+  async () => {
+    const starter = await drive('tcn', tcn, join(models, 'tcn.onnx'))
+    const zeros = await callJson<Answer>(starter, { fields: { x: windowOf(() => 0) } })
+    for (const fields of [{}, { x: windowOf(() => 1) }]) {
+      const report = await callJson<Record<string, unknown>>(starter, { route: 'POST /test', fields })
+      assert.is(
+        Object.keys(report).join(),
+        'test_status,latent_shape,motif_shape,latent_range,motif_range,inference_time_ms,model',
+      )
+      const { inference_time_ms: time, ...rest } = report
+      assert.equal(rest, {
+        test_status: 'success',
+        latent_shape: 64,
+        motif_shape: 12,
+        latent_range: [Math.min(...zeros.latent), Math.max(...zeros.latent)],
+        motif_range: [Math.min(...zeros.motif_scores), Math.max(...zeros.motif_scores)],
+        model: 'starter-tcn',
+      })
+      assert.ok((time as number) > 0, String(time))
+    }
+  },
+)
+
 answers('takes whole numbers as well as fractions', async () => {
   const driver = await without(scores)
   const { tensors } = await call(driver, { fields: { x: windowOf(() => 1) }, outputs: outputsOf() })
