@@ -1,6 +1,6 @@
 import { decode, decodeResized, readHeader, resample, type Header } from './decode.ts'
 import { identity, mapPoint, scaled, shifted, type Geometry } from './geometry.ts'
-import type { LetterboxOptions, Picture, PictureFormat, Pixels, ResizeOptions } from './picture.ts'
+import type { LetterboxOptions, Picture, PictureFormat, Pixels, ResizeOptions, Rgb } from './picture.ts'
 import { copyInto, cropRaster, packRaster, sampleLinear, sampleNearest, type Raster } from './raster.ts'
 
 /**
@@ -15,7 +15,6 @@ export async function openPicture(bytes: Uint8Array, limitPixels: number): Promi
 // --- internal ---
 
 type Kernel = NonNullable<ResizeOptions['kernel']>
-type Rgb = [red: number, green: number, blue: number]
 
 interface Crop {
   kind: 'crop'

@@ -5,6 +5,9 @@ export interface Pixels {
   height: number
 }
 
+/** Red, green and blue, 0 to 255. */
+export type Rgb = [red: number, green: number, blue: number]
+
 /** Formats that are read. */
 export type PictureFormat = 'jpeg' | 'png' | 'webp' | 'gif' | 'avif' | 'tiff'
 
@@ -59,5 +62,5 @@ export interface LetterboxOptions extends ResizeOptions {
   /** Where the picture goes. @default 'center' */
   position?: 'center' | 'top-left'
   /** Grey level, or RGB, 0 to 255. @default 0 */
-  background?: number | [number, number, number]
+  background?: number | Rgb
 }
