@@ -6,6 +6,7 @@ export const defaults = {
   pin: false,
   priority: 16,
   errors: 'pellet',
+  code: 200,
   limits: {
     concurrency: 4,
     queue: { depth: 32, drop: 'newest' },
@@ -20,8 +21,6 @@ export const defaults = {
 
 /** Keys of the design that this version does not have, and what to do instead. Refused by name. */
 export const notYet: Record<string, string> = {
-  listen: 'ports of a deployment’s own are not there yet; leave it out, its routes answer on the main port',
   cache: 'keeping results is not there yet; leave it out, every request is computed',
   probe: 'trying a revision before it goes live is not there yet; leave it out, call the route after deploying',
-  status: 'status routes of a deployment’s own are not there yet; leave it out, /health answers for all',
 }

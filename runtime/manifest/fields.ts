@@ -98,6 +98,18 @@ export function jsonMap(expected: string) {
     .superRefine((value, context) => reportUnsafe(value, [], context))
 }
 
+/** For refinements: whatever JSON can say, at most 16 levels of it. */
+export function reportUnsafe(value: unknown, path: (string | number)[], context: z.RefinementCtx): void {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)) return
+  const refuse = (message: string) => void context.addIssue({ code: 'custom', path, message })
+  if (path.length > 16) return refuse('at most 16 levels of lists and mappings')
+  if (Array.isArray(value)) return value.forEach((item, i) => reportUnsafe(item, [...path, i], context))
+  const prototype: unknown = typeof value === 'object' ? Object.getPrototypeOf(value) : undefined
+  if (prototype !== null && prototype !== Object.prototype)
+    return refuse(typeof value === 'number' ? 'a finite number' : 'a value that JSON can hold')
+  for (const [key, item] of Object.entries(value as object)) reportUnsafe(item, [...path, key], context)
+}
+
 // --- internal ---
 
 function scalar(pattern: RegExp, error: string, accepts: (value: string | number) => boolean) {
@@ -112,15 +124,4 @@ function tried(accepts: () => boolean): boolean {
   } catch {
     return false
   }
-}
-
-function reportUnsafe(value: unknown, path: (string | number)[], context: z.RefinementCtx): void {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)) return
-  const refuse = (message: string) => void context.addIssue({ code: 'custom', path, message })
-  if (path.length > 16) return refuse('at most 16 levels of lists and mappings')
-  if (Array.isArray(value)) return value.forEach((item, i) => reportUnsafe(item, [...path, i], context))
-  const prototype: unknown = typeof value === 'object' ? Object.getPrototypeOf(value) : undefined
-  if (prototype !== null && prototype !== Object.prototype)
-    return refuse(typeof value === 'number' ? 'a finite number' : 'a value that JSON can hold')
-  for (const [key, item] of Object.entries(value as object)) reportUnsafe(item, [...path, key], context)
 }

@@ -3,6 +3,7 @@ import { defaults, notYet } from './defaults.ts'
 import { didYouMean } from './closest.ts'
 import { formatFound, valueAt, type Finding, type ManifestPath } from './issues.ts'
 import { manifestSchema } from './schema.ts'
+import { statusFindings } from './status-findings.ts'
 
 /** What is wrong with a manifest as written (or merged); empty when it fits the schema. */
 export function findingsOf(value: unknown): Finding[] {
@@ -11,6 +12,7 @@ export function findingsOf(value: unknown): Finding[] {
   if (isMapping(value) && value.route !== undefined && value.routes !== undefined) {
     findings.push({ path: ['route'], expected: 'route or routes, not both', found: 'both', at: 'key' })
   }
+  if (isMapping(value)) findings.push(...statusFindings(value))
   const seen = new Map(findings.map((finding) => [JSON.stringify(finding), finding]))
   return [...seen.values()]
 }

@@ -3,9 +3,19 @@ import { defaults } from './defaults.ts'
 import { findingsOf } from './findings.ts'
 import type { Finding, ManifestIssue, ManifestPath, ManifestPlaces } from './issues.ts'
 import { formatFound, sortIssues, toIssueIn } from './issues.ts'
-import type { HailoArch, Limits, Manifest, Method, ModelEntry, Route, StepUse } from './manifest.ts'
+import type {
+  HailoArch,
+  Limits,
+  Manifest,
+  Method,
+  ModelEntry,
+  Route,
+  StatusBody,
+  StatusRoute,
+  StepUse,
+} from './manifest.ts'
 import { fileOfUrl, isUrl, namePattern } from './paths.ts'
-import type { ManifestInput, ModelEntryInput, RouteInput, StepInput } from './schema.ts'
+import type { ManifestInput, ModelEntryInput, RouteInput, StatusInput, StepInput } from './schema.ts'
 
 export { mergeManifest } from './merge.ts'
 
@@ -61,8 +71,8 @@ export function normalizeManifest(input: ManifestInput, options: NormalizeOption
     priority: input.priority ?? defaults.priority,
     routes,
     errors: input.errors ?? defaults.errors,
-    status: [],
-    listen: [],
+    status: toStatus(input.status ?? {}),
+    listen: [input.listen ?? []].flat(),
     limits: toLimits(input.limits ?? {}),
   }
   return { manifest: structuredClone(manifest), paths, issues: [] }
@@ -82,7 +92,7 @@ function toModel({ model = {} }: ManifestInput): Manifest['model'] {
 /** @param folder where a file goes that is known by its URL alone: those for several chips often have one name */
 function toEntry(input: ModelEntryInput, folder = ''): ModelEntry {
   const written = typeof input !== 'string' ? input : isUrl(input) ? { url: input } : { file: input }
-  const { name, url, sha256, mean, std, layout, channels, decode } = written
+  const { name, url, sha256, mean, std, layout, channels, decode, license } = written
   const file = written.file ?? `${folder}${fileOfUrl(url!)!}`
   return {
     name: name ?? file.slice(file.lastIndexOf('/') + 1).replace(/(?<=.)\.[^.]+$/, ''),
@@ -94,6 +104,7 @@ function toEntry(input: ModelEntryInput, folder = ''): ModelEntry {
     ...(std !== undefined && { std: single(std) }),
     ...(channels !== undefined && { channels }),
     ...(decode !== undefined && { decode }),
+    ...(license !== undefined && { license }),
   }
 }
 
@@ -189,6 +200,20 @@ function toRoute(route: string, entry: Exclude<RouteInput, StepInput[]>, input: 
     post: (entry.post ?? input.post ?? []).map(toStep),
     input: { ...input.input, ...entry.input },
   }
+}
+
+/** A mapping is the one body; what is written in a case's place is JSON, as the schema has checked. */
+function toStatus(input: StatusInput): StatusRoute[] {
+  return Object.entries(input).map(([route, answer]) => ({
+    path: route.slice(route.indexOf(' ') + 1),
+    cases: Array.isArray(answer)
+      ? answer.map(({ when, code = defaults.code, body }) => ({
+          ...(when !== undefined && { when }),
+          code,
+          body: body as StatusBody,
+        }))
+      : [{ code: defaults.code, body: answer as StatusBody }],
+  }))
 }
 
 function toStep(input: StepInput): StepUse {

@@ -3,6 +3,9 @@
 /** `POST /v1/detect`: a method, one space, and a literal path without parameters or a slash at its end. */
 export const routePattern = /^(?:GET|POST|PUT|PATCH|DELETE) (?:\/|(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9\-._~]+)+)$/
 
+/** `GET /health`: as `routePattern`, of status routes. */
+export const statusPattern = new RegExp(routePattern.source.replace('GET|POST|PUT|PATCH|DELETE', 'GET'))
+
 /** Deployments. */
 export const namePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 /** Function files, without their ending. */

@@ -46,6 +46,11 @@ const entryKeys = mapping(
       'How the function reads the outputs; the words are the function’s own.',
       'the function’s choice',
     ),
+    license: key(
+      text('a licence such as Apache-2.0'),
+      'Licence of the weights, told wherever people are told to fetch the file.',
+      'not told',
+    ),
   },
   entryExpected,
 )

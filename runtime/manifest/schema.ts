@@ -1,12 +1,14 @@
-import type { z } from 'zod'
+import { z } from '#zod'
 import { formatBytes, maxDurationMs } from '../units.ts'
 import { defaults } from './defaults.ts'
 import { bytes, count, duration, flag, key, mapping, namedMap, oneOf, text, whole } from './fields.ts'
 import { fileNamePattern, functionPattern, namePattern } from './paths.ts'
 import { model, modelPath } from './schema-model.ts'
+import { statusMap } from './schema-status.ts'
 import { inputDefaults, routeMap, routeName, stepList } from './schema-steps.ts'
 
 export type { ModelEntryInput } from './schema-model.ts'
+export type { StatusInput } from './schema-status.ts'
 export type { RouteInput, StepInput } from './schema-steps.ts'
 
 /** V8 does not start well below this. */
@@ -60,6 +62,19 @@ const limits = mapping(
   'a mapping with limits such as { concurrency: 4, timeout: 30s }',
 )
 
+const portExpected = 'a port from 1 to 65535, or a list of such'
+const port = z.int({ error: portExpected }).min(1, { error: portExpected }).max(65_535, { error: portExpected })
+const ports = z.union(
+  [
+    port,
+    z
+      .array(port, { error: portExpected })
+      .refine((list) => new Set(list).size === list.length, { error: 'each port once' })
+      .meta({ uniqueItems: true }),
+  ],
+  { error: portExpected },
+)
+
 /**
  * What people write in `manifests/*.yaml` and in a function file's `manifest`. It only checks: shorthands, units and
  * defaults are `normalizeManifest`'s, so what goes in comes out. Descriptions and defaults reach editors by
@@ -107,9 +122,19 @@ export const manifestSchema = mapping(
       '`route`',
     ),
     input: key(inputDefaults, 'Defaults for the function’s options; a request overrides them.', 'the function’s own'),
-    errors: key(oneOf(['pellet', 'text', 'object', 'detail']), 'Shape of error answers that its clients know.', {
-      value: defaults.errors,
-    }),
+    errors: key(
+      oneOf(['pellet', 'text', 'object', 'detail', 'deepstack']),
+      'Shape of error answers that its clients know.',
+      {
+        value: defaults.errors,
+      },
+    ),
+    status: key(
+      statusMap,
+      'Routes answered without an isolate, "GET /path" to a body or a list of cases: on the deployment’s own ports, and under /f/{name} on the main one.',
+      'none',
+    ),
+    listen: key(ports, 'Ports on which the deployment is alone: a number from 1 to 65535, or a list.', 'none'),
     limits: key(limits, 'Bounds for requests and for the isolate.', 'those of its keys'),
   },
   'a manifest: a mapping with keys such as name, model, pre and post',

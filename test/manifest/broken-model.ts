@@ -49,11 +49,15 @@ export const brokenModel: Record<string, [written: string, ...told: string[]][]>
       'model: { onnx: "https://a.example/" }',
       '1:16 model.onnx: expected a URL that ends in a file name, found "https://a.example/"; or write { url, file }',
     ],
+    [
+      'model: { onnx: { file: a.onnx, license: [MIT] } }',
+      '1:41 model.onnx.license: expected a licence such as Apache-2.0, found a list of 1',
+    ],
     ['model: { onnx: {} }', '1:16 model.onnx: expected file, url or both, found an empty mapping'],
     [
       'model: { onnx: { fil: a.onnx } }',
       '1:16 model.onnx: expected file, url or both, found a mapping with fil',
-      '1:18 model.onnx.fil: expected one of name, file, url, sha256, layout, mean, std, channels, decode, found "fil"; did you mean file?',
+      '1:18 model.onnx.fil: expected one of name, file, url, sha256, layout, mean, std, channels, decode, license, found "fil"; did you mean file?',
     ],
     [
       'model: { onnx: { file: 3 } }',

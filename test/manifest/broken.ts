@@ -42,20 +42,12 @@ export const broken: Record<string, [written: string, ...told: string[]][]> = {
     ['constructor: 1', '1:1 constructor: expected <keys>, found "constructor"'],
     ['1: 2', '1:1 ["1"]: expected <keys>, found "1"'],
     [
-      'listen: [5001]',
-      '1:1 listen: expected a key that this version has, found "listen"; ports of a deployment’s own are not there yet; leave it out, its routes answer on the main port',
-    ],
-    [
       'cache: { ttl: 10m }',
       '1:1 cache: expected a key that this version has, found "cache"; keeping results is not there yet; leave it out, every request is computed',
     ],
     [
       'probe: { input: a.jpg }',
       '1:1 probe: expected a key that this version has, found "probe"; trying a revision before it goes live is not there yet; leave it out, call the route after deploying',
-    ],
-    [
-      'status:\n  GET /health: {}',
-      '1:1 status: expected a key that this version has, found "status"; status routes of a deployment’s own are not there yet; leave it out, /health answers for all',
     ],
     [
       'limits: { queue: { dept: 3 } }',
@@ -91,9 +83,12 @@ export const broken: Record<string, [written: string, ...told: string[]][]> = {
     ['priority: 40', '1:11 priority: expected a whole number from 0 to 31, found 40'],
     ['priority: 1.5', '1:11 priority: expected a whole number from 0 to 31, found 1.5'],
     ['priority: high', '1:11 priority: expected a whole number from 0 to 31, found "high"'],
-    ['errors: Text', '1:9 errors: expected one of pellet, text, object, detail, found "Text"; did you mean text?'],
-    ['errors: json', '1:9 errors: expected one of pellet, text, object, detail, found "json"'],
-    ['errors: 3', '1:9 errors: expected one of pellet, text, object, detail, found 3'],
+    [
+      'errors: Text',
+      '1:9 errors: expected one of pellet, text, object, detail, deepstack, found "Text"; did you mean text?',
+    ],
+    ['errors: json', '1:9 errors: expected one of pellet, text, object, detail, deepstack, found "json"'],
+    ['errors: 3', '1:9 errors: expected one of pellet, text, object, detail, deepstack, found 3'],
   ],
   keep_alive: [
     [

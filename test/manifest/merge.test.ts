@@ -78,6 +78,12 @@ merging('replaces hef as a whole: old weights on one chip beside new ones on ano
   })
 })
 
+merging('replaces status and listen as a whole', () => {
+  const inline: ManifestInput = { status: { 'GET /a': { a: 1 }, 'GET /b': {} }, listen: [1, 2] }
+  assert.equal(mergeManifest(inline, { status: { 'GET /a': { b: 2 } } }), { ...inline, status: { 'GET /a': { b: 2 } } })
+  assert.equal(mergeManifest(inline, { listen: [] }), { ...inline, listen: [] })
+})
+
 merging('passes on what is no mapping, for the check to refuse', () => {
   const none = undefined as unknown as ManifestInput
   for (const wrong of [null, 3, [], 'x'] as unknown as ManifestInput[]) {

@@ -87,6 +87,12 @@ normalizing('lets no URL choose a file outside the models folder', () => {
   }
 })
 
+normalizing('keeps what is said of the licence', () => {
+  const { onnx } = normalizeManifest({ model: { onnx: { file: 'a', license: 'GPL-3.0' } } }, { name: 'x' }).manifest!
+    .model
+  assert.equal(onnx, { name: 'a', file: 'a', license: 'GPL-3.0' })
+})
+
 normalizing('writes a mean of one number as the number, so that revisions agree', () => {
   const { onnx } = normalizeManifest({ model: { onnx: { file: 'a', mean: [1], std: [2, 3, 4] } } }, { name: 'x' })
     .manifest!.model
@@ -130,6 +136,46 @@ normalizing('gives routes the manifest’s pre, post and input where they bring 
       input: ['routes', 'GET /v1/c', 'input'],
     },
   ])
+})
+
+normalizing('makes cases of status routes, and a list of listen', () => {
+  const body = { status: '$state', n: [null, 1, true] }
+  const { manifest, issues } = normalizeManifest(
+    {
+      ...tags,
+      status: {
+        'GET /': body,
+        'GET /health/ready': [{ when: 'not_ready', code: 503, body: null }, { body: 'ready for $$5' }],
+      },
+      listen: 5001,
+      errors: 'deepstack',
+    },
+    { name: 'x' },
+  )
+  assert.equal(issues, [])
+  assert.equal(manifest!.status, [
+    { path: '/', cases: [{ code: 200, body }] },
+    {
+      path: '/health/ready',
+      cases: [
+        { when: 'not_ready', code: 503, body: null },
+        { code: 200, body: 'ready for $$5' },
+      ],
+    },
+  ])
+  assert.equal([manifest!.listen, manifest!.errors], [[5001], 'deepstack'])
+  assert.equal(normalizeManifest({ ...tags, listen: [8000, 80] }, { name: 'x' }).manifest!.listen, [8000, 80])
+})
+
+normalizing('refuses a status route that the merge puts before an inference route', () => {
+  const written = readManifest('manifests/tags.yaml', 'status:\n  GET /v1/tags: {}\n')
+  const inline = checkManifest({ ...tags, route: 'GET /v1/tags' }, 'functions/tags.ts')
+  assert.equal([...inline.issues, ...written.issues], [])
+  const merged = mergeManifest(inline.value as ManifestInput, written.value as ManifestInput)
+  assert.match(
+    normalizeManifest(merged, { name: 'tags', inline, written }).issues.map(formatIssue).join('\n'),
+    /^manifests\/tags.yaml:2:3 status\["GET \/v1\/tags"\]: expected a path other than those of the inference routes/,
+  )
 })
 
 normalizing('understands every form of keep_alive', () => {

@@ -9,8 +9,10 @@ import { formatIssue, valueAt } from '../../runtime/manifest/issues.ts'
 import { normalizeManifest } from '../../runtime/manifest/normalize.ts'
 import { readManifest } from '../../runtime/manifest/read.ts'
 import type { ManifestInput } from '../../runtime/manifest/schema.ts'
+import { statusVariables } from '../../runtime/manifest/status-variables.ts'
 import { projectRoot } from '../support/root.ts'
 import { brokenModel } from './broken-model.ts'
+import { brokenStatus } from './broken-status.ts'
 import { broken } from './broken.ts'
 
 interface JsonSchema {
@@ -20,6 +22,7 @@ interface JsonSchema {
   properties?: Record<string, JsonSchema>
   additionalProperties?: JsonSchema | boolean
   anyOf?: JsonSchema[]
+  items?: JsonSchema
 }
 
 const example = readFileSync(join(projectRoot, 'manifests/example.yaml'), 'utf8')
@@ -50,7 +53,7 @@ schema('has patterns that editors can compile', () => {
 schema('accepts the example and refuses most of what the check refuses', () => {
   const validator = z.fromJSONSchema(toManifestJsonSchema() as Parameters<typeof z.fromJSONSchema>[0])
   assert.ok(validator.safeParse(readManifest('example.yaml', example).value).success)
-  const rows = Object.values({ ...broken, ...brokenModel }).flat()
+  const rows = Object.values({ ...broken, ...brokenModel, ...brokenStatus }).flat()
   const values = rows.map(([text]) => readManifest('f.yaml', text).value).filter((value) => value !== undefined)
   const refused = values.filter((value) => !validator.safeParse(value).success)
   assert.ok(refused.length > values.length * 0.7, `${refused.length} of ${values.length}`)
@@ -73,10 +76,14 @@ documentation('the example has every key, where there is a default with it', () 
       assert.match(example, /^# route: /m)
       continue
     }
-    const path = key.replace('routes.{route}', 'routes.POST /v1/best').split('.')
-    const parts = key.startsWith('routes.{') ? ['routes', 'POST /v1/best', path.at(-1)!] : path
+    const last = key.split('.').at(-1)!
+    const parts = key.startsWith('routes.{')
+      ? ['routes', 'POST /v1/best', last]
+      : key.startsWith('status.{')
+        ? ['status', 'GET /health/ready', last === 'body' ? 1 : 0, last]
+        : key.split('.')
     assert.is.not(valueAt(value, parts), undefined, key)
-    if (fallback !== undefined) assert.is(valueAt(value, parts), fallback, key)
+    if (fallback !== undefined && last !== 'code') assert.is(valueAt(value, parts), fallback, key)
   }
 })
 
@@ -84,7 +91,7 @@ documentation('the example has a comment on every key, and its default', () => {
   const lines = example.split('\n')
   const { locate } = readManifest('manifests/example.yaml', example)
   for (const [key, { default: fallback }] of keys) {
-    if (fallback === undefined) continue
+    if (fallback === undefined || key.startsWith('status.{')) continue
     const { line } = locate(key.split('.'), 'key')!
     let first = line - 1
     while (lines[first - 1]!.trim().startsWith('#')) first--
@@ -109,6 +116,11 @@ documentation('the page lists the keys of the schema, each with its default, and
   }
 })
 
+documentation('the page tells of every variable of status bodies, and of no others', () => {
+  const told = [...page.matchAll(/^- (`\$.+) \(.+\): /gm)].flatMap(([, names]) => [...names!.matchAll(/`\$(\w+)`/g)])
+  assert.equal(told.map(([, name]) => name).sort(), [...statusVariables].sort())
+})
+
 documentation('the manifests on the page are right', () => {
   const blocks = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text!)
   assert.ok(blocks.length >= 3)
@@ -129,7 +141,9 @@ function keysOf(node: JsonSchema, prefix = ''): Map<string, JsonSchema> {
     if (prefix !== 'model.hef.') for (const [key, value] of keysOf(child, `${path}.`)) found.set(key, value)
   }
   for (const branch of node.anyOf ?? []) for (const [key, value] of keysOf(branch, prefix)) found.set(key, value)
-  if (prefix === 'routes.' && typeof node.additionalProperties === 'object')
-    for (const [key, value] of keysOf(node.additionalProperties, 'routes.{route}.')) found.set(key, value)
+  if ((prefix === 'routes.' || prefix === 'status.') && typeof node.additionalProperties === 'object')
+    for (const [key, value] of keysOf(node.additionalProperties, `${prefix}{route}.`)) found.set(key, value)
+  if (prefix.startsWith('status.{') && node.items)
+    for (const [key, value] of keysOf(node.items, prefix)) found.set(key, value)
   return found
 }
