@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { PelletError } from '../../errors.ts'
 import type { RequestInput, UploadedFile } from '../../steps/request.ts'
 import { fromBase64 } from './base64.ts'
+import { parseMultipart } from './multipart.ts'
 import type { OptionSource } from './options.ts'
 
 /** A request after it was read: what the steps get, and where options may be found. */
@@ -66,7 +67,7 @@ function refuseEncoded(encoding: string | undefined): void {
 
 async function parseBody(body: Buffer, contentType: string | undefined): Promise<ParsedBody> {
   const type = (contentType ?? '').split(';', 1)[0]!.trim().toLowerCase()
-  if (type === 'multipart/form-data') return parseMultipart(body, contentType!)
+  if (type === 'multipart/form-data') return parseForm(body, contentType!)
   if (type === 'application/json' || type.endsWith('+json')) return parseJson(body)
   if (type.startsWith('image/')) return rawPicture(body, type)
   if (type === 'application/x-www-form-urlencoded' && !looksLikeJson(body) && !looksBinary(body)) {
@@ -114,27 +115,14 @@ function fromJson(text: string): unknown {
   }
 }
 
-async function parseMultipart(body: Buffer, contentType: string): Promise<ParsedBody> {
-  let form: FormData
+function parseForm(body: Buffer, contentType: string): ParsedBody {
   try {
-    form = await new Response(body, { headers: { 'content-type': contentType } }).formData()
-  } catch {
-    throw new PelletError(
-      'invalid_request',
-      'body: expected multipart/form-data with the boundary that its content type names, found something else or an early end',
-    )
+    const { fields, files } = parseMultipart(body, contentType)
+    // Assigning would take a field __proto__ for the prototype.
+    return { fields: Object.fromEntries(fields), files: Object.fromEntries(files), source: 'form' }
+  } catch (error) {
+    throw new PelletError('invalid_request', `body as multipart/form-data: ${(error as Error).message}`)
   }
-  const fields: [string, string][] = []
-  const files: [string, UploadedFile][] = []
-  for (const [name, value] of form) {
-    if (typeof value === 'string') fields.push([name, value])
-    else {
-      const bytes = new Uint8Array(await value.arrayBuffer())
-      files.push([name, { name: value.name, type: value.type, bytes }])
-    }
-  }
-  // Assigning would take a field __proto__ for the prototype.
-  return { fields: Object.fromEntries(fields), files: Object.fromEntries(files), source: 'form' }
 }
 
 function rawPicture(bytes: Buffer, type: string): ParsedBody {

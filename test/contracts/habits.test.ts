@@ -1,0 +1,88 @@
+import sharp from 'sharp'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { RawConnection } from '../http/raw.ts'
+import { RunningPellet } from '../support/pellet.ts'
+import { assertShape, listOf, number, sample, sampleWindow, shipped, within, type Shape } from './contract.ts'
+import { habits, type Target } from './habits.ts'
+
+const test = suite('habits of old clients')
+const small = await sharp(sample('room_1.jpg')).resize(160, 120).jpeg().toBuffer()
+const picture = { bytes: small, name: 'room_1.jpg', type: 'image/jpeg' }
+const noise = { width: 700, height: 600, channels: 3, noise: { type: 'gaussian', mean: 128, sigma: 60 } } as const
+const large = {
+  bytes: await sharp({ create: { ...noise, background: '#000' } })
+    .png()
+    .toBuffer(),
+  name: 'noise.png',
+  type: 'image/png',
+}
+const x = sampleWindow()
+
+interface Daemon extends Target {
+  name: string
+  answer: Shape
+  /** Keys that the options leave out. */
+  without: string[]
+}
+
+const daemons: Daemon[] = [
+  {
+    name: 'hailo-depth',
+    path: '/v1/depth/estimate',
+    picture,
+    json: { image: picture.bytes.toString('base64'), output_format: 'numpy' },
+    options: { output_format: 'numpy' },
+    large: { picture: large, json: JSON.stringify({ image: large.bytes.toString('base64'), output_format: 'numpy' }) },
+    answer: {
+      model_type: 'monocular',
+      depth_shape: [number, number],
+      depth_map: (value) => String(value).length > 1000,
+    },
+    without: ['depth_image'],
+  },
+  {
+    name: 'the TCN sidecar',
+    path: '/infer',
+    json: { x },
+    options: {},
+    // JSON may be indented as one likes.
+    large: { json: JSON.stringify({ x }) + ' '.repeat(1.2e6) },
+    answer: { latent: listOf(number, 64), motif_scores: listOf(within(0, 1), 12) },
+    without: [],
+  },
+]
+
+let pellet: RunningPellet
+test.before(async () => {
+  pellet = await RunningPellet.start(shipped('depth', 'tcn'))
+})
+test.after(async () => {
+  await pellet.stop()
+})
+
+for (const daemon of daemons) {
+  for (const habit of habits) {
+    if (habit.sends !== 'json' && !daemon.picture) continue
+    test(`${daemon.name}: ${habit.name}`, async () => {
+      const { host } = new URL(pellet.url)
+      const connection = new RawConnection(pellet.url)
+      // A connection that stays open is used again: what was left unread of the first request would spoil the second.
+      for (let round = 0; round < (habit.after === 'closed' ? 1 : 2); round++) {
+        for (const [i, part] of habit.write(daemon, host).entries()) {
+          if (i === 1 && habit.expects) assert.is((await connection.answer()).status, 100)
+          await connection.send(part)
+        }
+        const { status, headers, text, json } = await connection.answer()
+        assert.is(status, 200, text)
+        assert.is(headers['content-type'], 'application/json')
+        assertShape(json, daemon.answer)
+        for (const key of daemon.without) assert.is(json[key], undefined, `${key}: the option was not read`)
+      }
+      if (habit.after === 'closed') await connection.closed
+      connection.end()
+    })
+  }
+}
+
+test.run()
