@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { chmodSync, lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import type { Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock, type Clock } from './clock.ts'
@@ -9,11 +10,13 @@ import { Dispatcher } from './deployments/dispatcher.ts'
 import { openSizeBook } from './deployments/size-book.ts'
 import { PelletError } from './errors.ts'
 import { createHandler } from './http/app.ts'
+import { listenForCalls } from './http/calls.ts'
 import { answersSent, closeListeners, listenTcp, listenUnix, type Listener } from './http/listeners.ts'
 import { Proxy } from './http/proxy.ts'
 import { RouteTable } from './http/route-table.ts'
 import type { Logger } from './log.ts'
 import { createDataStore } from './storage/storage.ts'
+import { callsSocketName } from './isolate/calls.ts'
 import { tidyMemory } from './tidy-memory.ts'
 
 /** How long every answer says `Connection: close` before nothing new is accepted. */
@@ -35,6 +38,7 @@ export class Pellet {
   readonly proxy: Proxy
   routes = new RouteTable([], [])
   #listeners: Listener[] = []
+  #calls: Server | undefined
   #socketFolder: string
   #preloading = new Map<string, string>()
   #state: 'starting' | 'running' | 'stopping' = 'starting'
@@ -131,6 +135,8 @@ export class Pellet {
     this.#listeners.push(await listenUnix(createHandler(this, true), adminSocketPath(config)))
     // Only now is it certain that no other Pellet uses the folder.
     createPrivateFolder(this.#socketFolder)
+    const { proxy } = this
+    this.#calls = await listenForCalls(join(this.#socketFolder, callsSocketName), { proxy, routes: () => this.routes })
     this.#listeners.push(await listenTcp(createHandler(this, false), config.host, config.port))
   }
 
@@ -181,6 +187,8 @@ export class Pellet {
     await this.dispatcher.stop(Math.max(0, deadline - this.clock.now()))
     await answersSent(this.#listeners, Math.max(flushMs, deadline - this.clock.now()))
     for (const { server } of this.#listeners) server.closeAllConnections()
+    this.#calls?.close()
+    this.#calls?.closeAllConnections()
     // What another Pellet on this folder made, who was here first, is left alone.
     if (this.#listeners.length === 0) return
     rmSync(adminSocketPath(this.config), { force: true })

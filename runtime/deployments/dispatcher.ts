@@ -82,15 +82,22 @@ export class Dispatcher {
    * Asks for a place in an isolate; `receiver` is called once, perhaps before this returns.
    * @returns what takes the request out of the queue when its caller leaves
    */
-  acquire(name: string, { timeoutMs, keepAliveMs }: AcquireOptions, receiver: LeaseReceiver): () => void {
+  acquire(name: string, { timeoutMs, keepAliveMs, parent }: AcquireOptions, receiver: LeaseReceiver): () => void {
     const id = ++this.#nextRequest
     const since = this.#options.clock.now()
     this.#waiting.set(id, {
       grant: (isolate) => receiver.grant(this.#toLease(id, isolate, since, timeoutMs)),
       refuse: (error) => receiver.refuse(error),
     })
-    const terms = { id, name, deadlineAt: since + timeoutMs, ...(keepAliveMs !== undefined && { keepAliveMs }) }
-    this.#apply(this.#scheduler.request(terms))
+    this.#apply(
+      this.#scheduler.request({
+        id,
+        name,
+        deadlineAt: since + timeoutMs,
+        ...(keepAliveMs !== undefined && { keepAliveMs }),
+        ...(parent !== undefined && { parent }),
+      }),
+    )
     return () => {
       if (this.#waiting.delete(id)) this.#apply(this.#scheduler.cancel(id))
     }
@@ -251,6 +258,7 @@ export class Dispatcher {
       this.#apply(this.#scheduler.release(id, ok))
     }
     return {
+      request: id,
       isolate,
       queueMs: now - since - loadMs,
       loadMs,

@@ -3,6 +3,8 @@ import type { Isolate } from '../isolate/isolate.ts'
 
 /** A request's hold on an isolate. */
 export interface Lease {
+  /** Its number, for calls that the request makes. */
+  request: number
   isolate: Isolate
   /** How long the request waited, in milliseconds: for a place, and for the model to be loaded. */
   queueMs: number
@@ -31,4 +33,6 @@ export interface AcquireOptions {
   timeoutMs: number
   /** From `X-Keep-Alive`. */
   keepAliveMs?: number
+  /** The request, by the number of its lease, that this one is called for. */
+  parent?: number
 }

@@ -1,7 +1,7 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Lease } from '../deployments/lease.ts'
 import { PelletError } from '../errors.ts'
-import { exchangeHeader, toAnswerHeaders, toUpstreamHeaders } from './forwarded-headers.ts'
+import { toAnswerHeaders, toCallHeaders, toUpstreamHeaders } from './forwarded-headers.ts'
 import type { RouteTarget } from './route-table.ts'
 
 /** How a request ended for its lease. */
@@ -12,6 +12,13 @@ type Ending = 'answered' | 'refused' | 'overdue' | 'left' | 'lost'
  * a megabyte would be two dozen rounds of stopping and starting.
  */
 const maxBufferedBytes = 512 * 1024
+
+/** What makes an exchange a call from within another one. */
+export interface Chain {
+  parent: Exchange
+  /** The callee's, such as `POST /v1/embed`. */
+  route: string
+}
 
 let exchanges = 0
 
@@ -26,10 +33,15 @@ export class Exchange {
   readonly requestId: string
   /** Main's own number for the request: callers may give many requests one id. */
   readonly id = String(++exchanges)
+  readonly chain: Chain | undefined
+  /** On `performance.now()`. */
+  readonly deadlineAt: number
   callerLeft = false
   readonly #onEnd: (error?: unknown) => void
   readonly #onFailure: (status: number, code: string) => void
-  readonly #deadline: NodeJS.Timeout
+  readonly #deadline: NodeJS.Timeout | undefined
+  /** Calls to other deployments under way: they end with it, however it ends. */
+  readonly #calls = new Set<Exchange>()
   #leaveQueue: (() => void) | undefined
   #lease: Lease | undefined
   #upstream: ClientRequest | undefined
@@ -38,6 +50,7 @@ export class Exchange {
   /**
    * @param onEnd called once, with what to tell the caller if the answer is not his already
    * @param onFailure called when the isolate itself answers with a 5xx
+   * @param chain of a call from another deployment: its deadline is its parent's, of which it hears when that passes
    */
   constructor(
     target: RouteTarget,
@@ -46,6 +59,7 @@ export class Exchange {
     requestId: string,
     onEnd: (error?: unknown) => void,
     onFailure: (status: number, code: string) => void,
+    chain?: Chain,
   ) {
     this.target = target
     this.req = req
@@ -53,17 +67,26 @@ export class Exchange {
     this.requestId = requestId
     this.#onEnd = onEnd
     this.#onFailure = onFailure
+    this.chain = chain
     const { name, manifest } = target.deployment
     const { timeoutMs } = manifest.limits
-    this.#deadline = setTimeout(() => {
-      const expected = `${name}: expected an answer within ${timeoutMs} ms (limits.timeout), found none`
-      this.#finish('overdue', new PelletError('deadline_exceeded', expected))
-    }, timeoutMs)
+    this.deadlineAt = chain?.parent.deadlineAt ?? performance.now() + timeoutMs
+    if (chain) chain.parent.#calls.add(this)
+    else
+      this.#deadline = setTimeout(() => {
+        const expected = `${name}: expected an answer within ${timeoutMs} ms (limits.timeout), found none`
+        this.#finish('overdue', new PelletError('deadline_exceeded', expected))
+      }, timeoutMs)
     res.once('close', () => {
       if (res.writableFinished) return
       this.callerLeft = !this.#isOver
       this.#finish('left')
     })
+  }
+
+  /** The hold on the isolate that works on it now; undefined before and after. */
+  get lease(): Lease | undefined {
+    return this.#isOver ? undefined : this.#lease
   }
 
   /** The request waits for a place; `leave` takes it out of the queue. */
@@ -79,15 +102,15 @@ export class Exchange {
 
   /** @param onBody called for each part of the body, before it is passed on; may throw to end the request */
   forward(lease: Lease, onBody: (bytes: number, total: number) => void): void {
-    const { req, res, requestId, target } = this
+    const { req, res, requestId, target, chain } = this
     this.#lease = lease
     if (this.#isOver) return lease.release(true)
     const upstream = httpRequest({
       socketPath: lease.isolate.socketPath,
       agent: lease.isolate.agent,
       method: req.method!,
-      path: toPath(target, req.url!),
-      headers: { ...toUpstreamHeaders(req, requestId), [exchangeHeader]: this.id },
+      path: chain ? target.path : toPath(target, req.url!),
+      headers: chain ? toCallHeaders(req, requestId, this.id, chain.route) : toUpstreamHeaders(req, requestId, this.id),
     })
     this.#upstream = upstream
     upstream.on('error', (error) => this.#finish('lost', error))
@@ -122,11 +145,21 @@ export class Exchange {
     req.on('end', () => upstream.end())
   }
 
+  /** The request that it was called for is over: at its deadline, or otherwise in a way that leaves nobody to answer to. */
+  #endWith(ending: Ending, error: unknown): void {
+    if (ending === 'overdue') return this.#finish('overdue', error)
+    this.callerLeft = !this.#isOver
+    this.#finish('left')
+    this.res.destroy()
+  }
+
   #finish(ending: Ending, error?: unknown): void {
     if (this.#isOver) return
     this.#isOver = true
     clearTimeout(this.#deadline)
     this.#leaveQueue?.()
+    if (this.chain) this.chain.parent.#calls.delete(this)
+    for (const call of this.#calls) call.#endWith(ending, error)
     if (ending !== 'answered') this.#upstream?.destroy()
     const lease = this.#lease
     if (ending === 'lost') {

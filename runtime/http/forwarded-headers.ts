@@ -1,11 +1,12 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import type { Lease } from '../deployments/lease.ts'
+import { callHeader, exchangeHeader } from '../isolate/calls.ts'
 import type { RouteTarget } from './route-table.ts'
 
-/** Main's number of an exchange, for the isolate. */
-export const exchangeHeader = 'x-pellet-exchange'
-
-/** Headers that belong to one connection (RFC 9110, 7.6.1), and those that are not the isolate's business. */
+/**
+ * Headers that belong to one connection (RFC 9110, 7.6.1), those that are not the isolate's business, and those that only
+ * main may set.
+ */
 const hopByHop = new Set([
   'connection',
   'keep-alive',
@@ -17,15 +18,34 @@ const hopByHop = new Set([
   'x-keep-alive',
   'x-request-id',
   'authorization',
+  exchangeHeader,
+  callHeader,
 ])
 
-export function toUpstreamHeaders(req: IncomingMessage, requestId: string): OutgoingHttpHeaders {
+/** A request's headers for the isolate. `exchange`: main's number for it. */
+export function toUpstreamHeaders(req: IncomingMessage, requestId: string, exchange: string): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {}
   for (const name in req.headers) {
     if (!hopByHop.has(name)) headers[name] = req.headers[name]
   }
   headers['x-request-id'] = requestId
+  headers[exchangeHeader] = exchange
   return headers
+}
+
+/** The headers of a call from another deployment's isolate: none of them is the caller's own. */
+export function toCallHeaders(
+  req: IncomingMessage,
+  requestId: string,
+  exchange: string,
+  route: string,
+): OutgoingHttpHeaders {
+  return {
+    'x-request-id': requestId,
+    [exchangeHeader]: exchange,
+    [callHeader]: route,
+    ...(req.headers['content-length'] !== undefined && { 'content-length': req.headers['content-length'] }),
+  }
 }
 
 export function toAnswerHeaders(

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from '../deployments/dispatcher.ts'
+import type { Lease } from '../deployments/lease.ts'
 import { messageOf, PelletError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { formatBytes, parseDuration } from '../units.ts'
 import { toErrorAnswer } from './error-body.ts'
-import { Exchange } from './exchange.ts'
+import { Exchange, type Chain } from './exchange.ts'
 import { toRequestId } from './request-id.ts'
 import type { RouteTarget } from './route-table.ts'
 
@@ -20,30 +21,43 @@ export interface ProxyOptions {
 /** Carries requests to isolates and answers back; admits on the headers and streams both ways. */
 export class Proxy {
   readonly #options: ProxyOptions
+  /** All that are under way, by id. */
+  readonly #exchanges = new Map<string, Exchange>()
   #bytesInFlight = 0
 
   constructor(options: ProxyOptions) {
     this.#options = options
   }
 
-  serve(target: RouteTarget, req: IncomingMessage, res: ServerResponse): void {
+  /** The request of that number, while an isolate works on it. */
+  find(id: string): (Exchange & { lease: Lease }) | undefined {
+    const exchange = this.#exchanges.get(id)
+    return exchange?.lease && (exchange as Exchange & { lease: Lease })
+  }
+
+  /** @param chain of a call from another deployment: it was admitted with the request that it is made for */
+  serve(target: RouteTarget, req: IncomingMessage, res: ServerResponse, chain?: Chain): void {
     let counted = 0
     const count = (bytes: number) => {
       counted += bytes
       this.#bytesInFlight += bytes
       if (this.#bytesInFlight > this.#options.maxBytesInFlight) throw this.#overloaded()
     }
-    const requestId = toRequestId(req)
+    const requestId = chain?.parent.requestId ?? toRequestId(req)
     const onEnd = (error?: unknown) => {
       this.#bytesInFlight -= counted
+      this.#exchanges.delete(exchange.id)
       if (error !== undefined || exchange.callerLeft) this.#refuse(exchange, error)
     }
-    const exchange = new Exchange(target, req, res, requestId, onEnd, (status, code) => {
+    const onFailure = (status: number, code: string) => {
       const { name } = target.deployment
       this.#options.log.warn({ deployment: name, requestId, status, code }, 'the function failed')
-    })
+    }
+    const exchange = new Exchange(target, req, res, requestId, onEnd, onFailure, chain)
+    this.#exchanges.set(exchange.id, exchange)
     try {
-      this.#admit(exchange, count)
+      if (chain) this.#admitCall(exchange, chain.parent, count)
+      else this.#admit(exchange, count)
     } catch (error) {
       exchange.refuse(error)
     }
@@ -72,6 +86,24 @@ export class Proxy {
     exchange.waits(leave)
   }
 
+  /**
+   * A call is a part of a request that was admitted: served while stopping too, and within that one's deadline. Its body
+   * has no bound of its own, as it comes from a deployment and not from a caller; what it takes in main counts as any.
+   */
+  #admitCall(exchange: Exchange, parent: Exchange, count: (bytes: number) => void): void {
+    const length = exchange.req.headers['content-length']
+    if (length !== undefined) count(Number(length))
+    const leave = this.#options.dispatcher.acquire(
+      exchange.target.deployment.name,
+      { timeoutMs: exchange.deadlineAt - performance.now(), parent: parent.lease!.request },
+      {
+        grant: (lease) => exchange.forward(lease, (bytes) => length ?? count(bytes)),
+        refuse: (error) => exchange.refuse(error),
+      },
+    )
+    exchange.waits(leave)
+  }
+
   #overloaded(): PelletError {
     const bound = formatBytes(this.#options.maxBytesInFlight)
     return new PelletError(
@@ -88,7 +120,9 @@ export class Proxy {
       log.debug({ deployment: target.deployment.name, requestId }, 'caller left')
       return
     }
-    const { status, headers, body } = toErrorAnswer(error, target.deployment.manifest.errors, requestId)
+    // An isolate that calls reads Pellet's own shape, whatever the callee's clients know.
+    const shape = exchange.chain ? 'pellet' : target.deployment.manifest.errors
+    const { status, headers, body } = toErrorAnswer(error, shape, requestId)
     const level = status >= 500 ? 'warn' : 'debug'
     log[level](
       { deployment: target.deployment.name, requestId, status, code: headers['x-pellet-error'] },

@@ -34,6 +34,8 @@ export interface RequestTerms {
   deadlineAt: number
   /** From X-Keep-Alive: counts for this request's release only. -1 and 0 as in a manifest. */
   keepAliveMs?: number
+  /** The granted request, by id, that this one is called for. */
+  parent?: number
 }
 
 /** What the owner must do now, in order. Isolates are named by number, requests by id. */

@@ -1,3 +1,4 @@
+import { callStep } from './call.ts'
 import { imageSteps } from './image.ts'
 import { outputSteps } from './outputs.ts'
 import type { Step } from './step.ts'
@@ -6,4 +7,9 @@ import { tensorStep } from './tensor.ts'
 export { warmUp } from './sharp.ts'
 
 /** The steps that every manifest can name, by name. */
-export const builtinSteps: Record<string, Step> = { ...imageSteps, tensor: tensorStep, ...outputSteps }
+export const builtinSteps: Record<string, Step> = {
+  ...imageSteps,
+  tensor: tensorStep,
+  ...outputSteps,
+  call: callStep,
+}

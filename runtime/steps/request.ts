@@ -1,3 +1,5 @@
+import type { Pixels } from './picture.ts'
+
 /** One file of a multipart body, or the raw body. */
 export interface UploadedFile {
   name: string
@@ -11,6 +13,8 @@ export interface RequestInput {
   fields: Record<string, unknown>
   /** Files of a multipart body by field name. A raw picture is the file `image`. */
   files: Record<string, UploadedFile>
+  /** The picture as pixels, when another deployment calls; `image()` then gives it encoded as PNG. */
+  pixels?: Pixels
   /**
    * The bytes of the picture: the file `image`, or the field `image` (base64 or data URI), or `image_url` when URLs are allowed.
    * @throws PelletError `missing_input`, `invalid_request`, `url_input_disabled`, `url_input_refused`

@@ -39,6 +39,7 @@ images('the kinds follow each other', () => {
     l2: 'outputs -> outputs',
     topk: 'outputs -> result',
     argmax: 'outputs -> result',
+    call: 'result -> result',
   })
 })
 

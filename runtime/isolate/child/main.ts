@@ -1,11 +1,14 @@
 import { stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { dieWithParent } from '../../../ffi/libc.ts'
 import type { Deployment } from '../../deployments/deployment.ts'
 import { sha256File } from '../../digest.ts'
 import { engines } from '../../engines/index.ts'
 import { messageOf, PelletError } from '../../errors.ts'
 import { warmUp } from '../../steps/index.ts'
+import { callsSocketName } from '../calls.ts'
 import type { FromIsolate, ToIsolate } from '../messages.ts'
+import { createCallClient } from './call-client.ts'
 import { importFunction, readFiles } from './function.ts'
 import { bindChains } from './pipeline.ts'
 import { createIsolateServer, type IsolateServer } from './server.ts'
@@ -42,7 +45,9 @@ async function load({ deployment, socketPath, allowUrls }: Extract<ToIsolate, { 
   const session = await engines[engine]!.open(deployment.model.file, { threads: manifest.limits.threads })
   const model = { engine, entry: manifest.model.onnx!, inputs: session.inputs, outputs: session.outputs }
   const files = await readFiles(deployment.files)
-  const loaded = { session, model, files, options, pixels: manifest.limits.pixels, engineTurn: new Turnstile() }
+  const call = createCallClient(join(dirname(socketPath), callsSocketName))
+  const { pixels } = manifest.limits
+  const loaded = { session, model, files, options, pixels, engineTurn: new Turnstile(), call }
   isolate = createIsolateServer(manifest, loaded, pipelines, async (url) => {
     const { fetchPicture } = await import('./fetch-picture.ts')
     return fetchPicture(url, allowUrls, manifest.limits.bodyBytes)

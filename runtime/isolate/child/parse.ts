@@ -37,6 +37,36 @@ export async function parseRequest(req: IncomingMessage, fetchPicture: FetchPict
   return { input: { fields, files, image: () => findImage(parsed, fetchPicture) }, options }
 }
 
+/** The bytes of the picture in a request, wherever it stands. @throws PelletError as `RequestInput.image` says */
+export async function findImage(
+  { fields, files, isUrlEncoded }: Omit<ParsedBody, 'source'>,
+  fetchPicture: FetchPicture,
+): Promise<Uint8Array> {
+  const names = Object.keys(files)
+  // Clients name the part as they like ("file", "photo"); where there is just one there is nothing to mistake.
+  const file = files['image'] ?? (names.length === 1 ? files[names[0]!] : undefined)
+  if (file) {
+    if (file.bytes.length === 0)
+      throw new PelletError('missing_input', 'image: expected a picture, found an empty file')
+    return file.bytes
+  }
+  // Clients in Python send null for what they do not give.
+  const { image, image_url: url } = fields
+  if (image !== undefined && image !== null) {
+    if (typeof image !== 'string')
+      throw new PelletError('invalid_request', `image: expected base64 or a data URI, found ${typeof image}`)
+    if (/^https?:/i.test(image)) return fetchPicture(image)
+    return fromBase64(isUrlEncoded ? image.replaceAll(' ', '+') : image, 'image')
+  }
+  if (url !== undefined && url !== null) {
+    if (typeof url !== 'string')
+      throw new PelletError('invalid_request', `image_url: expected text, found ${typeof url}`)
+    return /^data:/i.test(url) ? fromBase64(url, 'image_url') : fetchPicture(url)
+  }
+  const expected = 'a file in a multipart form, base64 or a data URI in JSON, image_url, or the bytes as body'
+  throw new PelletError('missing_input', `image: expected ${expected}, found none`)
+}
+
 // --- internal ---
 
 interface ParsedBody {
@@ -127,32 +157,6 @@ function parseForm(body: Buffer, contentType: string): ParsedBody {
 
 function rawPicture(bytes: Buffer, type: string): ParsedBody {
   return { fields: {}, files: bytes.length === 0 ? {} : { image: { name: '', type, bytes } } }
-}
-
-async function findImage({ fields, files, isUrlEncoded }: ParsedBody, fetchPicture: FetchPicture): Promise<Uint8Array> {
-  const names = Object.keys(files)
-  // Clients name the part as they like ("file", "photo"); where there is just one there is nothing to mistake.
-  const file = files['image'] ?? (names.length === 1 ? files[names[0]!] : undefined)
-  if (file) {
-    if (file.bytes.length === 0)
-      throw new PelletError('missing_input', 'image: expected a picture, found an empty file')
-    return file.bytes
-  }
-  // Clients in Python send null for what they do not give.
-  const { image, image_url: url } = fields
-  if (image !== undefined && image !== null) {
-    if (typeof image !== 'string')
-      throw new PelletError('invalid_request', `image: expected base64 or a data URI, found ${typeof image}`)
-    if (/^https?:/i.test(image)) return fetchPicture(image)
-    return fromBase64(isUrlEncoded ? image.replaceAll(' ', '+') : image, 'image')
-  }
-  if (url !== undefined && url !== null) {
-    if (typeof url !== 'string')
-      throw new PelletError('invalid_request', `image_url: expected text, found ${typeof url}`)
-    return /^data:/i.test(url) ? fromBase64(url, 'image_url') : fetchPicture(url)
-  }
-  const expected = 'a file in a multipart form, base64 or a data URI in JSON, image_url, or the bytes as body'
-  throw new PelletError('missing_input', `image: expected ${expected}, found none`)
 }
 
 const optionPrefix = 'x-pellet-option-'

@@ -22,6 +22,22 @@ export async function toAnswer(result: unknown, accept: string | undefined): Pro
   }
 }
 
+/**
+ * A result for another deployment: as it is, typed arrays and all; of several types the value that JSON is made of.
+ * @throws PelletError `function_failed`
+ */
+export async function toValue(result: unknown): Promise<unknown> {
+  if (!(result instanceof Formats)) return result
+  const make = result.types[json]
+  if (!make)
+    throw new PelletError(
+      'function_failed',
+      `expected an answer in ${json} for the deployment that calls, found ${Object.keys(result.types).join(', ')}`,
+    )
+  const value = await make()
+  return value instanceof Uint8Array ? (JSON.parse(Buffer.from(value).toString()) as unknown) : value
+}
+
 /** The first type with the highest quality that Accept gives (RFC 9110, 12.5.1). @throws PelletError `not_acceptable` */
 export function negotiate(types: string[], accept: string | undefined): string {
   if (accept === undefined || accept === '' || accept === '*/*') return types[0]!

@@ -1,14 +1,29 @@
 import type { Session } from '../../engines/engine.ts'
 import { messageOf, PelletError } from '../../errors.ts'
-import type { ModelInfo, StepContext } from '../../steps/step.ts'
+import type { CallContext } from '../../steps/call.ts'
+import type { ModelInfo } from '../../steps/step.ts'
 import type { Tensors } from '../../tensor.ts'
+import type { CallClient } from './call-client.ts'
 import type { OptionReader } from './options.ts'
 import type { ParsedRequest } from './parse.ts'
 import type { BoundStep, Pipeline } from './pipeline.ts'
 import type { Turnstile } from './turnstile.ts'
 
 /** Times of one request, in milliseconds, by phase; `wait` is for the engine, behind other requests of the isolate. */
-export type Phases = Record<'receive' | 'pre' | 'wait' | 'infer' | 'post', number>
+export type Phases = Record<'receive' | 'pre' | 'wait' | 'infer' | 'post', number> & {
+  /** Spent in other deployments, where the route calls any; no part of `post`. */
+  call?: number
+}
+
+/** What a request brings beside its input. */
+export interface RequestScope {
+  /** Main's number for it. */
+  exchange: string
+  /** Filled as it goes. */
+  phases: Phases
+  /** Aborts when the caller leaves or the deadline passes. */
+  signal: AbortSignal
+}
 
 /** What all requests of an isolate share. */
 export interface Loaded {
@@ -18,6 +33,7 @@ export interface Loaded {
   options: OptionReader
   pixels: number
   engineTurn: Turnstile
+  call: CallClient
 }
 
 /** Runs one request through a route: pre, infer, post. @throws PelletError */
@@ -25,12 +41,12 @@ export async function runPipeline(
   loaded: Loaded,
   pipeline: Pipeline,
   request: ParsedRequest,
-  phases: Phases,
-  signal: AbortSignal,
+  scope: RequestScope,
 ): Promise<unknown> {
+  const { phases, signal } = scope
   const startedAt = performance.now()
   const given = request.options.length === 0 ? {} : loaded.options.read(request.options, pipeline.route.input)
-  const context: StepContext = {
+  const context: CallContext = {
     options: {},
     model: loaded.model,
     files: loaded.files,
@@ -39,6 +55,12 @@ export async function runPipeline(
     limits: { pixels: loaded.pixels },
     signal,
     elapsedMs: () => performance.now() - startedAt,
+    call: async (deployment, route, items) => {
+      const calledAt = performance.now()
+      const answers = await loaded.call(deployment, route, items, scope)
+      phases.call = (phases.call ?? 0) + performance.now() - calledAt
+      return answers
+    },
   }
   const tensors = (await runSteps(pipeline.pre, request.input, context, given)) as Tensors
   const preparedAt = performance.now()
@@ -58,7 +80,7 @@ export async function runPipeline(
   phases.infer = inferredAt - enteredAt
   signal.throwIfAborted()
   const result = await runSteps(pipeline.post, outputs, context, given)
-  phases.post = performance.now() - inferredAt
+  phases.post = performance.now() - inferredAt - (phases.call ?? 0)
   return result
 }
 
@@ -67,7 +89,7 @@ export async function runPipeline(
 async function runSteps(
   steps: BoundStep[],
   value: unknown,
-  context: StepContext,
+  context: CallContext,
   given: Record<string, unknown>,
 ): Promise<unknown> {
   const override = Object.keys(given).length > 0

@@ -1,12 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { messageOf, PelletError } from '../../errors.ts'
 import { toErrorAnswer } from '../../http/error-body.ts'
+import { callHeader, exchangeHeader } from '../calls.ts'
 import type { Manifest } from '../../manifest/manifest.ts'
+import { answerCall } from './answer-call.ts'
 import { firstFrames } from './function.ts'
 import { parseRequest, type FetchPicture } from './parse.ts'
 import type { Pipeline } from './pipeline.ts'
 import { toAnswer, type Answer } from './respond.ts'
-import { runPipeline, type Loaded, type Phases } from './run.ts'
+import { runPipeline, type Loaded, type Phases, type RequestScope } from './run.ts'
 
 export interface IsolateServer {
   server: Server
@@ -34,10 +36,13 @@ export function createIsolateServer(
       if (!res.writableFinished) left.abort()
     })
     // Main's own number: callers may give many requests one id.
-    const exchange = String(req.headers['x-pellet-exchange'] ?? requestId)
+    const exchange = String(req.headers[exchangeHeader] ?? requestId)
+    const call = req.headers[callHeader] as string | undefined
+    const phases: Phases = { receive: 0, pre: 0, wait: 0, infer: 0, post: 0 }
     active.add(exchange)
     try {
-      const { type, body, phases } = await answer(req, left.signal)
+      const scope = { exchange, phases, signal: left.signal }
+      const { type, body } = await (call === undefined ? answer(req, scope) : answerCallOf(call, req, scope))
       res.writeHead(200, {
         'content-type': type,
         'content-length': Buffer.byteLength(body),
@@ -48,7 +53,8 @@ export function createIsolateServer(
     } catch (error) {
       // Nobody reads the answer of a caller who left; whatever broke then is its leaving.
       if (left.signal.aborted) return
-      const { status, headers, body } = toErrorAnswer(error, manifest.errors, requestId)
+      const shape = call === undefined ? manifest.errors : 'pellet'
+      const { status, headers, body } = toErrorAnswer(error, shape, requestId)
       if (status >= 500) console.error(`request ${requestId}: ${messageOf(error)}\n${firstFrames(causeOf(error))}`)
       res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
       res.end(body)
@@ -57,23 +63,28 @@ export function createIsolateServer(
     }
   }
 
-  async function answer(req: IncomingMessage, signal: AbortSignal): Promise<Answer & { phases: Phases }> {
-    const path = req.url!.split('?', 1)[0]!
-    const pipeline = routes.get(`${req.method} ${path}`)
-    if (!pipeline)
-      throw new PelletError(
-        'not_found',
-        `expected one of ${[...routes.keys()].join(', ')}, found ${req.method} ${path}`,
-      )
-    const phases: Phases = { receive: 0, pre: 0, wait: 0, infer: 0, post: 0 }
+  async function answer(req: IncomingMessage, scope: RequestScope): Promise<Answer> {
+    const { phases } = scope
+    const pipeline = find(`${req.method} ${req.url!.split('?', 1)[0]!}`)
     const startedAt = performance.now()
     const request = await parseRequest(req, fetchPicture)
     phases.receive = performance.now() - startedAt
-    const result = await runPipeline(loaded, pipeline, request, phases, signal)
+    const result = await runPipeline(loaded, pipeline, request, scope)
     const encodedAt = performance.now()
     const encoded = await toAnswer(result, req.headers.accept)
     phases.post += performance.now() - encodedAt
-    return { ...encoded, phases }
+    return encoded
+  }
+
+  async function answerCallOf(route: string, req: IncomingMessage, scope: RequestScope): Promise<Answer> {
+    const { name, limits } = manifest
+    return answerCall(req, loaded, find(route), scope, { name, concurrency: limits.concurrency, fetchPicture })
+  }
+
+  function find(route: string): Pipeline {
+    const pipeline = routes.get(route)
+    if (pipeline) return pipeline
+    throw new PelletError('not_found', `expected one of ${[...routes.keys()].join(', ')}, found ${route}`)
   }
 
   const server = createServer(

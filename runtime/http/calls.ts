@@ -1,0 +1,72 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import type { Deployment } from '../deployments/deployment.ts'
+import { PelletError } from '../errors.ts'
+import { exchangeHeader } from '../isolate/calls.ts'
+import { toErrorAnswer } from './error-body.ts'
+import type { Proxy } from './proxy.ts'
+import type { RouteTable, RouteTarget } from './route-table.ts'
+
+export interface CallSources {
+  proxy: Proxy
+  /** The live ones, at this moment. */
+  routes(): RouteTable
+}
+
+/**
+ * The listener on which isolates call other deployments: `POST /arcface?route=POST%20/v1/embed`, in the name of a request
+ * that they work on. Its socket lies in the private folder of the isolates' own.
+ */
+export async function listenForCalls(path: string, sources: CallSources): Promise<Server> {
+  // Isolates keep their connections; an idle one closed from here would race with a call.
+  const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0, noDelay: true }, answerCalls(sources))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, resolve)
+  })
+  return server
+}
+
+// --- internal ---
+
+function answerCalls({ proxy, routes }: CallSources): RequestListener {
+  return (req, res) => {
+    const parent = proxy.find(String(req.headers[exchangeHeader]))
+    try {
+      if (!parent) throw new PelletError('function_failed', 'call: expected a request that is under way, found none')
+      const { target, route } = findCallee(parent.target.deployment, routes(), req)
+      proxy.serve(target, req, res, { parent, route })
+    } catch (error) {
+      const { status, headers, body } = toErrorAnswer(error, 'pellet', parent?.requestId ?? '')
+      req.resume()
+      res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body)
+    }
+  }
+}
+
+/** @throws PelletError `function_failed` for what the caller's manifest does not say */
+function findCallee(
+  caller: Deployment,
+  routes: RouteTable,
+  req: IncomingMessage,
+): { target: RouteTarget; route: string } {
+  const url = new URL(req.url!, 'http://main')
+  const name = decodeURIComponent(url.pathname.slice(1))
+  const declared = calleesOf(caller)
+  if (!declared.includes(name)) {
+    const expected = declared.join(', ') || 'no call'
+    const message = `${caller.name}: expected a call that a step of its manifest declares (${expected}), found ${JSON.stringify(name)}`
+    throw new PelletError('function_failed', message)
+  }
+  const deployment = routes.deployments.get(name)
+  const wanted = url.searchParams.get('route')
+  const found = deployment?.manifest.routes.find(({ method, path }) => [null, `${method} ${path}`].includes(wanted))
+  if (!deployment || !found)
+    throw new PelletError('function_failed', `${caller.name}: expected to call ${wanted ?? name}, found no such route`)
+  return { target: { deployment, path: found.path }, route: `${found.method} ${found.path}` }
+}
+
+function calleesOf({ manifest }: Deployment): string[] {
+  return manifest.routes.flatMap(({ post }) =>
+    post.flatMap(({ step, options }) => (step === 'call' ? [String(options['deployment'])] : [])),
+  )
+}

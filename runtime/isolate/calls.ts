@@ -1,0 +1,15 @@
+/**
+ * How isolates call other deployments: over HTTP, on a socket of main's that lies beside their own. Bodies are values as
+ * `v8.serialize` writes them, so that pictures and tensors stay raw bytes; main passes them on unread.
+ */
+export const callsSocketName = 'calls.sock'
+
+/** Main's number of the request that an isolate works on. */
+export const exchangeHeader = 'x-pellet-exchange'
+/**
+ * Tells an isolate that a request is a call, and for which of its routes (`POST /v1/embed`). Main alone sets it: bytes
+ * from outside must never be deserialised.
+ */
+export const callHeader = 'x-pellet-call'
+/** Of bodies that hold values: a list of items, and the list of answers. */
+export const valuesType = 'application/x-pellet-values'
