@@ -59,6 +59,8 @@ export interface PelletErrorOptions {
   details?: ErrorDetail[]
   /** When to try again, in milliseconds; becomes the Retry-After header (whole seconds, rounded up). */
   retryAfterMs?: number
+  /** The methods that the path has; become the Allow header. */
+  allow?: string[]
   cause?: unknown
 }
 
@@ -71,6 +73,7 @@ export class PelletError extends Error {
   readonly status: number
   readonly details: ErrorDetail[] | undefined
   readonly retryAfterMs: number | undefined
+  readonly allow: string[] | undefined
 
   constructor(code: ErrorCode, message: string, options: PelletErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -82,6 +85,7 @@ export class PelletError extends Error {
     this.status = errorCodes[code].status
     this.details = options.details
     this.retryAfterMs = options.retryAfterMs
+    this.allow = options.allow
   }
 }
 

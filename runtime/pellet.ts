@@ -12,9 +12,14 @@ import { PelletError } from './errors.ts'
 import { createHandler } from './http/app.ts'
 import { listenForCalls } from './http/calls.ts'
 import { answersSent, closeListeners, listenTcp, listenUnix, type Listener } from './http/listeners.ts'
+import { createOwnHandler } from './http/own-port.ts'
+import { OwnPorts } from './http/own-ports.ts'
 import { Proxy } from './http/proxy.ts'
 import { RouteTable } from './http/route-table.ts'
+import type { Readiness } from './http/status.ts'
 import type { Logger } from './log.ts'
+import { Tallies } from './metrics/tally.ts'
+import type { DeploymentSnapshot } from './scheduler/types.ts'
 import { createDataStore } from './storage/storage.ts'
 import { callsSocketName } from './isolate/calls.ts'
 import { tidyMemory } from './tidy-memory.ts'
@@ -36,6 +41,8 @@ export class Pellet {
   readonly clock: Clock = systemClock
   readonly dispatcher: Dispatcher
   readonly proxy: Proxy
+  readonly ports: OwnPorts
+  readonly tallies = new Tallies()
   routes = new RouteTable([], [])
   #listeners: Listener[] = []
   #calls: Server | undefined
@@ -59,7 +66,7 @@ export class Pellet {
     const pellet = new Pellet(config, log, sizes)
     try {
       await pellet.#listen()
-      pellet.#deployAll(await compilation)
+      await pellet.#deployAll(await compilation)
     } catch (error) {
       await pellet.stop()
       throw error
@@ -89,6 +96,7 @@ export class Pellet {
       maxKeepAliveMs,
       isStopping: () => this.#refuseNew,
     })
+    this.ports = new OwnPorts({ log, host: config.host, createHandler: (name) => createOwnHandler(this, name) })
   }
 
   /** Where the main listener is, e.g. `http://127.0.0.1:11500`. */
@@ -111,6 +119,13 @@ export class Pellet {
   notReadyReason(): string {
     if (this.#state !== 'running') return `Pellet is ${this.#state}`
     return `waiting for ${[...this.#preloading].map(([name, why]) => `${name} (${why})`).join(', ')} to be loaded`
+  }
+
+  /** How a deployment stands: `row` is its state, where it is known. While Pellet stops, nothing is ready, whatever this says. */
+  readinessOf(name: string, row: DeploymentSnapshot | undefined): Readiness {
+    const preloading = this.#preloading.get(name)
+    if (preloading === 'loading') return 'loading'
+    return preloading === undefined && row?.state !== 'failed' ? 'ready' : 'failed'
   }
 
   /** Loads a deployment and waits for it. @throws PelletError `load_failed` and the like */
@@ -140,7 +155,7 @@ export class Pellet {
     this.#listeners.push(await listenTcp(createHandler(this, false), config.host, config.port))
   }
 
-  #deployAll({ deployments, failures }: Compilation): void {
+  async #deployAll({ deployments, failures }: Compilation): Promise<void> {
     const { log } = this
     for (const { problems } of failures) for (const problem of problems) log.error(problem)
     for (const deployment of deployments) {
@@ -154,6 +169,8 @@ export class Pellet {
     this.#state = 'running'
     this.#onStarted()
     for (const { name, manifest } of deployments) if (manifest.preload) void this.#preload(name)
+    // After the preloads: what asks at these ports finds its deployment loading, not ready by mistake.
+    await Promise.all(deployments.map((deployment) => this.ports.open(deployment)))
   }
 
   async #preload(name: string): Promise<void> {
@@ -182,11 +199,13 @@ export class Pellet {
     this.#state = 'stopping'
     this.#onStarted()
     const deadline = this.clock.now() + graceMs
-    if (this.#listeners.length > 0) await closeListeners(this.#listeners, Math.min(farewellMs, graceMs))
+    this.ports.close()
+    const listeners = [...this.#listeners, ...this.ports.listeners]
+    if (listeners.length > 0) await closeListeners(listeners, Math.min(farewellMs, graceMs))
     this.#refuseNew = true
     await this.dispatcher.stop(Math.max(0, deadline - this.clock.now()))
-    await answersSent(this.#listeners, Math.max(flushMs, deadline - this.clock.now()))
-    for (const { server } of this.#listeners) server.closeAllConnections()
+    await answersSent(listeners, Math.max(flushMs, deadline - this.clock.now()))
+    for (const { server } of listeners) server.closeAllConnections()
     this.#calls?.close()
     this.#calls?.closeAllConnections()
     // What another Pellet on this folder made, who was here first, is left alone.

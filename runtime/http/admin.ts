@@ -1,6 +1,7 @@
 import { getRouterParam, type H3, type H3Event } from 'h3/node'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
+import type { PortRow } from './own-ports.ts'
 
 /** One row of `pellet ps`. Sizes in bytes, times in seconds from now (negative: ago). */
 export interface PsRow {
@@ -19,6 +20,7 @@ export interface PsRow {
   last_used_s: number | null
   expires_in_s: number | null
   last_error: string | null
+  listen: PortRow[]
 }
 
 /** One row of `pellet list`. */
@@ -30,6 +32,7 @@ export interface ListRow {
   model: string | null
   engine: string | null
   keep_alive_s: number | null
+  listen: PortRow[]
   origin: { manifest?: string; function?: string }
   problems: string[]
 }
@@ -78,6 +81,7 @@ function toPsRows(pellet: Pellet): PsRow[] {
     last_used_s: seconds(row.lastUsedAt),
     expires_in_s: seconds(row.expiresAt),
     last_error: row.lastError ?? null,
+    listen: pellet.ports.rows(row.name),
   }))
 }
 
@@ -93,6 +97,7 @@ function toListRows(pellet: Pellet): ListRow[] {
       model: manifest.model.onnx?.name ?? null,
       engine,
       keep_alive_s: manifest.keepAliveMs === -1 ? -1 : manifest.keepAliveMs / 1000,
+      listen: pellet.ports.rows(name),
       origin,
       problems: [],
     }
@@ -105,6 +110,7 @@ function toListRows(pellet: Pellet): ListRow[] {
     model: null,
     engine: null,
     keep_alive_s: null,
+    listen: [],
     origin,
     problems,
   }))

@@ -7,12 +7,20 @@ export interface ErrorAnswer {
   body: string
 }
 
-/** Anything that was thrown as an answer in the shape that a deployment's clients know (`errors:` in its manifest). */
-export function toErrorAnswer(thrown: unknown, shape: ErrorShape, requestId: string): ErrorAnswer {
+/**
+ * Anything that was thrown as an answer in the shape that a deployment's clients know (`errors:` in its manifest).
+ * @param protocolStatus instead of the code's own, for what HTTP itself refuses (408, 417, 431)
+ */
+export function toErrorAnswer(
+  thrown: unknown,
+  shape: ErrorShape,
+  requestId: string,
+  protocolStatus?: number,
+): ErrorAnswer {
   const error =
     thrown instanceof PelletError ? thrown : new PelletError('internal_error', messageOf(thrown), { cause: thrown })
   // The old daemons knew no 415: a body that they could not read was a bad request.
-  const status = error.status === 415 && shape !== 'pellet' ? 400 : error.status
+  const status = protocolStatus ?? (error.status === 415 && shape !== 'pellet' ? 400 : error.status)
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     'x-request-id': requestId,
@@ -20,6 +28,7 @@ export function toErrorAnswer(thrown: unknown, shape: ErrorShape, requestId: str
   }
   if (error.retryAfterMs !== undefined)
     headers['retry-after'] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)))
+  if (error.allow) headers['allow'] = error.allow.join(', ')
   return { status, headers, body: JSON.stringify(bodies[shape](error, status, requestId)) }
 }
 

@@ -25,9 +25,12 @@ export function registerHealth(app: H3, pellet: Pellet): void {
     status: pellet.isReady() ? 'ok' : 'starting',
     version: pellet.version,
     uptime_s: Math.round(process.uptime()),
-    deployments: pellet.dispatcher
-      .snapshot()
-      .map(({ name, state, lastError }) => ({ name, state, ...(lastError && { last_error: lastError }) })),
+    deployments: pellet.dispatcher.snapshot().map(({ name, state, lastError }) => ({
+      name,
+      state,
+      ...(lastError && { last_error: lastError }),
+      ...toPorts(pellet, name),
+    })),
     failures: pellet.routes.failures.map(({ name, problems }) => ({ name, problems: problems.length })),
   }))
 
@@ -38,4 +41,12 @@ export function registerHealth(app: H3, pellet: Pellet): void {
     if (!pellet.isReady()) throw new PelletError('not_ready', pellet.notReadyReason(), { retryAfterMs: 1000 })
     return { ready: true }
   })
+}
+
+// --- internal ---
+
+/** A deployment's own ports, where it has any; a problem where one is not open. */
+function toPorts(pellet: Pellet, name: string) {
+  const listen = pellet.ports.rows(name).map(({ port, problem }) => ({ port, ...(problem !== null && { problem }) }))
+  return listen.length > 0 ? { listen } : {}
 }

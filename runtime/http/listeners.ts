@@ -2,6 +2,8 @@ import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { listen } from 'listhen'
+import type { ErrorShape } from '../manifest/manifest.ts'
+import { answerMalformed } from './malformed.ts'
 
 export interface Listener {
   server: Server
@@ -29,13 +31,29 @@ export async function listenTcp(handler: RequestListener, host: string, port: nu
       `${host}:${port}: expected a free port, found it taken or not allowed (${error.message}); stop the other program or set port`,
     )
   })
-  const open = prepare(server as Server, handler)
-  const bound = (server as Server).address()
-  const real =
-    typeof bound === 'object' && bound
-      ? `${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
-      : String(address)
-  return { server: server as Server, address: `http://${real}`, open }
+  const open = prepare(server as Server, handler, 'pellet')
+  return { server: server as Server, address: addressOf(server as Server) ?? String(address), open }
+}
+
+/**
+ * A deployment's own port.
+ * @param shape of every answer to what is no HTTP
+ * @throws Error with `code`, e.g. EADDRINUSE
+ */
+export async function listenAlone(
+  handler: RequestListener,
+  host: string,
+  port: number,
+  shape: ErrorShape,
+): Promise<Listener> {
+  // A request without a host is answered by the handler, in its own shape.
+  const server = createServer({ requireHostHeader: false }, handler)
+  const open = prepare(server, handler, shape)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  return { server, address: addressOf(server)!, open }
 }
 
 /** The admin listener on a unix socket, for its owner only. @throws Error when another Pellet answers there */
@@ -50,7 +68,7 @@ export async function listenUnix(handler: RequestListener, path: string): Promis
     rmSync(path)
   }
   const server = createServer(handler)
-  const open = prepare(server, handler)
+  const open = prepare(server, handler, 'pellet')
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(path, resolve)
@@ -92,7 +110,7 @@ export async function answersSent(listeners: Listener[], timeoutMs: number): Pro
 
 // --- internal ---
 
-function prepare(server: Server, handler: RequestListener): Set<ServerResponse> {
+function prepare(server: Server, handler: RequestListener, shape: ErrorShape): Set<ServerResponse> {
   const open = new Set<ServerResponse>()
   const track = (_req: unknown, res: ServerResponse) => {
     open.add(res)
@@ -101,11 +119,19 @@ function prepare(server: Server, handler: RequestListener): Set<ServerResponse> 
   server.prependListener('request', track).prependListener('checkContinue', track)
   // With Expect: 100-continue the body comes only after it was asked for: admission is on the headers alone.
   server.on('checkContinue', handler)
+  answerMalformed(server, shape)
   server.keepAliveTimeout = 65_000
   // Slow senders of headers are cut off; a body may take as long as the request's own deadline.
   server.headersTimeout = 20_000
   server.requestTimeout = 0
   return open
+}
+
+/** Where a server listens, e.g. `http://[::1]:5001`; undefined on a socket. */
+function addressOf(server: Server): string | undefined {
+  const bound = server.address()
+  if (typeof bound !== 'object' || !bound) return undefined
+  return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
 }
 
 function answers(path: string): Promise<boolean> {

@@ -1,46 +1,115 @@
-import type { Deployment } from '../deployments/deployment.ts'
-import type { FailedSource } from '../deployments/deployment.ts'
+import type { Deployment, FailedSource } from '../deployments/deployment.ts'
+import { builtInPages, type Page } from './page.ts'
+import { toStatusPage } from './status.ts'
 
-/** A way to a deployment: which one, and the path on its isolate. */
+/** A way to a deployment's isolate: which one, and the path there. */
 export interface RouteTarget {
   deployment: Deployment
   path: string
 }
 
+/** What main answers itself for a deployment, from data. GET, and HEAD with it. */
+export interface PageTarget {
+  deployment: Deployment
+  page: Page
+}
+
+export type Target = RouteTarget | PageTarget
+
 /** What a path leads to: a target for each method. */
-export type PathEntry = Map<string, RouteTarget>
+export type PathEntry = ReadonlyMap<string, Target>
+
+/** Paths and what they lead to. */
+export class Paths {
+  readonly #entries = new Map<string, Map<string, Target>>()
+
+  /** The first to claim a method of a path keeps it. */
+  add(path: string, method: string, target: Target): void {
+    const entry = this.#entries.get(path)
+    if (!entry) this.#entries.set(path, new Map([[method, target]]))
+    else if (!entry.has(method)) entry.set(method, target)
+  }
+
+  /** @param path without query; a trailing slash and escapes that are not needed mean the same */
+  find(path: string): PathEntry | undefined {
+    return this.#find(path) ?? (path.includes('%') ? this.#find(withoutEscapes(path)) : undefined)
+  }
+
+  /** Every route, e.g. `POST /v1/detect`. */
+  list(): string[] {
+    return [...this.#entries].flatMap(([path, entry]) => [...entry.keys()].map((method) => `${method} ${path}`))
+  }
+
+  #find(path: string): PathEntry | undefined {
+    const entry = this.#entries.get(path)
+    return entry ?? (path.length > 1 && path.endsWith('/') ? this.#entries.get(path.slice(0, -1)) : undefined)
+  }
+}
 
 /** The live deployments and their routes. Replaced as a whole, so a request sees one state of the world. */
 export class RouteTable {
   readonly deployments: ReadonlyMap<string, Deployment>
   readonly failures: readonly FailedSource[]
-  readonly #paths = new Map<string, PathEntry>()
+  /** By name: what stands on a deployment's own ports, where it is alone. */
+  readonly alone: ReadonlyMap<string, Paths>
+  readonly #main = new Paths()
 
   constructor(deployments: Deployment[], failures: FailedSource[]) {
     this.deployments = new Map(deployments.map((deployment) => [deployment.name, deployment]))
     this.failures = failures
+    this.alone = new Map(deployments.map((deployment) => [deployment.name, toOwnPaths(deployment)]))
     for (const deployment of deployments) {
       const { name, manifest } = deployment
       for (const { method, path } of manifest.routes) {
-        this.#add(path, method, { deployment, path })
-        this.#add(`/f/${name}${path}`, method, { deployment, path })
+        this.#main.add(path, method, { deployment, path })
+        this.#main.add(`/f/${name}${path}`, method, { deployment, path })
       }
       // The first route also stands under the name alone: callers need not know its path.
       const first = manifest.routes[0]
-      if (first) this.#add(`/f/${name}`, first.method, { deployment, path: first.path })
+      if (first) this.#main.add(`/f/${name}`, first.method, { deployment, path: first.path })
+      for (const route of manifest.status) {
+        const path = route.path === '/' ? '' : route.path
+        this.#main.add(`/f/${name}${path}`, 'GET', { deployment, page: toStatusPage(deployment, route) })
+      }
     }
   }
 
-  /** @param path without query; a trailing slash means the same */
+  /** What a path of the main port leads to. */
   find(path: string): PathEntry | undefined {
-    return (
-      this.#paths.get(path) ?? (path.length > 1 && path.endsWith('/') ? this.#paths.get(path.slice(0, -1)) : undefined)
-    )
+    return this.#main.find(path)
   }
+}
 
-  #add(path: string, method: string, target: RouteTarget): void {
-    const entry = this.#paths.get(path)
-    if (entry) entry.set(method, target)
-    else this.#paths.set(path, new Map([[method, target]]))
+/** HEAD is answered where main answers GET; an isolate's routes are those of its manifest alone. */
+export function targetOf(entry: PathEntry, method: string): Target | undefined {
+  const target = entry.get(method)
+  if (target || method !== 'HEAD') return target
+  const get = entry.get('GET')
+  return get && 'page' in get ? get : undefined
+}
+
+/** The methods that a path has. */
+export function methodsOf(entry: PathEntry): string[] {
+  return [...entry].flatMap(([method, target]) => ('page' in target ? [method, 'HEAD'] : [method]))
+}
+
+// --- internal ---
+
+function toOwnPaths(deployment: Deployment): Paths {
+  const paths = new Paths()
+  for (const { method, path } of deployment.manifest.routes) paths.add(path, method, { deployment, path })
+  for (const route of deployment.manifest.status)
+    paths.add(route.path, 'GET', { deployment, page: toStatusPage(deployment, route) })
+  for (const [path, page] of Object.entries(builtInPages(deployment, paths)))
+    paths.add(path, 'GET', { deployment, page })
+  return paths
+}
+
+/** `/v1/%65cho` is `/v1/echo` (RFC 3986, 6.2.2.2); an escaped slash stays one. */
+function withoutEscapes(path: string): string {
+  try {
+    return decodeURI(path)
+  } catch {
+    return path
   }
 }

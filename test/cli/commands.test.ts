@@ -49,7 +49,7 @@ function well({ code, stdout, stderr }: CliResult, silent = true): string {
 test('list shows what is deployed and what is refused with the reasons, as a table and as JSON', async () => {
   const table = well(await cli('list'))
   const [headings = '', ...lines] = table.split('\n')
-  assert.match(headings, /^NAME +STATE +MODEL +ENGINE +REVISION +KEEP_ALIVE +ROUTES +FROM$/)
+  assert.match(headings, /^NAME +STATE +MODEL +ENGINE +REVISION +KEEP_ALIVE +ROUTES +PORTS +FROM$/)
   assert.match(
     lines.join('\n'),
     /^formats +cold +identity +onnxruntime +[0-9a-f]{12} +5m +POST \/v1\/formats, PUT \/v1\/again/m,
@@ -74,7 +74,7 @@ test('load, ps and unload tell the state of the model', async () => {
   const row = JSON.parse(well(await cli('load', 'plain', '--json')))
   assert.equal([row.name, row.state, row.loads], ['plain', 'ready', 1])
   const table = well(await cli('ps'))
-  assert.match(table, /^NAME +STATE +ENGINE +MODEL +MEMORY +IN FLIGHT +QUEUED +LOADS +LAST USED +EXPIRES IN$/m)
+  assert.match(table, /^NAME +STATE +ENGINE +MODEL +MEMORY +IN FLIGHT +QUEUED +LOADS +LAST USED +EXPIRES IN +PORTS$/m)
   assert.match(table, /^plain +ready/m)
   assert.match(table, /^formats +cold/m)
   const rows = JSON.parse(well(await cli('ps', '--json')))

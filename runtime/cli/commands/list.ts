@@ -3,7 +3,7 @@ import type { ListRow } from '../../http/admin.ts'
 import { formatDuration } from '../../units.ts'
 import { callJson } from '../client.ts'
 import { projectArgs, readSocketPath } from '../settings.ts'
-import { toTable } from '../table.ts'
+import { toPorts, toTable } from '../table.ts'
 
 export default defineCommand({
   meta: { name: 'list', description: 'What is deployed, and what could not be, with the reasons' },
@@ -23,10 +23,14 @@ export default defineCommand({
       row.revision ?? '-',
       row.keep_alive_s === null ? '-' : formatDuration(row.keep_alive_s < 0 ? -1 : row.keep_alive_s * 1000),
       row.routes.join(', ') || '-',
+      toPorts(row.listen),
       [row.origin.manifest, row.origin.function].filter(Boolean).join(' + '),
     ])
-    console.log(toTable(['NAME', 'STATE', 'MODEL', 'ENGINE', 'REVISION', 'KEEP_ALIVE', 'ROUTES', 'FROM'], cells))
-    for (const { name, problems } of rows) {
+    console.log(
+      toTable(['NAME', 'STATE', 'MODEL', 'ENGINE', 'REVISION', 'KEEP_ALIVE', 'ROUTES', 'PORTS', 'FROM'], cells),
+    )
+    for (const { name, problems, listen } of rows) {
+      for (const { problem } of listen) if (problem !== null) console.log(`\n${name}: ${problem}`)
       if (problems.length > 0)
         console.log(`\n${name} is refused:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
     }

@@ -3,7 +3,7 @@ import type { PsRow } from '../../http/admin.ts'
 import { formatBytes, formatDuration } from '../../units.ts'
 import { callJson } from '../client.ts'
 import { projectArgs, readSocketPath } from '../settings.ts'
-import { toTable } from '../table.ts'
+import { toPorts, toTable } from '../table.ts'
 
 export default defineCommand({
   meta: { name: 'ps', description: 'State, memory and requests of every deployment' },
@@ -26,6 +26,7 @@ const headings = [
   'LOADS',
   'LAST USED',
   'EXPIRES IN',
+  'PORTS',
 ]
 
 export function toPsTable(rows: PsRow[]): string {
@@ -40,6 +41,7 @@ export function toPsTable(rows: PsRow[]): string {
     String(row.loads),
     row.last_used_s === null ? '-' : `${formatSeconds(-row.last_used_s)} ago`,
     row.expires_in_s === null ? '-' : formatSeconds(row.expires_in_s),
+    toPorts(row.listen),
   ])
   const errors = rows
     .filter((row) => row.last_error !== null && row.state !== 'ready')

@@ -1,0 +1,63 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { PelletError } from '../errors.ts'
+import type { ErrorShape } from '../manifest/manifest.ts'
+import type { Pellet } from '../pellet.ts'
+import { toErrorAnswer } from './error-body.ts'
+import type { PageAnswer } from './page.ts'
+import { toRequestId } from './request-id.ts'
+import type { PageTarget, Target } from './route-table.ts'
+
+/** 405: says which methods there are. */
+export function methodNotAllowed(method: string, path: string, allow: string[]): PelletError {
+  return new PelletError('method_not_allowed', `${path}: expected ${allow.join(' or ')}, found ${method}`, { allow })
+}
+
+/** Serves a request: from main's own knowledge, or by the deployment's isolate. */
+export function sendTarget(pellet: Pellet, target: Target, req: IncomingMessage, res: ServerResponse): void {
+  if ('page' in target) return void sendPage(pellet, target, req, res)
+  pellet.tallies.watch(target, res)
+  pellet.proxy.serve(target, req, res)
+}
+
+/** Answers with an error in a deployment's shape. */
+export function sendError(req: IncomingMessage, res: ServerResponse, error: unknown, shape: ErrorShape): void {
+  send(res, toErrorAnswer(error, shape, toRequestId(req)))
+}
+
+/** A target may also be written as a whole URL, as proxies do (RFC 9112, 3.2.2). */
+export function toOrigin(target: string): string {
+  const origin = /^https?:\/\/[^/?#]*/i.exec(target)
+  if (!origin) return target
+  const rest = target.slice(origin[0].length)
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+export function withoutQuery(url: string): string {
+  const query = url.indexOf('?')
+  return query === -1 ? url : url.slice(0, query)
+}
+
+// --- internal ---
+
+async function sendPage(
+  pellet: Pellet,
+  { page, deployment }: PageTarget,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
+  const requestId = toRequestId(req)
+  try {
+    const answer = page(pellet, { requestId })
+    const { status, headers, body } = answer instanceof Promise ? await answer : answer
+    send(res, { status, headers: { ...headers, 'x-request-id': requestId }, body })
+  } catch (error) {
+    send(res, toErrorAnswer(error, deployment.manifest.errors, requestId))
+  }
+}
+
+/** Node itself leaves the body out where the method is HEAD. */
+function send(res: ServerResponse, { status, headers, body }: PageAnswer): void {
+  if (res.destroyed) return
+  res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
+  res.end(body)
+}

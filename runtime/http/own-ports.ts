@@ -1,0 +1,112 @@
+import type { RequestListener } from 'node:http'
+import type { Deployment } from '../deployments/deployment.ts'
+import { messageOf } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import { listenAlone, type Listener } from './listeners.ts'
+
+export interface OwnPortsOptions {
+  log: Logger
+  /** The address that Pellet itself is bound to. */
+  host: string
+  createHandler(name: string): RequestListener
+}
+
+/** One of a deployment's own ports, for listings. */
+export interface PortRow {
+  port: number
+  /** Where it listens; null while it does not. */
+  url: string | null
+  /** Why it does not. */
+  problem: string | null
+}
+
+/** How long until a port that was taken is tried again. */
+const retryMs = 2000
+
+/** The ports of `listen:`. One that is taken stops nobody: it is tried again until it is free. */
+export class OwnPorts {
+  readonly #options: OwnPortsOptions
+  readonly #ports = new Map<number, OwnPort>()
+  #isClosed = false
+
+  constructor(options: OwnPortsOptions) {
+    this.#options = options
+  }
+
+  /** The listeners that stand. */
+  get listeners(): Listener[] {
+    return [...this.#ports.values()].flatMap(({ listener }) => listener ?? [])
+  }
+
+  /** Opens a deployment's ports; resolves when each was tried once. */
+  async open({ name, manifest }: Deployment): Promise<void> {
+    const handler = this.#options.createHandler(name)
+    const opened = manifest.listen.map((port) => {
+      const own: OwnPort = { name, port, handler, shape: manifest.errors }
+      this.#ports.set(port, own)
+      return this.#try(own)
+    })
+    await Promise.all(opened)
+  }
+
+  /** A deployment's ports, in the order of its manifest. */
+  rows(name: string): PortRow[] {
+    const own = [...this.#ports.values()].filter((port) => port.name === name)
+    return own.map(({ port, listener, problem }) => ({
+      port,
+      url: listener?.address ?? null,
+      problem: problem ?? null,
+    }))
+  }
+
+  /** Tries no more. The listeners that stand are the caller's to close. */
+  close(): void {
+    this.#isClosed = true
+    for (const { timer } of this.#ports.values()) clearTimeout(timer)
+  }
+
+  // --- internal ---
+
+  async #try(own: OwnPort): Promise<void> {
+    const { log, host } = this.#options
+    const { name, port, handler, shape } = own
+    try {
+      const listener = await listenAlone(handler, host, port, shape)
+      if (this.#isClosed) return void listener.server.close()
+      const again = own.problem === undefined ? '' : ', free at last'
+      delete own.problem
+      own.listener = listener
+      log.info({ deployment: name, port }, `${listener.address}${again}`)
+    } catch (error) {
+      if (this.#isClosed) return
+      const problem = problemOf(own, host, error as NodeJS.ErrnoException)
+      // Once, not every time it is tried.
+      if (own.problem !== problem) log.error({ deployment: name, port }, problem)
+      own.problem = problem
+      own.timer = setTimeout(() => void this.#try(own), retryMs)
+      own.timer.unref()
+    }
+  }
+}
+
+// --- internal ---
+
+interface OwnPort {
+  name: string
+  port: number
+  handler: RequestListener
+  shape: Deployment['manifest']['errors']
+  listener?: Listener
+  problem?: string
+  timer?: NodeJS.Timeout
+}
+
+function problemOf({ name, port }: OwnPort, host: string, error: NodeJS.ErrnoException): string {
+  const meanwhile = `${name} is served on the main port meanwhile; this port is tried every ${retryMs / 1000} s`
+  const expected = `${port}: expected a free port on ${host} (listen), found it`
+  if (error.code === 'EADDRINUSE')
+    return `${expected} in use: does the daemon that ${name} replaces still run? Stop it (systemctl stop NAME; ss -ltnp says who listens), or take the port out of listen. ${meanwhile}`
+  if (error.code === 'EACCES')
+    return `${expected} not allowed: ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); grant it, or choose another port. ${meanwhile}`
+  return `${expected} closed to us: ${messageOf(error)}. ${meanwhile}`
+}
