@@ -20,7 +20,7 @@ export interface Header {
   isCmyk: boolean
 }
 
-type LibvipsKernel = Exclude<NonNullable<ResizeOptions['kernel']>, 'nearest' | 'linear'>
+export type LibvipsKernel = Exclude<NonNullable<ResizeOptions['kernel']>, 'nearest' | 'linear'>
 
 /**
  * Reads the header and refuses what is not to be decoded.
@@ -44,11 +44,7 @@ export async function readHeader(bytes: Uint8Array, limitPixels: number): Promis
   }
   const width = metadata.width
   const height = metadata.pageHeight ?? metadata.height
-  if (width * height > limitPixels)
-    throw new PelletError(
-      'image_too_large',
-      `image.decode: expected at most ${limitPixels} pixels (limits.pixels), found ${width} x ${height} = ${width * height}; send a smaller picture`,
-    )
+  expectPixels(width, height, limitPixels)
   const orientation = metadata.orientation ?? 1
   const turned = orientation >= 5
   return {
@@ -91,7 +87,12 @@ export async function decodeResized(
 }
 
 /** Resizes decoded pixels: libvips reduces, `enlarge` enlarges. */
-export async function resample(raster: Raster, width: number, height: number, kernel: LibvipsKernel): Promise<Raster> {
+export async function resample(
+  raster: Raster,
+  width: number,
+  height: number,
+  kernel: LibvipsKernel | 'linear',
+): Promise<Raster> {
   const size = { width: Math.min(width, raster.width), height: Math.min(height, raster.height) }
   let reduced = raster
   if (size.width < raster.width || size.height < raster.height) {
@@ -100,9 +101,18 @@ export async function resample(raster: Raster, width: number, height: number, ke
     const raw = { width: packed.width, height: packed.height, channels: 3 as const }
     const pipeline = sharp(packed.data, { raw, limitInputPixels: false })
     const data = await pipeline.resize(size.width, size.height, { fit: 'fill', kernel }).raw().toBuffer()
-    reduced = rasterOf({ data, ...size })
+    reduced = rasterOf({ data: new Uint8Array(data.buffer, data.byteOffset, data.length), ...size })
   }
   return size.width < width || size.height < height ? enlarge(reduced, width, height) : reduced
+}
+
+/** @throws PelletError `image_too_large` */
+export function expectPixels(width: number, height: number, limitPixels: number): void {
+  if (width * height <= limitPixels) return
+  throw new PelletError(
+    'image_too_large',
+    `image.decode: expected at most ${limitPixels} pixels (limits.pixels), found ${width} x ${height} = ${width * height}; send a smaller picture`,
+  )
 }
 
 // --- internal ---
@@ -131,7 +141,9 @@ async function run(
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true })
     if (info.channels !== 3) throw new Error(`it decodes to ${info.channels} channels, not 3`)
-    return { data, width: info.width, height: info.height }
+    // Not a Buffer: its `slice` copies nothing.
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.length)
+    return { data: bytes, width: info.width, height: info.height }
   } catch (error) {
     throw damaged(header.format, error)
   }

@@ -1,18 +1,50 @@
-import { decode, decodeResized, readHeader, resample, type Header } from './decode.ts'
+import { readHeader, resample } from './decode.ts'
 import { identity, mapPoint, scaled, shifted, type Geometry } from './geometry.ts'
-import type { LetterboxOptions, Picture, PictureFormat, Pixels, ResizeOptions, Rgb } from './picture.ts'
-import { copyInto, cropRaster, packRaster, sampleLinear, sampleNearest, type Raster } from './raster.ts'
+import type { LetterboxOptions, Picture, Pixels, ResizeOptions, Rgb } from './picture.ts'
+import {
+  copyRaster,
+  cropRaster,
+  flatten,
+  packRaster,
+  placedOf,
+  rasterOf,
+  sampleLinear,
+  sampleNearest,
+  type Placed,
+  type Raster,
+} from './raster.ts'
+import { encodedSource, rawSource, type PictureSource } from './source.ts'
 
 /**
  * Reads a picture's header; pixels are decoded when `pixels()` asks.
  * @throws PelletError `invalid_image`, `unsupported_media_type`, or `image_too_large` above `limitPixels`
  */
 export async function openPicture(bytes: Uint8Array, limitPixels: number): Promise<Picture> {
-  const header = await readHeader(bytes, limitPixels)
-  return new EncodedPicture(header, header, [], identity)
+  return openSource(encodedSource(await readHeader(bytes, limitPixels)))
+}
+
+/**
+ * A picture of pixels that need no decoding. They are read when needed and never changed; the caller leaves them alone.
+ * @throws PelletError `invalid_image` where they do not fit their size, or `image_too_large` above `limitPixels`
+ */
+export function openPixels(pixels: Pixels, limitPixels: number): Picture {
+  return openSource(rawSource(pixels, limitPixels))
+}
+
+/**
+ * The picture's pixels before they are put onto the background of a letterbox, so that a model's input is made of them
+ * without that picture in between. Not to be changed: others may read the same memory.
+ * @throws PelletError `invalid_image`
+ */
+export async function composePicture(picture: Picture): Promise<Placed> {
+  return picture instanceof LazyPicture ? picture.compose() : placedOf(rasterOf(await picture.pixels()))
 }
 
 // --- internal ---
+
+function openSource(source: PictureSource): Picture {
+  return new LazyPicture(source, source, [], identity)
+}
 
 type Kernel = NonNullable<ResizeOptions['kernel']>
 
@@ -33,16 +65,16 @@ interface Scale {
   canvas?: { width: number; height: number; left: number; top: number; background: Rgb }
 }
 
-class EncodedPicture implements Picture {
+class LazyPicture implements Picture {
   readonly width: number
   readonly height: number
   readonly source: Picture
-  readonly #header: Header
+  readonly #source: PictureSource
   readonly #work: readonly (Crop | Scale)[]
   readonly #geometry: Geometry
 
   constructor(
-    header: Header,
+    from: PictureSource,
     size: { width: number; height: number },
     work: readonly (Crop | Scale)[],
     geometry: Geometry,
@@ -51,17 +83,17 @@ class EncodedPicture implements Picture {
     this.width = size.width
     this.height = size.height
     this.source = source ?? this
-    this.#header = header
+    this.#source = from
     this.#work = work
     this.#geometry = geometry
   }
 
-  get format(): PictureFormat {
-    return this.#header.format
+  get format(): Picture['format'] {
+    return this.#source.format
   }
 
   get bytes(): Uint8Array {
-    return this.#header.bytes
+    return this.#source.bytes
   }
 
   resize(width: number, height: number, { kernel = 'linear' }: ResizeOptions = {}): Picture {
@@ -96,48 +128,58 @@ class EncodedPicture implements Picture {
   readonly toSource = (x: number, y: number): [x: number, y: number] => mapPoint(this.#geometry, x, y)
 
   async pixels(): Promise<Pixels> {
+    if (this.#work.length === 0) return packRaster(await this.#source.take())
+    const { placed, shared } = await this.#run()
+    const pixels = packRaster(flatten(placed))
+    return pixels.data === shared ? copyRaster(rasterOf(pixels)) : pixels
+  }
+
+  async compose(): Promise<Placed> {
+    const { placed } = await this.#run()
+    return placed
+  }
+
+  /** Does the work; `shared` is memory that others read as well. */
+  async #run(): Promise<{ placed: Placed; shared?: Uint8Array }> {
     const [first, ...others] = this.#work
-    let raster: Raster
-    let rest = this.#work
     if (first?.kind === 'scale' && isLibvips(first.kernel)) {
-      raster = place(first, await decodeResized(this.#header, first.width, first.height, first.kernel))
-      rest = others
-    } else raster = await decode(this.#header, first?.kind === 'scale' ? shrunk(this.#header, first) : undefined)
-    for (const work of rest) raster = await apply(work, raster)
-    return packRaster(raster)
+      const raster = await this.#source.readResized(first.width, first.height, first.kernel)
+      return { placed: await applyAll(others, place(first, raster)) }
+    }
+    const size = first?.kind === 'scale' ? shrunk(this.#source, first) : undefined
+    if (size) {
+      const raster = await this.#source.readShrunk(size.width, size.height)
+      return { placed: await applyAll(this.#work, placedOf(raster)) }
+    }
+    const raster = await this.#source.read()
+    return { placed: await applyAll(this.#work, placedOf(raster)), shared: raster.data }
   }
 
   #then(work: Crop | Scale, size: { width: number; height: number }, geometry: Geometry): Picture {
-    return new EncodedPicture(this.#header, size, [...this.#work, work], geometry, this.source)
+    return new LazyPicture(this.#source, size, [...this.#work, work], geometry, this.source)
   }
 }
 
-async function apply(work: Crop | Scale, raster: Raster): Promise<Raster> {
-  if (work.kind === 'crop') return cropRaster(raster, work.left, work.top, work.width, work.height)
+async function applyAll(works: readonly (Crop | Scale)[], start: Placed): Promise<Placed> {
+  let placed = start
+  for (const work of works) placed = await apply(work, flatten(placed))
+  return placed
+}
+
+async function apply(work: Crop | Scale, raster: Raster): Promise<Placed> {
+  if (work.kind === 'crop') return placedOf(cropRaster(raster, work.left, work.top, work.width, work.height))
   const { width, height, kernel } = work
+  if (width === raster.width && height === raster.height) return place(work, raster)
   if (isLibvips(kernel)) return place(work, await resample(raster, width, height, kernel))
-  const result = blank(work)
+  const result = rasterOf({ data: new Uint8Array(width * height * 3), width, height })
   const sample = kernel === 'nearest' ? sampleNearest : sampleLinear
-  sample(cropRaster(result, work.canvas?.left ?? 0, work.canvas?.top ?? 0, width, height), raster)
-  return result
+  sample(result, raster)
+  return place(work, result)
 }
 
-/** Puts what was scaled onto its canvas. */
-function place(work: Scale, scaled: Raster): Raster {
-  if (!work.canvas) return scaled
-  const result = blank(work)
-  copyInto(cropRaster(result, work.canvas.left, work.canvas.top, work.width, work.height), scaled)
-  return result
-}
-
-/** The pixels that a scaling gives, filled with the background where the picture will not cover them. */
-function blank(work: Scale): Raster {
-  const { width, height } = work.canvas ?? work
-  const data = new Uint8Array(width * height * 3)
-  const [red, green, blue] = work.canvas?.background ?? [0, 0, 0]
-  if (red === green && green === blue) data.fill(red)
-  else for (let i = 0; i < data.length; i += 3) data.set([red, green, blue], i)
-  return { data, width, height, offset: 0, xStep: 3, yStep: width * 3 }
+/** Where a scaled picture goes. */
+function place({ canvas }: Scale, scaled: Raster): Placed {
+  return canvas ? { raster: scaled, ...canvas } : placedOf(scaled)
 }
 
 function isLibvips(kernel: Kernel): kernel is Exclude<Kernel, 'nearest' | 'linear'> {
@@ -156,14 +198,17 @@ function fit(picture: { width: number; height: number }, width: number, height: 
  * 1/2, 1/4 or 1/8), as long as 3 times the size asked for remains, or 2 times for pictures above 16 million pixels. Below
  * that the whole picture is sampled, see `ResizeOptions.kernel`.
  */
-function shrunk(header: Header, { width, height, kernel }: Scale): { width: number; height: number } | undefined {
+function shrunk(
+  source: PictureSource,
+  { width, height, kernel }: Scale,
+): { width: number; height: number } | undefined {
   // Nearest takes the picture's own pixels; alpha would weigh the colours.
-  if (kernel === 'nearest' || header.hasAlpha) return undefined
-  const remain = header.width * header.height > 16e6 ? 2 : 3
-  const ratio = Math.min(header.width / width, header.height / height) / remain
+  if (kernel === 'nearest' || source.hasAlpha) return undefined
+  const remain = source.width * source.height > 16e6 ? 2 : 3
+  const ratio = Math.min(source.width / width, source.height / height) / remain
   const factor = [9, 5, 3].find((by) => ratio >= by)
   if (!factor) return undefined
-  return { width: Math.floor(header.width / factor), height: Math.floor(header.height / factor) }
+  return { width: Math.floor(source.width / factor), height: Math.floor(source.height / factor) }
 }
 
 function expectSize(what: string, width: number, height: number): void {

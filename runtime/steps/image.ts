@@ -1,7 +1,7 @@
 import { z } from '#zod'
 import { PelletError } from '../errors.ts'
 import { imageInputOf } from './image-input.ts'
-import { openPicture } from './encoded.ts'
+import { openPicture, openPixels } from './encoded.ts'
 import type { Picture } from './picture.ts'
 import { step, type ModelInfo, type Step } from './step.ts'
 
@@ -13,7 +13,8 @@ const offset = z.number().int().min(0).optional()
 /** Built-in steps that read pictures and bring them to the model's size. */
 export const imageSteps: Record<string, Step> = {
   'image.decode': step.request({ to: 'image' }, async (request, context) => {
-    const picture = await openPicture(await request.image(), context.limits.pixels)
+    const limit = context.limits.pixels
+    const picture = request.pixels ? openPixels(request.pixels, limit) : await openPicture(await request.image(), limit)
     context.source = picture
     return picture
   }),

@@ -23,8 +23,9 @@ export interface Picture {
   /** Size in pixels as shown: EXIF orientation and all steps so far applied. */
   readonly width: number
   readonly height: number
-  readonly format: PictureFormat
-  /** The encoded bytes as they came. */
+  /** `rgb` where another deployment sent pixels. */
+  readonly format: PictureFormat | 'rgb'
+  /** The bytes as they came, encoded in `format`; of `rgb` the pixels themselves. To be read, not changed. */
   readonly bytes: Uint8Array
   /** A picture of `width` x `height`; the aspect ratio is not kept. */
   resize(width: number, height: number, options?: ResizeOptions): Picture
@@ -39,7 +40,7 @@ export interface Picture {
   readonly toSource: (x: number, y: number) => [x: number, y: number]
   /** The picture before all steps, as shown. */
   readonly source: Picture
-  /** Decodes. @throws PelletError `invalid_image` */
+  /** Decodes; the pixels are the caller's own. @throws PelletError `invalid_image` */
   pixels(): Promise<Pixels>
 }
 

@@ -1,5 +1,5 @@
 import { roundHalfEven } from './float16.ts'
-import type { Pixels } from './picture.ts'
+import type { Pixels, Rgb } from './picture.ts'
 
 /**
  * A view of interleaved RGB pixels: pixel (x, y) starts at `offset + x * xStep + y * yStep`. Cropping and turning make
@@ -14,12 +14,40 @@ export interface Raster {
   yStep: number
 }
 
+/** A raster's place in a larger picture, the rest of which is background. */
+export interface Placed {
+  raster: Raster
+  /** The picture's size, and where the raster begins in it. */
+  width: number
+  height: number
+  left: number
+  top: number
+  background: Rgb
+}
+
 export function rasterOf({ data, width, height }: Pixels): Raster {
   return { data, width, height, offset: 0, xStep: 3, yStep: width * 3 }
 }
 
 export function cropRaster(raster: Raster, left: number, top: number, width: number, height: number): Raster {
   return { ...raster, width, height, offset: raster.offset + left * raster.xStep + top * raster.yStep }
+}
+
+/** The raster as the whole of a picture. */
+export function placedOf(raster: Raster): Placed {
+  return { raster, width: raster.width, height: raster.height, left: 0, top: 0, background: [0, 0, 0] }
+}
+
+/** Puts the raster onto its background; a raster that fills the picture stays what it is. */
+export function flatten({ raster, width, height, left, top, background }: Placed): Raster {
+  if (raster.width === width && raster.height === height) return raster
+  const result = rasterOf({ data: new Uint8Array(width * height * 3), width, height })
+  const [red, green, blue] = background
+  if (red === green && green === blue) {
+    if (red !== 0) result.data.fill(red)
+  } else for (let i = 0; i < result.data.length; i += 3) result.data.set(background, i)
+  copyInto(cropRaster(result, left, top, raster.width, raster.height), raster)
+  return result
 }
 
 /** Turns stored pixels the way that EXIF orientation 1 to 8 shows them (EXIF 2.32, tag 0x0112). */
@@ -59,9 +87,15 @@ export function packRaster(raster: Raster): Pixels {
   const { data, width, height } = raster
   if (raster.offset === 0 && raster.xStep === 3 && raster.yStep === width * 3 && data.length === width * height * 3)
     return { data, width, height }
-  const packed = new Uint8Array(width * height * 3)
-  copyInto({ data: packed, width, height, offset: 0, xStep: 3, yStep: width * 3 }, raster)
-  return { data: packed, width, height }
+  return copyRaster(raster)
+}
+
+/** The view's pixels packed, in memory of their own. */
+export function copyRaster(raster: Raster): Pixels {
+  const { width, height } = raster
+  const pixels = { data: new Uint8Array(width * height * 3), width, height }
+  copyInto(rasterOf(pixels), raster)
+  return pixels
 }
 
 /**
@@ -100,9 +134,14 @@ export function sampleNearest(target: Raster, source: Raster): void {
 /** Copies pixels one to one. Targets are packed along x. */
 export function copyInto(target: Raster, source: Raster): void {
   if (source.xStep !== 3) return sampleNearest(target, source)
+  const length = source.width * 3
+  if (source.yStep === length && target.yStep === length) {
+    target.data.set(source.data.subarray(source.offset, source.offset + length * source.height), target.offset)
+    return
+  }
   for (let y = 0; y < target.height; y++) {
     const from = source.offset + y * source.yStep
-    target.data.set(source.data.subarray(from, from + source.width * 3), target.offset + y * target.yStep)
+    target.data.set(source.data.subarray(from, from + length), target.offset + y * target.yStep)
   }
 }
 

@@ -16,7 +16,7 @@ export interface RequestInput {
   /** The picture as pixels, when another deployment calls; `image()` then gives it encoded as PNG. */
   pixels?: Pixels
   /**
-   * The bytes of the picture: the file `image`, or the field `image` (base64 or data URI), or `image_url` when URLs are allowed.
+   * The bytes of the picture: `pixels` encoded as PNG where there are such, else the file `image`, or the field `image` (base64 or data URI), or `image_url` when URLs are allowed.
    * @throws PelletError `missing_input`, `invalid_request`, `url_input_disabled`, `url_input_refused`
    */
   image(): Promise<Uint8Array>

@@ -2,7 +2,7 @@ import { z } from '#zod'
 import { PelletError } from '../errors.ts'
 import { imageInputOf, type ImageInput } from './image-input.ts'
 import { createPacker, type Elements } from './pack.ts'
-import type { Pixels } from './picture.ts'
+import type { Picture } from './picture.ts'
 import { step, type ModelInfo, type Step } from './step.ts'
 
 /**
@@ -26,9 +26,8 @@ export const tensorStep: Step = step.image(
         `tensor: expected a picture of ${width} x ${height} pixels, the size of the model's input "${input.name}", found ${picture.width} x ${picture.height}; put image.resize or image.letterbox before tensor`,
       )
     context.input = picture
-    const pixels = await picture.pixels()
     const dims = input.layout === 'nchw' ? [1, input.channels, height, width] : [1, height, width, input.channels]
-    return { [input.name]: { type: input.type, dims, data: pack(pixels) } }
+    return { [input.name]: { type: input.type, dims, data: await pack(picture) } }
   },
 )
 
@@ -36,7 +35,7 @@ export const tensorStep: Step = step.image(
 
 interface Plan {
   input: ImageInput
-  pack: (pixels: Pixels) => Elements
+  pack: (picture: Picture) => Promise<Elements>
 }
 
 /** What depends on the model alone is made once for each loaded model, by the input that is named. */

@@ -1,7 +1,9 @@
 import type { Session } from '../../engines/engine.ts'
 import { messageOf, PelletError } from '../../errors.ts'
 import type { CallContext } from '../../steps/call.ts'
+import { takeBack } from '../../steps/pool.ts'
 import type { ModelInfo } from '../../steps/step.ts'
+import { tensorStep } from '../../steps/tensor.ts'
 import type { Tensors } from '../../tensor.ts'
 import type { CallClient } from './call-client.ts'
 import type { OptionReader } from './options.ts'
@@ -76,6 +78,8 @@ export async function runPipeline(
     leave()
   }
   const inferredAt = performance.now()
+  // Where the built-in step came last, no code of the function has seen the tensors.
+  if (pipeline.pre.at(-1)?.step === tensorStep) takeBack(tensors)
   phases.wait = enteredAt - preparedAt
   phases.infer = inferredAt - enteredAt
   signal.throwIfAborted()
