@@ -12,7 +12,7 @@ import {
   withFormats,
   z,
 } from 'pellet'
-import type { CheckContext, ModelInfo, Pixels, StepContext, Tensor, TensorInfo, Tensors } from 'pellet'
+import type { CheckContext, ModelInfo, Picture, Pixels, StepContext, Tensor, TensorInfo, Tensors } from 'pellet'
 
 /** Eyes, nose and corners of the mouth; left and right are the picture's, in the order in which SCRFD gives them. */
 const landmarkNames = ['left_eye', 'right_eye', 'nose', 'left_mouth', 'right_mouth']
@@ -64,16 +64,17 @@ export default defineFunction({
 
     /** The answer of /v1/detect; the annotated picture alone when `Accept` asks for a JPEG. */
     'scrfd.detections': step.result((result, context) => {
+      const { options, model, source } = context
       const { faces } = result as Detections
-      const annotated = () => annotate(faces, context)
+      const annotated = () => annotate(faces, source!)
       return withFormats({
         'application/json': async () => {
-          const picture = context.options.annotate ? toDataUri(await annotated()) : undefined
+          const picture = options.annotate ? toDataUri(await annotated()) : undefined
           return {
-            faces: faces.map((face) => described(face, context)),
+            faces: faces.map((face) => described(face, source!, options.return_landmarks)),
             num_faces: faces.length,
             inference_time_ms: millisecondsOf(context),
-            model: context.model.entry.name,
+            model: model.entry.name,
             annotated_image: picture,
           }
         },
@@ -84,15 +85,14 @@ export default defineFunction({
     /** The answer of /v1/align: each face turned upright and cut out, a JPEG of `size` x `size` as data URI. */
     'scrfd.align': step.result({ check: checkLandmarks }, async (result, context) => {
       const { faces } = result as Detections
-      const { size } = context.options
-      const crops = await cropper(faces, size, context)
+      const crops = await cropper(faces, context.options.size, context.source!)
       const aligned: object[] = []
       // A few at a time: large crops of many faces would not fit into memory all at once.
       for (let from = 0; from < faces.length; from += 8) {
         const some = faces.slice(from, from + 8)
         const jpegs = await Promise.all(some.map((face) => toJpeg(crops(face), 95)))
         for (const [i, face] of some.entries()) {
-          const { bbox, confidence } = described(face, context)
+          const { bbox, confidence } = described(face, context.source!)
           aligned.push({ face_id: from + i, bbox, confidence, aligned_image: toDataUri(jpegs[i]!) })
         }
       }
@@ -104,22 +104,23 @@ export default defineFunction({
       { options: { side: z.number().int().min(16).max(512).default(templateSide) }, check: checkLandmarks },
       async (result, context) => {
         const { faces } = result as Detections
-        const crops = await cropper(faces, context.options.side, context)
+        const crops = await cropper(faces, context.options.side, context.source!)
         return { faces: faces.map((face) => ({ ...face, image: crops(face) })) }
       },
     ),
 
     /** The answer of a cascade: what was found, and beside it what the called deployment said of each face. */
     'scrfd.faces': step.result((result, context) => {
+      const { options, model, source } = context
       const { faces } = result as { faces: (Face & Record<string, unknown>)[] }
       const answer = faces.map((face, face_id) => {
         const { score: _score, box: _box, landmarks: _landmarks, model: _model, ...more } = face
-        return { face_id, ...described(face, context), ...more }
+        return { face_id, ...described(face, source!, options.return_landmarks), ...more }
       })
       return {
         faces: answer,
         num_faces: faces.length,
-        model: context.model.entry.name,
+        model: model.entry.name,
         embedding_model: faces[0]?.['model'],
         inference_time_ms: millisecondsOf(context),
       }
@@ -305,11 +306,10 @@ function numbersOf(tensor: Tensor): Numbers {
 }
 
 /** A face as the API tells it: whole pixels, the box within the picture and never empty. */
-function described({ score, box, landmarks }: Face, { options, source }: StepContext) {
-  const { width, height } = source!
+function described({ score, box, landmarks }: Face, { width, height }: Picture, withLandmarks = false) {
   const [left, top] = [clip(box[0], 0, width - 1), clip(box[1], 0, height - 1)]
   const [right, bottom] = [clip(box[2], left + 1, width), clip(box[3], top + 1, height)]
-  const points = options['return_landmarks'] ? landmarks?.map(Math.round) : undefined
+  const points = withLandmarks ? landmarks?.map(Math.round) : undefined
   return {
     bbox: [left, top, right - left, bottom - top],
     confidence: Math.round(score * 1e4) / 1e4,
@@ -322,15 +322,15 @@ function clip(value: number, least: number, most: number): number {
 }
 
 /** Cuts faces out of the posted picture, which is decoded for it once, unless there is no face. */
-async function cropper(faces: readonly Face[], side: number, { source }: StepContext): Promise<(face: Face) => Pixels> {
-  const pixels = faces.length > 0 ? await source!.pixels() : undefined
+async function cropper(faces: readonly Face[], side: number, picture: Picture): Promise<(face: Face) => Pixels> {
+  const pixels = faces.length > 0 ? await picture.pixels() : undefined
   const target = template.map((at) => (at * side) / templateSide)
   return ({ landmarks }) => warp(pixels!, similarity(landmarks!, target), side, side)
 }
 
 /** The posted picture as a JPEG, with boxes, points and scores in per cent. */
-async function annotate(faces: readonly Face[], { source }: StepContext): Promise<Uint8Array> {
-  const pixels = await source!.pixels()
+async function annotate(faces: readonly Face[], picture: Picture): Promise<Uint8Array> {
+  const pixels = await picture.pixels()
   for (const { box, landmarks = [], score } of faces) {
     drawBox(pixels, box, { label: `${Math.round(score * 100)}%` })
     for (let i = 0; i < landmarks.length; i += 2) drawPoint(pixels, landmarks[i]!, landmarks[i + 1]!)
