@@ -7,6 +7,7 @@ import { systemClock, type Clock } from './clock.ts'
 import { adminSocketPath, type Config } from './config.ts'
 import type { Compilation } from './deployments/deployment.ts'
 import { Dispatcher } from './deployments/dispatcher.ts'
+import { formatMissing } from './deployments/missing-model.ts'
 import { openSizeBook } from './deployments/size-book.ts'
 import { PelletError } from './errors.ts'
 import { createHandler } from './http/app.ts'
@@ -157,7 +158,10 @@ export class Pellet {
 
   async #deployAll({ deployments, failures }: Compilation): Promise<void> {
     const { log } = this
-    for (const { problems } of failures) for (const problem of problems) log.error(problem)
+    for (const { name, problems, missing } of failures) {
+      if (missing) log.warn({ deployment: name }, formatMissing(name, missing))
+      else for (const problem of problems) log.error(problem)
+    }
     for (const deployment of deployments) {
       this.dispatcher.deploy(deployment)
       const { name, manifest, engine, notes } = deployment

@@ -5,64 +5,85 @@ import { messageOf } from '../errors.ts'
 import { displayPath } from '../functions/bundle.ts'
 import { toIssueIn } from '../manifest/issues.ts'
 import { readManifest, type ManifestSource } from '../manifest/read.ts'
+import { callSteps, resolveCalls } from './calls.ts'
 import { refuseConflicts } from './conflicts.ts'
-import type { Compilation, Deployment, FailedSource } from './deployment.ts'
+import type { Compilation, FailedSource } from './deployment.ts'
 import { discoverSources, functionEndings, functionName } from './discover.ts'
 import { compileSource, toFailure, type CompileOptions, type Source } from './source.ts'
 
 /** Compiles every manifest and function file of a project. Never throws for what a file holds. */
 export async function compileProject(options: CompileOptions): Promise<Compilation> {
-  const sources = await discoverSources(options.manifestsFolder, options.functionsFolder)
-  const written = await Promise.all(sources.manifests.map((file) => readSource(file, options.root)))
-  const jobs: { source: Source; written?: ManifestSource }[] = []
-  const claimed = new Set<string>()
-  for (const [index, manifest] of written.entries()) {
-    const manifestFile = sources.manifests[index]!
-    const source = toSource(manifestFile, manifest, options.functionsFolder, sources.functions)
-    if (source.functionFile) claimed.add(source.functionFile)
-    jobs.push({ source, written: manifest })
-  }
-  for (const functionFile of sources.functions) {
-    if (!claimed.has(functionFile)) jobs.push({ source: { name: functionName(functionFile), functionFile } })
-  }
-  const results = await mapLimited(jobs, availableParallelism(), ({ source, written }) =>
-    compileSource(source, written, options),
-  )
-  return refuseConflicts(results)
+  return resolveCalls(await compileJobs(await projectJobs(options), options))
 }
 
 /**
  * Compiles single manifest or function files, as `pellet validate` does. A function file whose manifest stands in the
- * manifests folder is compiled with it; a file that is named twice, or with what belongs to it, counts once.
+ * manifests folder is compiled with it; a file that is named twice, or with what belongs to it, counts once. Where they
+ * call other deployments, these are looked at as well, but not told about.
  */
 export async function compileFiles(files: string[], options: CompileOptions): Promise<Compilation> {
   const { root, functionsFolder, manifestsFolder } = options
   const { functions, manifests } = await discoverSources(manifestsFolder, functionsFolder)
-  const jobs = new Map<string, () => Promise<Deployment | FailedSource>>()
-  const addManifest = async (path: string, isWanted: (source: Source) => boolean) => {
-    const written = await readSource(path, root)
-    const source = toSource(path, written, functionsFolder, functions)
-    if (isWanted(source)) jobs.set(path, () => compileSource(source, written, options))
-    return isWanted(source)
-  }
+  const jobs = new Map<string, Job>()
+  const absent: FailedSource[] = []
   for (const file of files) {
     const path = resolve(root, file)
     const source = { name: functionName(path), functionFile: path }
     const found = await stat(path).catch(() => undefined)
     if (!found?.isFile())
-      jobs.set(path, async () => toFailure({ name: source.name }, options, [`${file}: expected a file, found none`]))
-    else if (!functionEndings.includes(extname(path))) await addManifest(path, () => true)
+      absent.push(toFailure({ name: source.name }, options, [`${file}: expected a file, found none`]))
+    else if (!functionEndings.includes(extname(path))) jobs.set(path, await manifestJob(path, functions, options))
     else {
-      let isClaimed = false
-      for (const manifest of manifests)
-        if (await addManifest(manifest, ({ functionFile }) => functionFile === path)) isClaimed = true
-      if (!isClaimed) jobs.set(path, () => compileSource(source, undefined, options))
+      const pairs = await Promise.all(manifests.map((manifest) => manifestJob(manifest, functions, options)))
+      const claiming = pairs.filter(({ source }) => source.functionFile === path)
+      for (const job of claiming) jobs.set(job.source.manifestFile!, job)
+      if (claiming.length === 0) jobs.set(path, { source })
     }
   }
-  return refuseConflicts(await mapLimited([...jobs.values()], availableParallelism(), (job) => job()))
+  const named = await compileJobs([...jobs.values()], options)
+  named.failures.push(...absent)
+  if (!named.deployments.some(({ manifest }) => callSteps(manifest).length > 0)) return named
+  const others = await compileJobs(
+    (await projectJobs(options)).filter(({ source }) => !jobs.has(source.manifestFile ?? source.functionFile!)),
+    options,
+  )
+  const names = new Set([...named.deployments, ...named.failures].map(({ name }) => name))
+  const whole = resolveCalls({
+    deployments: [...named.deployments, ...others.deployments.filter(({ name }) => !names.has(name))],
+    failures: [...named.failures, ...others.failures.filter(({ name }) => !names.has(name))],
+  })
+  return {
+    deployments: whole.deployments.filter(({ name }) => names.has(name)),
+    failures: whole.failures.filter(({ name }) => names.has(name)),
+  }
 }
 
 // --- internal ---
+
+interface Job {
+  source: Source
+  written?: ManifestSource
+}
+
+async function projectJobs(options: CompileOptions): Promise<Job[]> {
+  const { functions, manifests } = await discoverSources(options.manifestsFolder, options.functionsFolder)
+  const jobs: Job[] = await Promise.all(manifests.map((file) => manifestJob(file, functions, options)))
+  const claimed = new Set(jobs.map(({ source }) => source.functionFile))
+  const alone = functions.filter((file) => !claimed.has(file))
+  return [...jobs, ...alone.map((file) => ({ source: { name: functionName(file), functionFile: file } }))]
+}
+
+async function manifestJob(file: string, functions: string[], options: CompileOptions): Promise<Job> {
+  const written = await readSource(file, options.root)
+  return { source: toSource(file, written, options.functionsFolder, functions), written }
+}
+
+async function compileJobs(jobs: Job[], options: CompileOptions): Promise<Compilation> {
+  const results = await mapLimited(jobs, availableParallelism(), ({ source, written }) =>
+    compileSource(source, written, options),
+  )
+  return refuseConflicts(results, options.port)
+}
 
 async function readSource(file: string, root: string): Promise<ManifestSource> {
   const shown = displayPath(root, file)

@@ -1,41 +1,54 @@
 import type { Compilation, Deployment, FailedSource } from './deployment.ts'
 
-/** Names and routes have one holder: of two that claim the same, the first stays and the other is refused with the reason. */
-export function refuseConflicts(results: (Deployment | FailedSource)[]): Compilation {
+/**
+ * Names, routes and ports have one holder: of two that claim the same, the first stays and the other is refused with the
+ * reason.
+ * @param ownPort Pellet's own on TCP; 0: whichever is free then
+ */
+export function refuseConflicts(results: (Deployment | FailedSource)[], ownPort = 0): Compilation {
   const deployments: Deployment[] = []
   const failures: FailedSource[] = []
-  const names = new Map<string, Deployment>()
-  const routes = new Map<string, Deployment>()
+  const holders = new Map([[`port ${ownPort}`, 'Pellet itself']])
   for (const result of results) {
     if ('problems' in result) {
       failures.push(result)
       continue
     }
-    const problems: string[] = []
-    const namesake = names.get(result.name)
-    if (namesake)
-      problems.push(
-        `${result.places.name}: expected a name of its own, found ${JSON.stringify(result.name)}, which ${fileOf(namesake)} has`,
+    const claims = claimsOf(result)
+    const problems = claims
+      .filter(({ key }) => holders.has(key))
+      .map(
+        ({ key, place, expected, found }) =>
+          `${place}: expected ${expected}, found ${found}, which ${holders.get(key)} has`,
       )
-    for (const [index, { method, path }] of result.manifest.routes.entries()) {
-      const holder = routes.get(`${method} ${path}`)
-      if (holder)
-        problems.push(
-          `${result.places.routes[index]}: expected a free route, found ${method} ${path}, which ${holder.name} (${fileOf(holder)}) holds`,
-        )
+    if (problems.length > 0) failures.push({ name: result.name, origin: result.origin, problems })
+    else {
+      for (const { key } of claims) holders.set(key, `${result.name} (${fileOf(result)})`)
+      deployments.push(result)
     }
-    if (problems.length > 0) {
-      failures.push({ name: result.name, origin: result.origin, problems })
-      continue
-    }
-    names.set(result.name, result)
-    for (const { method, path } of result.manifest.routes) routes.set(`${method} ${path}`, result)
-    deployments.push(result)
   }
   return { deployments, failures }
 }
 
 // --- internal ---
+
+interface Claim {
+  key: string
+  place: string
+  expected: string
+  found: string
+}
+
+function claimsOf({ name, manifest, places }: Deployment): Claim[] {
+  const claim = (key: string, place: string, expected: string, found = key) => ({ key, place, expected, found })
+  return [
+    claim(`name ${name}`, places.name, 'a name of its own', JSON.stringify(name)),
+    ...manifest.routes.map(({ method, path }, index) =>
+      claim(`${method} ${path}`, places.routes[index]!, 'a free route'),
+    ),
+    ...manifest.listen.map((port, index) => claim(`port ${port}`, places.ports[index]!, 'a free port', String(port))),
+  ]
+}
 
 function fileOf({ origin, name }: Deployment): string {
   return origin.manifest ?? origin.function ?? name

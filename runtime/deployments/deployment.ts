@@ -1,5 +1,6 @@
 import type { EngineName } from '../engines/engine.ts'
-import type { Manifest } from '../manifest/manifest.ts'
+import type { Manifest, Method } from '../manifest/manifest.ts'
+import type { MissingModel } from './missing-model.ts'
 
 /** A revision of a deployment: everything that an isolate needs, as plain data. Immutable. */
 export interface Deployment {
@@ -9,8 +10,13 @@ export interface Deployment {
   manifest: Manifest
   /** The files that it was made from, relative to the project: for listings and messages. */
   origin: { manifest?: string; function?: string }
-  /** Where its name and each of its routes are written, e.g. `manifests/a.yaml:3:8 route`. */
-  places: { name: string; routes: string[] }
+  /**
+   * Where its name, each of its routes and ports, and each of its `call` steps (`callSteps` has their order) are written,
+   * e.g. `manifests/a.yaml:3:8 route`.
+   */
+  places: { name: string; routes: string[]; ports: string[]; calls: string[] }
+  /** Routes of other deployments that its `call` steps may call, each once. Known when the others are: see `resolveCalls`. */
+  calls: DeploymentCall[]
   /** The bundled function; absent when built-in steps suffice. */
   bundleFile?: string
   engine: EngineName
@@ -24,11 +30,19 @@ export interface Deployment {
   notes: string[]
 }
 
+export interface DeploymentCall {
+  deployment: string
+  method: Method
+  path: string
+}
+
 /** A source that cannot be deployed, and why; every problem on a line of its own. */
 export interface FailedSource {
   name: string
   origin: { manifest?: string; function?: string }
   problems: string[]
+  /** Present where all that is wrong is a model file that is not there: nothing is broken, something is to be fetched. */
+  missing?: MissingModel
 }
 
 /** What one look at the folders gives. */

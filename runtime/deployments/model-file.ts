@@ -2,7 +2,9 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { sha256File } from '../digest.ts'
 import type { EngineName } from '../engines/engine.ts'
+import { displayPath } from '../functions/bundle.ts'
 import type { Manifest, ModelEntry } from '../manifest/manifest.ts'
+import { howToGet, type MissingFile } from './missing-model.ts'
 
 export interface ResolvedModel {
   engine: EngineName
@@ -13,18 +15,27 @@ export interface ResolvedModel {
   notes: string[]
 }
 
+/** Where models are, and the project that messages show their paths in. */
+export interface ModelFolders {
+  root: string
+  modelsFolder: string
+}
+
 /** A model that cannot be used, with the manifest's path that is to blame. */
 export class ModelError extends Error {
   readonly path: (string | number)[]
+  /** Files of which one would do, where none is there. */
+  readonly missing: MissingFile[] | undefined
 
-  constructor(path: (string | number)[], message: string) {
+  constructor(path: (string | number)[], message: string, missing?: MissingFile[]) {
     super(message)
     this.path = path
+    this.missing = missing
   }
 }
 
 /** Chooses the engine and finds the model file. @throws ModelError */
-export async function resolveModel({ model }: Manifest, modelsFolder: string): Promise<ResolvedModel> {
+export async function resolveModel({ model }: Manifest, folders: ModelFolders): Promise<ResolvedModel> {
   const { engine, hef, onnx } = model
   const noHailort = 'this version of Pellet has no HailoRT engine yet'
   if (engine === 'hailort')
@@ -35,25 +46,40 @@ export async function resolveModel({ model }: Manifest, modelsFolder: string): P
   if (!onnx)
     throw new ModelError(['model'], `expected an onnx entry, found only hef: ${noHailort}, so a HEF alone cannot run`)
   const notes = hef && engine === 'auto' ? [`falls back to ONNX Runtime on the CPU: ${noHailort}`] : []
-  return { engine: 'onnxruntime', ...(await digestFile(resolve(modelsFolder, onnx.file), onnx)), notes }
+  return { engine: 'onnxruntime', ...(await digestFile(onnx, missingFiles(model, folders), folders)), notes }
 }
 
 // --- internal ---
 
-async function digestFile(file: string, entry: ModelEntry) {
+async function digestFile(entry: ModelEntry, missing: MissingFile[], { root, modelsFolder }: ModelFolders) {
   const path = ['model', 'onnx']
+  const file = resolve(modelsFolder, entry.file)
+  const shown = displayPath(root, file)
   const found = await stat(file).catch((error: NodeJS.ErrnoException) => error.code ?? 'an error')
+  if (found === 'ENOENT')
+    throw new ModelError(path, `expected a model file at ${shown}, found none; ${howToGet(missing[0]!)}`, missing)
   if (typeof found === 'string' || !found.isFile()) {
-    const reason =
-      typeof found === 'string' ? (found === 'ENOENT' ? 'no such file' : found) : 'something that is no file'
-    const from = entry.url ? `; download it there from ${entry.url}` : ''
-    throw new ModelError(path, `expected a model file at ${file}, found ${reason}${from}`)
+    const reason = typeof found === 'string' ? found : 'something that is no file'
+    throw new ModelError(path, `expected a model file at ${shown}, found ${reason}`)
   }
   const sha256 = await sha256File(file)
   if (entry.sha256 && entry.sha256 !== sha256)
     throw new ModelError(
       [...path, 'sha256'],
-      `expected ${file} to have sha256 ${entry.sha256}, found ${sha256}; it is another file, or damaged`,
+      `expected ${shown} to have sha256 ${entry.sha256}, found ${sha256}; it is another file, or damaged`,
     )
   return { file, sizeBytes: found.size, modifiedMs: found.mtimeMs, sha256 }
+}
+
+/** What could be fetched: the entry that this machine runs first, the others for who has the chip. */
+function missingFiles({ onnx, hef = {} }: Manifest['model'], { root, modelsFolder }: ModelFolders): MissingFile[] {
+  const entries: [string, ModelEntry][] = Object.entries(hef).map(([chip, entry]) => [`model.hef.${chip}`, entry])
+  if (onnx) entries.unshift(['model.onnx', onnx])
+  return entries.map(([entry, { file, url, license, sha256 }]) => ({
+    entry,
+    file: displayPath(root, resolve(modelsFolder, file)),
+    ...(url !== undefined && { url }),
+    ...(license !== undefined && { license }),
+    ...(sha256 !== undefined && { sha256 }),
+  }))
 }

@@ -10,8 +10,10 @@ import type { Manifest } from '../manifest/manifest.ts'
 import { mergeManifest, normalizeManifest, type RoutePaths } from '../manifest/normalize.ts'
 import { checkManifest, formatIssue, type ManifestSource } from '../manifest/read.ts'
 import type { ManifestInput } from '../manifest/schema.ts'
+import { callSteps } from './calls.ts'
 import type { Deployment, FailedSource } from './deployment.ts'
 import { functionName } from './discover.ts'
+import type { MissingFile, MissingModel } from './missing-model.ts'
 import { ModelError, resolveModel, type ResolvedModel } from './model-file.ts'
 import { toRevision } from './revision.ts'
 
@@ -22,6 +24,8 @@ export interface CompileOptions {
   modelsFolder: string
   dataFolder: string
   memo: Memo
+  /** Pellet's own port on TCP, which no deployment may have; 0: whichever is free. */
+  port: number
 }
 
 /** Remembers what was learnt from code and models that did not change since. */
@@ -48,8 +52,10 @@ export async function compileSource(
   try {
     return await new SourceCompiler(source, written, options, describer).compile()
   } catch (error) {
-    const problems = error instanceof Problems ? error.lines : [`${source.name}: ${messageOf(error)}`]
-    return toFailure(source, options, problems)
+    if (!(error instanceof Problems)) return toFailure(source, options, [`${source.name}: ${messageOf(error)}`])
+    const { lines, missing } = error
+    if (!missing) return toFailure(source, options, lines)
+    return { ...toFailure(source, options, lines), name: missing.deployment, missing }
   } finally {
     describer[Symbol.dispose]()
   }
@@ -70,6 +76,9 @@ class SourceCompiler {
   #inline: ManifestSource | undefined
   /** All that is wrong so far: what can still be looked at is, so that people mend a file once. */
   #issues: ManifestIssue[] = []
+  /** More of it, which has its place in itself: what is wrong inside of the function. */
+  #lines: string[] = []
+  #missing: MissingFile[] | undefined
 
   constructor(source: Source, written: ManifestSource | undefined, options: CompileOptions, describer: LazyDescriber) {
     this.#source = source
@@ -79,10 +88,12 @@ class SourceCompiler {
   }
 
   async compile(): Promise<Deployment> {
-    const { bundle, description } = await this.#loadFunction()
-    const { manifest, paths, isModelKnown } = this.#normalize(description)
+    const loaded = await this.#loadFunction()
+    const { manifest, paths, ports, isModelKnown, areStepsKnown } = this.#normalize(loaded)
+    const { bundle } = loaded ?? {}
     const model = isModelKnown ? await this.#resolveModel(manifest) : undefined
     const { files, digests } = await this.#resolveFiles(manifest)
+    if (!areStepsKnown) throw this.#problems()
     const revision = toRevision(manifest, bundle?.hash, { ...digests, model: model?.sha256 ?? '' })
     // Without the model or a file that it reads, a step's own check would complain of the consequence.
     const isWhole = model !== undefined && this.#issues.length === 0
@@ -94,20 +105,29 @@ class SourceCompiler {
       ...(bundle && { bundleFile: bundle.file }),
     }
     const learn = () => this.#describer.get().check(check)
-    const { problems, input } = await (isWhole ? this.#remembered(`check:${revision}`, learn) : learn()).catch(
+    const isRemembered = isWhole || this.#missesModelOnly()
+    const { problems, input } = await (isRemembered ? this.#remembered(`check:${revision}`, learn) : learn()).catch(
       (error: unknown) => {
-        throw this.#problem(['model', 'onnx'], messageOf(error))
+        this.#issues.push(this.#issue(['model', 'onnx'], messageOf(error)))
+        throw this.#problems()
       },
     )
     this.#issues.push(...problems.map((problem) => this.#chainIssue(problem, manifest, paths)))
-    if (this.#issues.length > 0 || model === undefined) throw new Problems(this.#issues)
+    if (this.#issues.length > 0 || model === undefined) throw this.#problems(manifest.name)
     const { file, sizeBytes, modifiedMs, sha256, engine, notes } = model
+    const calls = callSteps(manifest).map(({ route, step }) => [...paths[route]!.post, step])
     return {
       name: manifest.name,
       revision,
       manifest,
       origin: toOrigin(this.#source, this.#options.root),
-      places: { name: this.#whereIs(['name']), routes: paths.map(({ route }) => this.#whereIs(route)) },
+      places: {
+        name: this.#whereIs(['name']),
+        routes: paths.map(({ route }) => this.#whereIs(route)),
+        ports: ports.map((port) => this.#whereIs(port)),
+        calls: calls.map((step) => this.#whereIs(step)),
+      },
+      calls: [],
       ...(bundle && { bundleFile: bundle.file }),
       engine,
       model: { file, sizeBytes, modifiedMs, sha256 },
@@ -117,13 +137,16 @@ class SourceCompiler {
     }
   }
 
-  async #loadFunction(): Promise<{ bundle?: Bundle; description?: FunctionDescription }> {
+  /** Empty where there is no function; undefined where it is broken, so that its steps and its manifest are not known. */
+  async #loadFunction(): Promise<LoadedFunction | undefined> {
     const { functionFile } = this.#source
     if (!functionFile) return {}
     const { root, dataFolder } = this.#options
     const shown = displayPath(root, functionFile)
-    if (!(await stat(functionFile).catch(() => undefined))?.isFile())
-      throw this.#problem(['function'], `expected a function file at ${shown}, found none`)
+    if (!(await stat(functionFile).catch(() => undefined))?.isFile()) {
+      this.#issues.push(this.#issue(['function'], `expected a function file at ${shown}, found none`))
+      return undefined
+    }
     try {
       const bundle = await bundleFunction(functionFile, root, join(dataFolder, 'bundles'))
       const description = await this.#remembered(`describe:${bundle.hash}`, () =>
@@ -131,23 +154,24 @@ class SourceCompiler {
       )
       return { bundle, description }
     } catch (error) {
-      throw new Problems(
-        this.#written?.issues ?? [],
-        error instanceof BundleError ? error.problems : [`${shown}: ${messageOf(error)}`],
-      )
+      this.#lines.push(...(error instanceof BundleError ? error.problems : [`${shown}: ${messageOf(error)}`]))
+      return undefined
     }
   }
 
-  #normalize(description: FunctionDescription | undefined) {
+  #normalize(loaded: LoadedFunction | undefined) {
     const { name, functionFile } = this.#source
     const written = this.#written
     const shown = functionFile && displayPath(this.#options.root, functionFile)
-    if (!written && description?.manifest === undefined)
-      throw new Problems(
-        [],
-        [`${shown}: expected a manifest in the file (manifest: { ... }) or in manifests/${name}.yaml, found none`],
-      )
-    if (description?.manifest !== undefined) this.#inline = checkManifest(description.manifest, shown!)
+    const own = loaded?.description?.manifest
+    if (!written && own === undefined) {
+      if (loaded)
+        this.#lines.push(
+          `${shown}: expected a manifest in the file (manifest: { ... }) or in manifests/${name}.yaml, found none`,
+        )
+      throw this.#problems()
+    }
+    if (own !== undefined) this.#inline = checkManifest(own, shown!)
     const merged = mergeManifest(
       this.#inline?.value as ManifestInput | undefined,
       written?.value as ManifestInput | undefined,
@@ -155,22 +179,23 @@ class SourceCompiler {
     const places = { written, inline: this.#inline }
     const options = { name, ...places, ...(functionFile && { function: functionName(functionFile) }) }
     this.#issues.push(...(written?.issues ?? []), ...(this.#inline?.issues ?? []))
-    const whole = this.#issues.length === 0 ? normalizeManifest(merged, options) : undefined
+    const whole = loaded && this.#issues.length === 0 ? normalizeManifest(merged, options) : undefined
     if (whole) this.#issues.push(...whole.issues)
-    if (whole?.manifest) return { manifest: whole.manifest, paths: whole.paths, isModelKnown: true }
+    if (whole?.manifest) return { ...whole, manifest: whole.manifest, isModelKnown: true, areStepsKnown: true }
 
-    const rest = withoutWrongKeys(merged, this.#issues)
-    const partial = rest && normalizeManifest(rest.input, options)
-    if (!partial?.manifest) throw new Problems(this.#issues)
-    return { manifest: partial.manifest, paths: partial.paths, isModelKnown: rest!.isModelKnown }
+    const { input, isModelKnown, areStepsKnown } = withoutWrongKeys(merged, this.#issues)
+    const rest = normalizeManifest(input, options)
+    if (!rest.manifest) throw this.#problems()
+    return { ...rest, manifest: rest.manifest, isModelKnown, areStepsKnown: areStepsKnown && loaded !== undefined }
   }
 
   async #resolveModel(manifest: Manifest): Promise<ResolvedModel | undefined> {
     try {
-      return await resolveModel(manifest, this.#options.modelsFolder)
+      return await resolveModel(manifest, this.#options)
     } catch (error) {
       if (!(error instanceof ModelError)) throw error
       this.#issues.push(this.#issue(error.path, error.message))
+      this.#missing = error.missing
       return undefined
     }
   }
@@ -184,7 +209,12 @@ class SourceCompiler {
         digests[`files.${name}`] = await sha256File(files[name])
       } catch (error) {
         const found = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'none' : messageOf(error)
-        this.#issues.push(this.#issue(['files', name], `expected a file at ${files[name]}, found ${found}`))
+        this.#issues.push(
+          this.#issue(
+            ['files', name],
+            `expected a file at ${displayPath(this.#options.root, files[name])}, found ${found}`,
+          ),
+        )
       }
     }
     return { files, digests }
@@ -218,13 +248,14 @@ class SourceCompiler {
     return toIssueIn({ written: this.#written, inline: this.#inline }, finding)
   }
 
-  /** Ends the look: without what is at this path nothing more can be said. */
-  #problem(path: (string | number)[], message: string): Problems {
-    return new Problems([
-      ...this.#issues,
-      ...(this.#inline ? [] : (this.#written?.issues ?? [])),
-      this.#issue(path, message),
-    ])
+  #missesModelOnly(): boolean {
+    return this.#missing !== undefined && this.#issues.length === 1
+  }
+
+  /** All that is known to be wrong. @param name of the deployment, where the manifest was right enough to tell */
+  #problems(name?: string): Problems {
+    const isMissing = name !== undefined && this.#missesModelOnly()
+    return new Problems(this.#issues, this.#lines, isMissing ? { deployment: name, files: this.#missing! } : undefined)
   }
 
   #chainIssue(problem: ChainProblem, manifest: Manifest, paths: RoutePaths[]): ManifestIssue {
@@ -243,22 +274,30 @@ class SourceCompiler {
 class Problems extends Error {
   readonly lines: string[]
 
-  constructor(issues: ManifestIssue[], lines: string[] = []) {
+  readonly missing: MissingModel | undefined
+
+  constructor(issues: ManifestIssue[], lines: string[], missing: MissingModel | undefined) {
     super()
     this.lines = [...sortIssues(issues).map(formatIssue), ...lines]
+    this.missing = missing
     this.message = this.lines.join('\n')
   }
 }
 
-/** A manifest without the keys that are wrong, to look at the others; undefined when its steps are among the wrong. */
+interface LoadedFunction {
+  bundle?: Bundle
+  description?: FunctionDescription
+}
+
+/** A manifest without the keys that are wrong, to look at the others. */
 function withoutWrongKeys(input: ManifestInput, issues: ManifestIssue[]) {
-  const keys = new Set(issues.map(({ path }) => String(path[0] ?? 'routes')))
-  if (['pre', 'post', 'route', 'routes'].some((key) => keys.has(key))) return undefined
-  const rest = Object.fromEntries(Object.entries(input).filter(([key]) => !keys.has(key)))
-  const isModelKnown = !keys.has('model') && rest['model'] !== undefined
+  const keys = new Set(issues.map(({ path }) => String(path[0] ?? '')))
+  const rest = Object.fromEntries(Object.entries(input ?? {}).filter(([key]) => !keys.has(key)))
+  const isModelKnown = rest['model'] !== undefined
   return {
     input: { ...rest, ...(!isModelKnown && { model: { onnx: 'unknown.onnx' } }) } as ManifestInput,
     isModelKnown,
+    areStepsKnown: !['', 'pre', 'post', 'route', 'routes'].some((key) => keys.has(key)),
   }
 }
 

@@ -102,9 +102,9 @@ function toListRows(pellet: Pellet): ListRow[] {
       problems: [],
     }
   })
-  const refused = pellet.routes.failures.map(({ name, origin, problems }): ListRow => ({
+  const refused = pellet.routes.failures.map(({ name, origin, problems, missing }): ListRow => ({
     name,
-    state: 'refused',
+    state: missing ? 'no model' : 'refused',
     revision: null,
     routes: [],
     model: null,

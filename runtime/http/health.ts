@@ -31,7 +31,10 @@ export function registerHealth(app: H3, pellet: Pellet): void {
       ...(lastError && { last_error: lastError }),
       ...toPorts(pellet, name),
     })),
-    failures: pellet.routes.failures.map(({ name, problems }) => ({ name, problems: problems.length })),
+    // A model that is yet to be fetched is nothing broken; `pellet list` tells of it.
+    failures: pellet.routes.failures
+      .filter(({ missing }) => !missing)
+      .map(({ name, problems }) => ({ name, problems: problems.length })),
   }))
 
   // That this is answered shows that the loop turns; the scheduler has no thread of its own that could stand still.

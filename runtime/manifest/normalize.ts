@@ -40,6 +40,8 @@ export interface NormalizedManifest {
   manifest?: Manifest
   /** One for each of `manifest.routes`. */
   paths: RoutePaths[]
+  /** Where each of `manifest.listen` stands. */
+  ports: ManifestPath[]
   issues: ManifestIssue[]
 }
 
@@ -56,7 +58,7 @@ export function normalizeManifest(input: ManifestInput, options: NormalizeOption
   const name = input?.name ?? options.name
   if (input?.name === undefined && !namePattern.test(options.name)) findings.push(badFileName(options.name))
   if (findings.length > 0) {
-    return { paths: [], issues: sortIssues(findings.map((finding) => toIssueIn(options, finding))) }
+    return { paths: [], ports: [], issues: sortIssues(findings.map((finding) => toIssueIn(options, finding))) }
   }
   const { routes, paths } = toRoutes(input, name)
   const functionName = input.function ?? options.function
@@ -75,7 +77,8 @@ export function normalizeManifest(input: ManifestInput, options: NormalizeOption
     listen: [input.listen ?? []].flat(),
     limits: toLimits(input.limits ?? {}),
   }
-  return { manifest: structuredClone(manifest), paths, issues: [] }
+  const ports = manifest.listen.map((_, index) => (Array.isArray(input.listen) ? ['listen', index] : ['listen']))
+  return { manifest: structuredClone(manifest), paths, ports, issues: [] }
 }
 
 // --- internal ---

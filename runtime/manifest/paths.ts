@@ -27,6 +27,11 @@ export function isUrl(text: string): boolean {
   return /^https?:\/\//i.test(text)
 }
 
+/** Whether a URL leads to an archive, which holds the file but is not it. */
+export function isArchive(url: string): boolean {
+  return /\.(?:zip|tar|tar\.gz|tgz)$/i.test(URL.canParse(url) ? new URL(url).pathname : url)
+}
+
 /** Whether a model path stays inside the models folder, or is absolute and so leaves it on purpose. */
 export function isModelPath(text: string): boolean {
   if (text === '' || text.endsWith('/') || text.includes('\0') || text.includes('\\') || text.includes('://'))

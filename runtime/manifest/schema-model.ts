@@ -1,11 +1,12 @@
 import { z } from '#zod'
 import { defaults } from './defaults.ts'
 import { key, mapping, oneOf, text, whenMapping } from './fields.ts'
-import { fileOfUrl, isModelPath, isUrl } from './paths.ts'
+import { fileOfUrl, isArchive, isModelPath, isUrl } from './paths.ts'
 
 const pathExpected = 'a path under the models folder without "..", or an absolute path'
 const urlExpected = 'a URL that begins with http:// or https://'
 const entryExpected = 'a path, a URL, or a mapping with file or url'
+const archiveExpected = 'a URL of the file itself; or write { url, file }, with the file that the archive holds'
 const meanExpected = 'a number, or a list with one for each channel'
 const stdExpected = 'a number other than 0, or a list with one for each channel'
 
@@ -63,6 +64,11 @@ const entryKeys = mapping(
     error: 'a URL that ends in a file name; or give file as well',
     when: whenMapping,
   })
+  .refine((entry) => entry.file !== undefined || typeof entry.url !== 'string' || !isArchive(entry.url), {
+    path: ['url'],
+    error: archiveExpected,
+    when: whenMapping,
+  })
   .refine((entry) => sameLength(entry.mean, entry.std), {
     path: ['std'],
     error: 'as many numbers as mean has, or one',
@@ -73,7 +79,8 @@ export const modelEntry = z.union(
   [
     text(entryExpected)
       .refine((value) => isUrl(value) || isModelPath(value), { error: pathExpected })
-      .refine((value) => namesFile(value), { error: 'a URL that ends in a file name; or write { url, file }' }),
+      .refine((value) => namesFile(value), { error: 'a URL that ends in a file name; or write { url, file }' })
+      .refine((value) => !isUrl(value) || !isArchive(value), { error: archiveExpected }),
     entryKeys,
   ],
   { error: entryExpected },

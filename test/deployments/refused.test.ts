@@ -154,16 +154,6 @@ const broken: Record<string, { files: ProjectFiles; expected: (string | RegExp)[
     files: { 'functions/route-input.ts': answering('return 1', { manifest: 'input: { n: 7 }' }) },
     expected: [/functions\/route-input\.ts.* input\.n: expected no options/],
   },
-  'model-missing': {
-    files: { 'manifests/model-missing.yaml': 'pre: [image.decode]\nmodel:\n  onnx: nowhere.onnx\n' },
-    expected: [
-      /^manifests\/model-missing\.yaml:3:9 model\.onnx: expected a model file at .*nowhere\.onnx, found no such file/,
-    ],
-  },
-  'model-url': {
-    files: { 'manifests/model-url.yaml': 'model: { onnx: "https://example.com/far.onnx" }\n' },
-    expected: [/far\.onnx, found no such file.*https:\/\/example\.com/],
-  },
   'model-damaged': {
     files: {
       'manifests/model-damaged.yaml': 'model: { onnx: damaged.onnx }\npre: [image.decode, tensor]\npost: [topk]\n',
@@ -220,10 +210,32 @@ const broken: Record<string, { files: ProjectFiles; expected: (string | RegExp)[
     expected: [/labels-short\.yaml:4:\d+ post\[0\].*topk: expected 3 labels in files\.labels.*found 2/],
   },
   'function-missing': {
-    files: { 'manifests/function-missing.yaml': `${model}\nfunction: nobody\n` },
+    files: {
+      'manifests/function-missing.yaml': `model: { onnx: nowhere.onnx }\nfunction: nobody\nkeep_alive: x\nfiles: { labels: none.txt }\n`,
+    },
     expected: [
+      /^manifests\/function-missing\.yaml:1:16 model\.onnx: expected a model file at models\/nowhere\.onnx, found none/,
       /^manifests\/function-missing\.yaml:2:11 function: expected a function file at functions\/nobody\.ts, found none/,
+      /^manifests\/function-missing\.yaml:3:13 keep_alive: /,
+      /^manifests\/function-missing\.yaml:4:18 files\.labels: expected a file at models\/none\.txt, found none/,
     ],
+  },
+  'function-broken': {
+    files: {
+      'functions/function-broken.ts': 'export default',
+      'manifests/function-broken.yaml': `keep_alive: x\nfiles: { labels: none.txt }\n`,
+    },
+    expected: [
+      /^manifests\/function-broken\.yaml:1:13 keep_alive: /,
+      /^manifests\/function-broken\.yaml:2:18 files\.labels: /,
+      /^functions\/function-broken\.ts:1:\d+: /,
+    ],
+  },
+  'wrong-steps': {
+    files: {
+      'manifests/wrong-steps.yaml': `model: { onnx: nowhere.onnx }\npre: image.decode\nroute: /v1/x\nfiles: { labels: none.txt }\n`,
+    },
+    expected: [/:1:16 model\.onnx: /, /:2:6 pre: /, /:3:8 route: /, /:4:18 files\.labels: /],
   },
   'bad-yaml': {
     files: { 'manifests/bad-yaml.yaml': 'model: { onnx: a.onnx\npre: [x]\n' },
@@ -253,7 +265,7 @@ const fine: ProjectFiles = {
   'functions/notes.txt': 'not a function',
   'manifests/example.yaml': 'this: is only an example\n',
   'manifests/_draft.yaml': 'nonsense',
-  // Two that claim the name of another, two that claim a route of another; the first by file name stays.
+  // Two that claim a name, two that claim a route; the first by file name stays.
   'functions/taken.ts': answering('return 1', { manifest: `route: 'POST /v1/claimed'` }),
   'functions/thief.ts': answering('return 1', { manifest: `route: 'POST /v1/claimed'` }),
   'functions/other-method.ts': answering('return 1', { manifest: `route: 'PUT /v1/claimed'` }),

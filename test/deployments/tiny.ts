@@ -1,3 +1,6 @@
+import type { Deployment } from '../../runtime/deployments/deployment.ts'
+import { normalizeManifest } from '../../runtime/manifest/normalize.ts'
+import type { ManifestInput } from '../../runtime/manifest/schema.ts'
 import { toOnnx } from '../support/onnx-writer.ts'
 
 /** A model of one kilobyte: float32 `x` [1, 4] comes out as `y`. */
@@ -48,4 +51,25 @@ export default defineFunction({
   },
 })
 `
+}
+
+/** A deployment as plain data, from its manifest alone. */
+export function deploymentOf(
+  manifest: ManifestInput & { name: string },
+  places: Partial<Deployment['places']> = {},
+): Deployment {
+  const { name } = manifest
+  return {
+    name,
+    revision: '',
+    manifest: normalizeManifest({ model: { onnx: 'a.onnx' }, ...manifest }, { name }).manifest!,
+    origin: { manifest: `manifests/${name}.yaml` },
+    places: { name: '', routes: [], ports: [], calls: [], ...places },
+    calls: [],
+    engine: 'onnxruntime',
+    model: { file: '', sizeBytes: 0, modifiedMs: 0, sha256: '' },
+    files: {},
+    input: {},
+    notes: [],
+  }
 }

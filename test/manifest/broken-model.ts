@@ -53,6 +53,14 @@ export const brokenModel: Record<string, [written: string, ...told: string[]][]>
       'model: { onnx: { file: a.onnx, license: [MIT] } }',
       '1:41 model.onnx.license: expected a licence such as Apache-2.0, found a list of 1',
     ],
+    [
+      'model: { onnx: "https://a.example/b.zip?x=1" }',
+      '1:16 model.onnx: expected a URL of the file itself, found "https://a.example/b.zip?x=1"; or write { url, file }, with the file that the archive holds',
+    ],
+    [
+      'model: { onnx: { url: "https://a.example/b.tar.gz" } }',
+      '1:23 model.onnx.url: expected a URL of the file itself, found "https://a.example/b.tar.gz"; or write { url, file }, with the file that the archive holds',
+    ],
     ['model: { onnx: {} }', '1:16 model.onnx: expected file, url or both, found an empty mapping'],
     [
       'model: { onnx: { fil: a.onnx } }',

@@ -99,7 +99,10 @@ async function findRoute(
     const names = rows.map((one) => one.name).join(', ')
     throw new CliError(`invoke: expected the name of a deployment (${names || 'there is none'}), found ${name}`)
   }
-  if (row.problems.length > 0) throw new CliError(`${name} is refused:\n${row.problems.join('\n')}`)
+  if (row.problems.length > 0)
+    throw new CliError(
+      `${name} is ${row.state === 'refused' ? row.state : 'not deployed'}:\n${row.problems.join('\n')}`,
+    )
   const routes = row.routes.map((route) => route.split(' ') as [string, string])
   const found = routes.find(([method, path]) => [undefined, path, `${method} ${path}`].includes(wanted))
   if (!found) throw new CliError(`invoke: expected a route among ${row.routes.join(', ')}, found ${wanted}`, 2)

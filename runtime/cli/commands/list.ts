@@ -29,10 +29,12 @@ export default defineCommand({
     console.log(
       toTable(['NAME', 'STATE', 'MODEL', 'ENGINE', 'REVISION', 'KEEP_ALIVE', 'ROUTES', 'PORTS', 'FROM'], cells),
     )
-    for (const { name, problems, listen } of rows) {
+    for (const { name, state, problems, listen } of rows) {
       for (const { problem } of listen) if (problem !== null) console.log(`\n${name}: ${problem}`)
       if (problems.length > 0)
-        console.log(`\n${name} is refused:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+        console.log(
+          `\n${name} is ${state === 'refused' ? state : 'not deployed'}:\n${problems.map((problem) => `  ${problem}`).join('\n')}`,
+        )
     }
   },
 })

@@ -1,0 +1,42 @@
+import { dirname } from 'node:path'
+import { isArchive } from '../manifest/paths.ts'
+
+/** Why a source with nothing wrong in it is not deployed: a model file that people are to fetch. Plain data. */
+export interface MissingModel {
+  /** The deployment whose model it is: the source itself, or one that it calls. */
+  deployment: string
+  /** Files of which one would do: the one that this machine needs first, then those for chips. */
+  files: MissingFile[]
+}
+
+export interface MissingFile {
+  /** Where the manifest has it, e.g. `model.onnx`. */
+  entry: string
+  /** Where it is expected, relative to the project. */
+  file: string
+  url?: string
+  license?: string
+  sha256?: string
+}
+
+/** `get it: curl -fL --create-dirs -o models/a.onnx https://... (licence: MIT)`: what to do about a file that is not there. */
+export function howToGet({ file, url, license }: MissingFile): string {
+  const licence = license === undefined ? '' : ` (licence: ${license})`
+  if (url === undefined) return `put it there${licence}`
+  if (isArchive(url)) return `get it: download ${url}${licence}, unpack it and put what it holds there`
+  const folders = dirname(file).includes('/') ? ' --create-dirs' : ''
+  return `get it: curl -fL${folders} -o ${quoted(file)} ${quoted(url)}${licence}`
+}
+
+/** For the log, in one line: `detect: not deployed, its model is missing: expected models/a.onnx; get it: ...`. */
+export function formatMissing(name: string, { deployment, files }: MissingModel): string {
+  if (deployment !== name) return `${name}: not deployed, for it calls ${deployment}, whose model is missing`
+  return `${name}: not deployed, its model is missing: expected ${files[0]!.file}; ${howToGet(files[0]!)}`
+}
+
+// --- internal ---
+
+/** For a shell. */
+function quoted(text: string): string {
+  return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}
