@@ -21,7 +21,7 @@ const examples: Record<string, string[]> = {
     'pellet invoke tcn -d @window.json',
     `pellet invoke tags -d '{"image": "...", "top": 3}' --route /v1/tags`,
   ],
-  validate: ['pellet validate manifests/*.yaml functions/*.ts'],
+  validate: ['pellet validate', 'pellet validate manifests/depth.yaml functions/tags.ts'],
 }
 
 process.exitCode = await run(process.argv.slice(2))

@@ -3,7 +3,7 @@ import type { ArgsDef, CommandDef } from 'citty'
 /** `pellet --help`. Plain text: citty's own usage is coloured also where no terminal reads it. */
 export async function mainUsage(commands: Record<string, () => Promise<CommandDef<any>>>): Promise<string> {
   const rows: [string, string][] = []
-  for (const [name, load] of Object.entries(commands)) rows.push([name, descriptionOf(await load())])
+  for (const [name, load] of Object.entries(commands)) rows.push([name, descriptionOf(await load()).split('\n')[0]!])
   return [
     'Pellet runs models as functions: loaded on demand, on the NPU or the CPU.',
     'Usage: pellet <command> [options]',
@@ -16,7 +16,7 @@ export async function mainUsage(commands: Record<string, () => Promise<CommandDe
 export function commandUsage(name: string, command: CommandDef<any>, examples: readonly string[] = []): string {
   const args = Object.entries((command.args ?? {}) as ArgsDef)
   const words = args.filter(([, { type }]) => type === 'positional')
-  const shown = words.map(([key]) => (key === 'files' ? ' <file>...' : ` <${key}>`)).join('')
+  const shown = words.map(([key]) => (key === 'files' ? ' [file...]' : ` <${key}>`)).join('')
   const flags = args
     .filter(([, { type }]) => type !== 'positional')
     .map(([key, definition]): [string, string] => [flagOf(key, definition), definition.description ?? ''])

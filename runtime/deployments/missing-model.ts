@@ -28,6 +28,15 @@ export function howToGet({ file, url, license }: MissingFile): string {
   return `get it: curl -fL${folders} -o ${quoted(file)} ${quoted(url)}${licence}`
 }
 
+/** Every other file that would do, and for the model of a deployment that is called all of them; a line each. */
+export function otherWays(name: string, { deployment, files }: MissingModel): string[] {
+  const own = deployment === name
+  return files.slice(own ? 1 : 0).map((file) => {
+    const entry = own ? `or ${file.entry}` : `${deployment}, ${file.entry}`
+    return `${entry}: ${file.file}; ${howToGet(file)}`
+  })
+}
+
 /** For the log, in one line: `detect: not deployed, its model is missing: expected models/a.onnx; get it: ...`. */
 export function formatMissing(name: string, { deployment, files }: MissingModel): string {
   if (deployment !== name) return `${name}: not deployed, for it calls ${deployment}, whose model is missing`

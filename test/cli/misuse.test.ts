@@ -46,7 +46,7 @@ const cases: Case[] = [
   { args: ['load', 'a', 'b'], code: 2, stderr: /^load: expected 1 argument, found 2/ },
   { args: ['load'], code: 2, stderr: /^load: .*name[^]*Try: pellet load --help/i },
   { args: ['invoke'], code: 2, stderr: /^invoke: .*name/i },
-  { args: ['validate'], code: 2, stderr: /^validate: .*files/i },
+  { args: ['validate'], code: 1, stderr: /: expected manifests or function files, found none\n$/ },
   { args: ['start', '--port', 'boom'], code: 2, stderr: /^--port: expected a port from 0 to 65535, found "boom"/ },
   { args: ['start', '--port='], code: 2, stderr: /^--port: expected a port/ },
   { args: ['start', '--memory', 'much'], code: 2, stderr: /^--memory: expected a size such as 2GB, found "much"/ },

@@ -2,16 +2,23 @@ import { defineCommand } from 'citty'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { compileFiles } from '../../deployments/compile.ts'
+import { compileFiles, compileProject } from '../../deployments/compile.ts'
+import type { Deployment, FailedSource } from '../../deployments/deployment.ts'
 import { createMemo } from '../../deployments/memo.ts'
+import { otherWays } from '../../deployments/missing-model.ts'
 import { createDataStore } from '../../storage/storage.ts'
 import { CliError } from '../cli-error.ts'
 import { projectArgs, readConfig } from '../settings.ts'
 
 export default defineCommand({
-  meta: { name: 'validate', description: 'Check manifests and function files without starting anything' },
+  meta: {
+    name: 'validate',
+    description:
+      'Check manifests and function files, or the whole project, without starting anything.\n' +
+      'A model file that is not there fails the files that are named; of a whole project it is told, and no failure.',
+  },
   args: {
-    files: { type: 'positional', description: 'Manifest or function files', required: true },
+    files: { type: 'positional', description: 'Manifest or function files', required: false },
     ...projectArgs,
     json: { type: 'boolean', description: 'Print JSON' },
   },
@@ -20,14 +27,20 @@ export default defineCommand({
     // Nothing is left behind: validating must work in a folder that cannot be written to, and beside a running Pellet.
     const folder = mkdtempSync(join(tmpdir(), 'pellet-validate-'))
     try {
-      const memo = createMemo(createDataStore({ folder }))
-      const { deployments, failures } = await compileFiles(args._, { ...config, dataFolder: folder, memo })
-      if (args.json) console.log(JSON.stringify({ valid: deployments.map(toRow), refused: failures }, null, 2))
-      else
-        for (const row of deployments.map(toRow))
-          console.log(`${row.file}: ok, ${row.name} at ${row.routes.join(', ')}`)
-      const problems = failures.flatMap((failure) => failure.problems)
-      if (problems.length > 0) throw new CliError(args.json ? '' : problems.join('\n'))
+      const options = { ...config, dataFolder: folder, memo: createMemo(createDataStore({ folder })) }
+      const isWhole = args._.length === 0
+      const { deployments, failures } = await (isWhole ? compileProject(options) : compileFiles(args._, options))
+      if (deployments.length + failures.length === 0)
+        throw new CliError(`${config.root}: expected manifests or function files, found none`)
+      const valid = deployments.map(toRow)
+      const refused = failures.filter(({ missing }) => !missing)
+      const noModel = failures.filter(({ missing }) => missing)
+      if (args.json) console.log(JSON.stringify({ valid, refused, no_model: noModel }, null, 2))
+      else for (const { file, name, routes } of valid) console.log(`${file}: ok, ${name} at ${routes.join(', ')}`)
+      const lines = failures.flatMap(toLines)
+      // A fresh clone has manifests whose weights everybody fetches for themselves: nothing is wrong with it.
+      if (refused.length > 0 || (noModel.length > 0 && !isWhole)) throw new CliError(args.json ? '' : lines.join('\n'))
+      if (!args.json) for (const line of lines) console.error(line)
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
@@ -36,7 +49,11 @@ export default defineCommand({
 
 // --- internal ---
 
-function toRow({ name, origin, revision, manifest }: Awaited<ReturnType<typeof compileFiles>>['deployments'][number]) {
+function toLines({ name, problems, missing }: FailedSource): string[] {
+  return [...problems, ...(missing ? otherWays(name, missing).map((way) => `  ${way}`) : [])]
+}
+
+function toRow({ name, origin, revision, manifest }: Deployment) {
   const routes = manifest.routes.map(({ method, path }) => `${method} ${path}`)
   return { file: origin.manifest ?? origin.function ?? '', name, revision: revision.slice(0, 12), routes }
 }

@@ -1,0 +1,153 @@
+// @timeout 90s
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { formatMissing, howToGet } from '../../runtime/deployments/missing-model.ts'
+import { createProject, RunningPellet, runCli, type ProjectFiles } from '../support/pellet.ts'
+import { answering, colourModel, identityModel } from './tiny.ts'
+
+const steps = `pre: [image.decode, image.resize, tensor]\npost: [argmax]\n`
+const calls = (deployment: string) => `post: [argmax, { call: { deployment: ${deployment}, send: index } }]\n`
+const colours = `model: { onnx: colour.onnx }\npre: [image.decode, image.resize, tensor]\n`
+
+/** As a fresh clone is: nothing is wrong with it, but weights are not in it. */
+const clone: ProjectFiles = {
+  'models/identity.onnx': identityModel(),
+  'models/colour.onnx': colourModel(),
+  'functions/fine.ts': answering('return { ok: true }'),
+  'manifests/detect.yaml': `model:
+  hef:
+    hailo8: { url: "https://a.example/h8/yolox.hef?x=1&y=2", license: Apache-2.0 }
+    hailo10h: { file: deep/yolox.hef }
+  onnx: { file: yolox_nano.onnx, url: "https://a.example/other-name.onnx", license: Apache-2.0 }
+${steps}`,
+  'manifests/zipped.yaml': `model: { onnx: { file: face.onnx, url: "https://a.example/faces.zip" } }\n${steps}`,
+  'manifests/faces.yaml': colours + calls('detect'),
+  'manifests/far.yaml': colours + calls('faces'),
+  'manifests/well.yaml': colours + calls('fine'),
+}
+const broken: ProjectFiles = {
+  'manifests/broken.yaml': `model: { onnx: nowhere.onnx }\nkeep_alive: x\n${steps}`,
+  'manifests/on-broken.yaml': colours + calls('broken'),
+}
+
+const getDetect = 'get it: curl -fL -o models/yolox_nano.onnx https://a.example/other-name.onnx (licence: Apache-2.0)'
+const detectLine = `manifests/detect.yaml:5:9 model.onnx: expected a model file at models/yolox_nano.onnx, found none; ${getDetect}`
+const facesLine =
+  'manifests/faces.yaml:3:16 post[1]: expected a deployment that is there, found "detect", which misses a model'
+
+const test = suite('a model that is not there')
+let pellet: RunningPellet
+
+test.before(async () => {
+  pellet = await RunningPellet.start({ ...clone, ...broken })
+})
+test.after(async () => {
+  await pellet?.stop()
+})
+
+test('is one line of warning in the log, and so is who calls it; all else is deployed', () => {
+  const warned = pellet.log.filter(({ level }) => level === 'warn')
+  assert.equal(
+    warned.map(({ deployment, msg }) => [deployment, msg]),
+    [
+      ['detect', `detect: not deployed, its model is missing: expected models/yolox_nano.onnx; ${getDetect}`],
+      [
+        'zipped',
+        'zipped: not deployed, its model is missing: expected models/face.onnx; get it: download https://a.example/faces.zip, unpack it and put what it holds there',
+      ],
+      ['faces', 'faces: not deployed, for it calls detect, whose model is missing'],
+      ['far', 'far: not deployed, for it calls detect, whose model is missing'],
+    ],
+  )
+  const deployed = pellet.log.filter(({ msg }) => msg === 'deployed').map(({ deployment }) => deployment)
+  assert.equal(deployed.sort(), ['fine', 'well'])
+})
+
+test('with something else wrong is an error like any other, and so is who calls that', () => {
+  const errors = pellet.log.filter(({ level }) => level === 'error').map(({ msg }) => msg)
+  assert.is(errors.length, 3, errors.join('\n'))
+  assert.match(errors[0]!, /^manifests\/broken\.yaml:1:16 model\.onnx: .*; put it there$/)
+  assert.match(errors[1]!, /^manifests\/broken\.yaml:2:13 keep_alive: /)
+  assert.match(errors[2]!, /^manifests\/on-broken\.yaml:3:16 post\[1\]: .* found "broken", which is refused itself$/)
+})
+
+test('is no failure to /health', async () => {
+  const { failures } = (await (await pellet.fetch('/health')).json()) as { failures: { name: string }[] }
+  assert.equal(
+    failures.map(({ name }) => name),
+    ['broken', 'on-broken'],
+  )
+  assert.is((await pellet.fetch('/health/ready')).status, 200)
+})
+
+test('is a state of its own in pellet list', async () => {
+  const { stdout } = await pellet.cli('list')
+  assert.match(stdout, /^detect +no model /m)
+  assert.match(stdout, /^faces +no model /m)
+  assert.match(stdout, /^broken +refused /m)
+  assert.ok(stdout.includes(`\ndetect is not deployed:\n  ${detectLine}\n`), stdout)
+  assert.ok(stdout.includes(`\nfaces is not deployed:\n  ${facesLine}\n`), stdout)
+})
+
+test('does not fail pellet validate of a whole project, which tells every way to get it', async () => {
+  const { code, stdout, stderr } = await runCli(createProject(clone), ['validate'])
+  assert.is(code, 0, stderr)
+  assert.equal(stdout.trim().split('\n'), [
+    'manifests/well.yaml: ok, well at POST /v1/well',
+    'functions/fine.ts: ok, fine at POST /v1/fine',
+  ])
+  const lines = stderr.trimEnd().split('\n')
+  assert.equal(lines.slice(0, 3), [
+    detectLine,
+    "  or model.hef.hailo8: models/hailo8/yolox.hef; get it: curl -fL --create-dirs -o models/hailo8/yolox.hef 'https://a.example/h8/yolox.hef?x=1&y=2' (licence: Apache-2.0)",
+    '  or model.hef.hailo10h: models/deep/yolox.hef; put it there',
+  ])
+  const faces = lines.indexOf(facesLine)
+  assert.is(lines[faces + 1], `  detect, model.onnx: models/yolox_nano.onnx; ${getDetect}`)
+})
+
+test('fails pellet validate of the file, also of one that only calls it', async () => {
+  const one = await pellet.cli('validate', 'manifests/faces.yaml', 'manifests/well.yaml')
+  assert.is(one.code, 1)
+  assert.is(one.stdout, 'manifests/well.yaml: ok, well at POST /v1/well\n')
+  assert.is(one.stderr.split('\n')[0], facesLine)
+  const json = await pellet.cli('validate', '--json', 'manifests/detect.yaml')
+  assert.is(json.code, 1)
+  const { valid, refused, no_model } = JSON.parse(json.stdout)
+  assert.equal([valid, refused, no_model.length], [[], [], 1])
+  assert.equal(no_model[0].missing, {
+    deployment: 'detect',
+    files: [
+      {
+        entry: 'model.onnx',
+        file: 'models/yolox_nano.onnx',
+        url: 'https://a.example/other-name.onnx',
+        license: 'Apache-2.0',
+      },
+      {
+        entry: 'model.hef.hailo8',
+        file: 'models/hailo8/yolox.hef',
+        url: 'https://a.example/h8/yolox.hef?x=1&y=2',
+        license: 'Apache-2.0',
+      },
+      { entry: 'model.hef.hailo10h', file: 'models/deep/yolox.hef' },
+    ],
+  })
+})
+
+test('has a command that a shell takes, wherever the file is', () => {
+  const file = {
+    entry: 'model.onnx',
+    file: "/srv/it's here/a b.onnx",
+    url: 'https://a.example/a(1).onnx',
+    license: 'MIT',
+  }
+  const command = `get it: curl -fL --create-dirs -o '/srv/it'\\''s here/a b.onnx' 'https://a.example/a(1).onnx' (licence: MIT)`
+  assert.is(howToGet(file), command)
+  assert.is(
+    formatMissing('x', { deployment: 'x', files: [{ entry: 'model.onnx', file: 'models/a.onnx', license: 'MIT' }] }),
+    'x: not deployed, its model is missing: expected models/a.onnx; put it there (licence: MIT)',
+  )
+})
+
+test.run()
