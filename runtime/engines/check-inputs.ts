@@ -4,7 +4,10 @@ import type { Tensor, TensorData, Tensors, TensorType } from '../tensor.ts'
 import type { TensorInfo } from './engine.ts'
 
 /** The typed array that carries each element type. */
-export const arrayTypes: Record<TensorType, new (buffer: ArrayBufferLike) => TensorData> = {
+export const arrayTypes: Record<
+  TensorType,
+  { new (buffer: ArrayBufferLike): TensorData; readonly BYTES_PER_ELEMENT: number }
+> = {
   float32: Float32Array,
   float64: Float64Array,
   float16: Uint16Array,

@@ -1,3 +1,4 @@
+import { lendArray, type ArrayOver } from '../buffers.ts'
 import { PelletError } from '../errors.ts'
 import type { ModelEntry } from '../manifest/manifest.ts'
 import type { TensorData, TensorType } from '../tensor.ts'
@@ -5,7 +6,6 @@ import { composePicture } from './encoded.ts'
 import { roundHalfEven, toFloat16 } from './float16.ts'
 import type { ImageInput } from './image-input.ts'
 import type { Picture } from './picture.ts'
-import { lendArray } from './pool.ts'
 import { copyInto, type Placed, type Raster } from './raster.ts'
 
 /** Elements that pixels can become. */
@@ -62,7 +62,7 @@ export function createPacker(input: ImageInput, entry: ModelEntry): (picture: Pi
 
 // --- internal ---
 
-const arrays: Partial<Record<TensorType, new (length: number) => Elements>> = {
+const arrays: Partial<Record<TensorType, ArrayOver<Elements> & (new (length: number) => Elements)>> = {
   float32: Float32Array,
   float64: Float64Array,
   float16: Uint16Array,

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { dieWithParent } from '../../../ffi/libc.ts'
 import type { Deployment } from '../../deployments/deployment.ts'
 import { sha256File } from '../../digest.ts'
-import { engines } from '../../engines/index.ts'
+import { openModel } from '../../engines/thread.ts'
 import { messageOf, PelletError } from '../../errors.ts'
 import { warmUp } from '../../steps/index.ts'
 import { callsSocketName } from '../calls.ts'
@@ -18,7 +18,7 @@ import { Turnstile } from './turnstile.ts'
 dieWithParent(Number(process.env['PELLET_PARENT_PID']))
 let isolate: IsolateServer | undefined
 
-process.on('disconnect', () => process.exit(0))
+process.on('disconnect', end)
 // Ctrl+C and service managers signal the whole group; the requests in here are main's to finish, and it ends us then.
 process.on('SIGTERM', () => {})
 process.on('SIGINT', () => {})
@@ -29,6 +29,14 @@ process.on('message', (message: ToIsolate) => {
 
 // --- internal ---
 
+/** One that runs, and one that is ready, so that the engine need not wait for this thread to hand it the next. */
+const inEngineHands = 2
+
+/** `process.exit` while the engine works would abort with a core dump. */
+function end(): void {
+  process.kill(process.pid, 'SIGKILL')
+}
+
 function send(message: FromIsolate): void {
   process.send!(message)
 }
@@ -36,18 +44,22 @@ function send(message: FromIsolate): void {
 async function load({ deployment, socketPath, allowUrls }: Extract<ToIsolate, { type: 'load' }>): Promise<void> {
   const startedAt = performance.now()
   const { manifest, engine, bundleFile } = deployment
+  await expectSameModel(deployment.model)
+  // The thread starts, and opens the model, while this one imports what it needs.
+  const opening = openModel(engine, deployment.model.file, { threads: manifest.limits.threads })
+  opening.catch(() => {})
   const definition = bundleFile ? await importFunction(bundleFile) : undefined
   const { pipelines, options, problems } = bindChains(manifest, definition)
   if (problems.length > 0)
     throw new PelletError('load_failed', `the steps no longer fit the manifest: ${JSON.stringify(problems[0])}`)
   if (pipelines.some(({ pre }) => pre.some(({ step }) => step.from === 'image' || step.to === 'image'))) await warmUp()
-  await expectSameModel(deployment.model)
-  const session = await engines[engine]!.open(deployment.model.file, { threads: manifest.limits.threads })
-  const model = { engine, entry: manifest.model.onnx!, inputs: session.inputs, outputs: session.outputs }
   const files = await readFiles(deployment.files)
   const call = createCallClient(join(dirname(socketPath), callsSocketName))
   const { pixels } = manifest.limits
-  const loaded = { session, model, files, options, pixels, engineTurn: new Turnstile(), call }
+  const opened = await opening
+  const model = { engine, entry: manifest.model.onnx!, inputs: opened.inputs, outputs: opened.outputs }
+  const engineTurn = new Turnstile(inEngineHands)
+  const loaded = { engine: opened, model, files, options, pixels, engineTurn, call }
   isolate = createIsolateServer(manifest, loaded, pipelines, async (url) => {
     const { fetchPicture } = await import('./fetch-picture.ts')
     return fetchPicture(url, allowUrls, manifest.limits.bodyBytes)
@@ -75,6 +87,6 @@ function fail(error: unknown): void {
   const code = error instanceof PelletError ? error.code : 'load_failed'
   const message = messageOf(error)
   process.send!({ type: 'failed', code, message, outOfMemory: code === 'out_of_memory' } satisfies FromIsolate, () =>
-    process.exit(1),
+    end(),
   )
 }

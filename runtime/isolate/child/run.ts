@@ -1,7 +1,6 @@
-import type { Session } from '../../engines/engine.ts'
+import type { Inference, LoadedModel } from '../../engines/thread.ts'
 import { messageOf, PelletError } from '../../errors.ts'
 import type { CallContext } from '../../steps/call.ts'
-import { takeBack } from '../../steps/pool.ts'
 import type { ModelInfo } from '../../steps/step.ts'
 import { tensorStep } from '../../steps/tensor.ts'
 import type { Tensors } from '../../tensor.ts'
@@ -29,7 +28,7 @@ export interface RequestScope {
 
 /** What all requests of an isolate share. */
 export interface Loaded {
-  session: Session
+  engine: LoadedModel
   model: ModelInfo
   files: Record<string, unknown>
   options: OptionReader
@@ -67,23 +66,21 @@ export async function runPipeline(
   const tensors = (await runSteps(pipeline.pre, request.input, context, given)) as Tensors
   const preparedAt = performance.now()
   phases.pre = preparedAt - startedAt
-  const leave = await loaded.engineTurn.enter()
-  const enteredAt = performance.now()
-  let outputs: Tensors
+  await loaded.engineTurn.enter()
+  let inference: Inference
   try {
     // Checked after the wait: the engine's time is not spent on a caller who left meanwhile.
     signal.throwIfAborted()
-    outputs = await loaded.session.run(tensors)
+    // Where the built-in step came last, no code of the function has seen the tensors, and their memory is ours to give.
+    inference = await loaded.engine.run(tensors, pipeline.pre.at(-1)?.step === tensorStep)
   } finally {
-    leave()
+    loaded.engineTurn.leave()
   }
   const inferredAt = performance.now()
-  // Where the built-in step came last, no code of the function has seen the tensors.
-  if (pipeline.pre.at(-1)?.step === tensorStep) takeBack(tensors)
-  phases.wait = enteredAt - preparedAt
-  phases.infer = inferredAt - enteredAt
+  phases.infer = inference.inferMs
+  phases.wait = inferredAt - preparedAt - inference.inferMs
   signal.throwIfAborted()
-  const result = await runSteps(pipeline.post, outputs, context, given)
+  const result = await runSteps(pipeline.post, inference.outputs, context, given)
   phases.post = performance.now() - inferredAt - (phases.call ?? 0)
   return result
 }

@@ -1,13 +1,22 @@
-/** Lets one in at a time, in the order of arrival. */
+/** Lets as many in at a time as there is room for, in the order of arrival. */
 export class Turnstile {
-  #last: Promise<void> = Promise.resolve()
+  #room: number
+  readonly #waiting: (() => void)[] = []
 
-  /** Resolves when it is this caller's turn, with what ends the turn. */
-  async enter(): Promise<() => void> {
-    const before = this.#last
-    let leave: () => void = () => {}
-    this.#last = new Promise((resolve) => (leave = resolve))
-    await before
-    return leave
+  constructor(room: number) {
+    this.#room = room
+  }
+
+  /** Resolves when it is this caller's turn; `leave` is then due. */
+  enter(): Promise<void> {
+    if (this.#room === 0) return new Promise((resolve) => this.#waiting.push(resolve))
+    this.#room--
+    return Promise.resolve()
+  }
+
+  leave(): void {
+    const next = this.#waiting.shift()
+    if (next) next()
+    else this.#room++
   }
 }
