@@ -51,22 +51,14 @@ function findCallee(
 ): { target: RouteTarget; route: string } {
   const url = new URL(req.url!, 'http://main')
   const name = decodeURIComponent(url.pathname.slice(1))
-  const declared = calleesOf(caller)
-  if (!declared.includes(name)) {
-    const expected = declared.join(', ') || 'no call'
-    const message = `${caller.name}: expected a call that a step of its manifest declares (${expected}), found ${JSON.stringify(name)}`
-    throw new PelletError('function_failed', message)
-  }
-  const deployment = routes.deployments.get(name)
   const wanted = url.searchParams.get('route')
+  const deployment = routes.deployments.get(name)
   const found = deployment?.manifest.routes.find(({ method, path }) => [null, `${method} ${path}`].includes(wanted))
-  if (!deployment || !found)
-    throw new PelletError('function_failed', `${caller.name}: expected to call ${wanted ?? name}, found no such route`)
+  const declared = caller.calls.map((call) => `${call.deployment} ${call.method} ${call.path}`)
+  if (!deployment || !found || !declared.includes(`${name} ${found.method} ${found.path}`)) {
+    const expected = declared.join(', ') || 'none'
+    const message = `${caller.name}: expected a call that its manifest declares (${expected}), found ${name} ${wanted ?? ''}`
+    throw new PelletError('function_failed', message.trimEnd())
+  }
   return { target: { deployment, path: found.path }, route: `${found.method} ${found.path}` }
-}
-
-function calleesOf({ manifest }: Deployment): string[] {
-  return manifest.routes.flatMap(({ post }) =>
-    post.flatMap(({ step, options }) => (step === 'call' ? [String(options['deployment'])] : [])),
-  )
 }
