@@ -19,7 +19,7 @@ import { Proxy } from './http/proxy.ts'
 import { RouteTable } from './http/route-table.ts'
 import type { Readiness } from './http/status.ts'
 import type { Logger } from './log.ts'
-import { Tallies } from './metrics/tally.ts'
+import { Meter } from './metrics/meter.ts'
 import type { DeploymentSnapshot } from './scheduler/types.ts'
 import { createDataStore } from './storage/storage.ts'
 import { callsSocketName } from './isolate/calls.ts'
@@ -43,7 +43,7 @@ export class Pellet {
   readonly dispatcher: Dispatcher
   readonly proxy: Proxy
   readonly ports: OwnPorts
-  readonly tallies = new Tallies()
+  readonly meter: Meter
   routes = new RouteTable([], [])
   #listeners: Listener[] = []
   #calls: Server | undefined
@@ -90,11 +90,13 @@ export class Pellet {
       sizes,
       onQuiet: () => this.#tidySoon(),
     })
+    this.meter = new Meter({ version: this.version, loaded: () => this.#loaded() })
     this.proxy = new Proxy({
       dispatcher: this.dispatcher,
       log,
       maxBytesInFlight,
       maxKeepAliveMs,
+      begin: (...request) => this.meter.begin(...request),
       isStopping: () => this.#refuseNew,
     })
     this.ports = new OwnPorts({ log, host: config.host, createHandler: (name) => createOwnHandler(this, name) })
@@ -164,6 +166,7 @@ export class Pellet {
     }
     for (const deployment of deployments) {
       this.dispatcher.deploy(deployment)
+      this.meter.deploy(deployment)
       const { name, manifest, engine, notes } = deployment
       for (const note of notes) log.info({ deployment: name }, note)
       const routes = manifest.routes.map(({ method, path }) => `${method} ${path}`)
@@ -175,6 +178,12 @@ export class Pellet {
     for (const { name, manifest } of deployments) if (manifest.preload) void this.#preload(name)
     // After the preloads: what asks at these ports finds its deployment loading, not ready by mistake.
     await Promise.all(deployments.map((deployment) => this.ports.open(deployment)))
+  }
+
+  /** Names of the deployments whose model is loaded. */
+  #loaded(): Set<string> {
+    const rows = this.dispatcher.snapshot().filter(({ state }) => state === 'ready')
+    return new Set(rows.map(({ name }) => name))
   }
 
   async #preload(name: string): Promise<void> {

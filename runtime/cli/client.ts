@@ -1,5 +1,6 @@
 import { request, type IncomingMessage } from 'node:http'
 import { buffer } from 'node:stream/consumers'
+import { messageIn } from '../http/error-body.ts'
 import { CliError } from './cli-error.ts'
 
 export interface Reply {
@@ -48,14 +49,5 @@ export async function callJson<Value>(socketPath: string, method: string, path: 
 
 /** The message of an error answer, whatever its shape. */
 export function toMessage({ status, body }: Reply): string {
-  try {
-    const value = JSON.parse(String(body)) as { error?: string | { message?: string }; detail?: unknown }
-    if (typeof value.error === 'string') return value.error
-    if (value.error?.message) return value.error.message
-    if (value.detail !== undefined)
-      return typeof value.detail === 'string' ? value.detail : JSON.stringify(value.detail, null, 2)
-  } catch {
-    // Not JSON: the status says what there is to say.
-  }
-  return `expected an answer, found status ${status}`
+  return messageIn(String(body)) ?? `expected an answer, found status ${status}`
 }

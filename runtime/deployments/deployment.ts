@@ -1,5 +1,5 @@
 import type { EngineName } from '../engines/engine.ts'
-import type { Manifest, Method } from '../manifest/manifest.ts'
+import type { Manifest, Method, ModelEntry } from '../manifest/manifest.ts'
 import type { MissingModel } from './missing-model.ts'
 
 /** A revision of a deployment: everything that an isolate needs, as plain data. Immutable. */
@@ -49,4 +49,9 @@ export interface FailedSource {
 export interface Compilation {
   deployments: Deployment[]
   failures: FailedSource[]
+}
+
+/** The model entry that a deployment's engine runs. */
+export function usedEntry({ manifest, engine }: Deployment): ModelEntry | undefined {
+  return engine === 'onnxruntime' ? manifest.model.onnx : Object.values(manifest.model.hef ?? {})[0]
 }

@@ -15,7 +15,6 @@ export function methodNotAllowed(method: string, path: string, allow: string[]):
 /** Serves a request: from main's own knowledge, or by the deployment's isolate. */
 export function sendTarget(pellet: Pellet, target: Target, req: IncomingMessage, res: ServerResponse): void {
   if ('page' in target) return void sendPage(pellet, target, req, res)
-  pellet.tallies.watch(target, res)
   pellet.proxy.serve(target, req, res)
 }
 

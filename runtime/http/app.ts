@@ -5,7 +5,7 @@ import type { Pellet } from '../pellet.ts'
 import { registerAdmin } from './admin.ts'
 import { methodNotAllowed, sendError, sendTarget, toOrigin } from './answer.ts'
 import { toErrorAnswer } from './error-body.ts'
-import { registerHealth } from './health.ts'
+import { ownPaths, registerHealth } from './health.ts'
 import { stopping } from './proxy.ts'
 import { toRequestId } from './request-id.ts'
 import { methodsOf, targetOf } from './route-table.ts'
@@ -59,7 +59,7 @@ export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
 // --- internal ---
 
 function ownMethods(path: string, admin: boolean): string[] | undefined {
-  if (['/', '/health', '/health/live', '/health/ready'].includes(path)) return ['GET', 'HEAD']
+  if (ownPaths.includes(path)) return ['GET', 'HEAD']
   if (!admin) return undefined
   if (path === '/api/deployments' || path === '/api/ps') return ['GET']
   return /^\/api\/deployments\/[^/]+\/(load|unload)$/.test(path) ? ['POST'] : undefined

@@ -32,6 +32,18 @@ export function toErrorAnswer(
   return { status, headers, body: JSON.stringify(bodies[shape](error, status, requestId)) }
 }
 
+/** The message in an error's body, whatever its shape; undefined in what is none. */
+export function messageIn(body: string): string | undefined {
+  try {
+    const { error, detail } = JSON.parse(body) as { error?: string | { message?: string }; detail?: unknown }
+    if (error !== undefined) return typeof error === 'string' ? error : error.message
+    if (detail !== undefined) return typeof detail === 'string' ? detail : JSON.stringify(detail, null, 2)
+  } catch {
+    // Not JSON, or not whole.
+  }
+  return undefined
+}
+
 // --- internal ---
 
 const bodies: Record<ErrorShape, (error: PelletError, status: number, requestId: string) => unknown> = {

@@ -38,7 +38,7 @@ export class Exchange {
   readonly deadlineAt: number
   callerLeft = false
   readonly #onEnd: (error?: unknown) => void
-  readonly #onFailure: (status: number, code: string) => void
+  readonly #onFailure: (answer: IncomingMessage) => void
   readonly #deadline: NodeJS.Timeout | undefined
   /** Calls to other deployments under way: they end with it, however it ends. */
   readonly #calls = new Set<Exchange>()
@@ -49,7 +49,7 @@ export class Exchange {
 
   /**
    * @param onEnd called once, with what to tell the caller if the answer is not his already
-   * @param onFailure called when the isolate itself answers with a 5xx
+   * @param onFailure called when the isolate itself answers with a 4xx or 5xx, before its body is read
    * @param chain of a call from another deployment: its deadline is its parent's, of which it hears when that passes
    */
   constructor(
@@ -58,7 +58,7 @@ export class Exchange {
     res: ServerResponse,
     requestId: string,
     onEnd: (error?: unknown) => void,
-    onFailure: (status: number, code: string) => void,
+    onFailure: (answer: IncomingMessage) => void,
     chain?: Chain,
   ) {
     this.target = target
@@ -115,7 +115,7 @@ export class Exchange {
     this.#upstream = upstream
     upstream.on('error', (error) => this.#finish('lost', error))
     upstream.on('response', (answer) => {
-      if (answer.statusCode! >= 500) this.#onFailure(answer.statusCode!, String(answer.headers['x-pellet-error'] ?? ''))
+      if (answer.statusCode! >= 400) this.#onFailure(answer)
       res.writeHead(answer.statusCode!, toAnswerHeaders(answer, lease, target, requestId))
       answer.on('data', (chunk: Buffer) => {
         if (res.write(chunk) || res.writableLength < maxBufferedBytes) return

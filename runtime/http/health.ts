@@ -1,16 +1,25 @@
 import { HTTPResponse, type H3 } from 'h3/node'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
+import { jsonPage, metricsPage, type PageAnswer } from './page.ts'
 
-/** `/`, `/health`, `/health/live`, `/health/ready`: answered by main from what it knows. */
+/** Pellet's own pages on the main port: answered by main from what it knows. GET, and HEAD with it. */
+export const ownPaths = ['/', '/health', '/health/live', '/health/ready', '/metrics']
+
 export function registerHealth(app: H3, pellet: Pellet): void {
-  const get = (path: string, answer: () => unknown) => {
-    app.get(path, answer)
-    app.head(path, () => {
-      answer()
-      return new HTTPResponse(null, { headers: { 'content-type': 'application/json' } })
+  const page = (path: string, answer: () => PageAnswer | Promise<PageAnswer>) => {
+    app.get(path, async () => {
+      const { status, headers, body } = await answer()
+      return new HTTPResponse(body, { status, headers })
+    })
+    app.head(path, async () => {
+      const { status, headers } = await answer()
+      return new HTTPResponse(null, { status, headers })
     })
   }
+  const get = (path: string, answer: () => unknown) => page(path, () => jsonPage(answer()))
+
+  page('/metrics', () => metricsPage(pellet))
 
   get('/', () => ({
     name: 'pellet',

@@ -1,4 +1,5 @@
-import type { Deployment } from '../deployments/deployment.ts'
+import { usedEntry, type Deployment } from '../deployments/deployment.ts'
+import { metricsType } from '../metrics/instruments.ts'
 import type { Pellet } from '../pellet.ts'
 import type { Paths } from './route-table.ts'
 
@@ -21,10 +22,17 @@ export function jsonPage(value: unknown, status = 200): PageAnswer {
   return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) }
 }
 
+/** Metrics in Prometheus' text format: of all deployments, or of one. */
+export async function metricsPage({ meter }: Pellet, name?: string): Promise<PageAnswer> {
+  return { status: 200, headers: { 'content-type': metricsType }, body: await meter.text(name) }
+}
+
 /** What stands on each own port of a deployment, unless a status route of its own has the path. */
 export function builtInPages(deployment: Deployment, paths: Paths): Record<string, Page> {
-  const { name, manifest } = deployment
+  const { name } = deployment
+  const model = usedEntry(deployment)?.name ?? null
   return {
-    '/': ({ version }) => jsonPage({ name, model: manifest.model.onnx?.name ?? null, version, routes: paths.list() }),
+    '/': ({ version }) => jsonPage({ name, model, version, routes: paths.list() }),
+    '/metrics': (pellet) => metricsPage(pellet, name),
   }
 }

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Deployment } from '../deployments/deployment.ts'
 import type { Dispatcher } from '../deployments/dispatcher.ts'
 import type { Lease } from '../deployments/lease.ts'
 import { messageOf, PelletError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import type { Failed } from '../metrics/meter.ts'
 import { formatBytes, parseDuration } from '../units.ts'
-import { toErrorAnswer } from './error-body.ts'
+import { messageIn, toErrorAnswer } from './error-body.ts'
 import { Exchange, type Chain } from './exchange.ts'
 import { toRequestId } from './request-id.ts'
 import type { RouteTarget } from './route-table.ts'
@@ -14,6 +16,8 @@ export interface ProxyOptions {
   log: Logger
   maxBytesInFlight: number
   maxKeepAliveMs: number
+  /** Counts the request once its answer is over; what it returns is told why it fails. */
+  begin(deployment: Deployment, route: string, res: ServerResponse): Failed
   /** True once no new requests are taken. */
   isStopping(): boolean
 }
@@ -44,14 +48,19 @@ export class Proxy {
       if (this.#bytesInFlight > this.#options.maxBytesInFlight) throw this.#overloaded()
     }
     const requestId = chain?.parent.requestId ?? toRequestId(req)
+    const { deployment, path } = target
+    const failed = this.#options.begin(deployment, chain?.route ?? `${req.method} ${path}`, res)
     const onEnd = (error?: unknown) => {
       this.#bytesInFlight -= counted
       this.#exchanges.delete(exchange.id)
-      if (error !== undefined || exchange.callerLeft) this.#refuse(exchange, error)
+      if (error !== undefined || exchange.callerLeft) this.#refuse(exchange, error, failed)
     }
-    const onFailure = (status: number, code: string) => {
-      const { name } = target.deployment
-      this.#options.log.warn({ deployment: name, requestId, status, code }, 'the function failed')
+    const onFailure = (answer: IncomingMessage) => {
+      const status = answer.statusCode!
+      const code = String(answer.headers['x-pellet-error'] ?? '')
+      if (status >= 500)
+        this.#options.log.warn({ deployment: deployment.name, requestId, status, code }, 'the function failed')
+      answer.once('data', (body: Buffer) => failed(status, code, messageIn(String(body)) ?? code))
     }
     const exchange = new Exchange(target, req, res, requestId, onEnd, onFailure, chain)
     this.#exchanges.set(exchange.id, exchange)
@@ -113,7 +122,7 @@ export class Proxy {
     )
   }
 
-  #refuse(exchange: Exchange, error: unknown): void {
+  #refuse(exchange: Exchange, error: unknown, failed: Failed): void {
     const { log } = this.#options
     const { res, target, requestId, req } = exchange
     if (exchange.callerLeft) {
@@ -128,6 +137,7 @@ export class Proxy {
       { deployment: target.deployment.name, requestId, status, code: headers['x-pellet-error'] },
       messageOf(error),
     )
+    failed(status, headers['x-pellet-error']!, messageOf(error))
     if (res.headersSent) return void res.destroy()
     // What is left of the body is not wanted: a small rest is read and dropped, else the connection is closed.
     const unread = !req.complete && Number(req.headers['content-length'] ?? Infinity) > 65_536

@@ -1,5 +1,5 @@
-import type { Deployment } from '../deployments/deployment.ts'
-import type { ModelEntry, StatusBody, StatusCase, StatusRoute } from '../manifest/manifest.ts'
+import { usedEntry, type Deployment } from '../deployments/deployment.ts'
+import type { StatusBody, StatusCase, StatusRoute } from '../manifest/manifest.ts'
 import { toStatusParts, type StatusPart, type StatusVariable } from '../manifest/status-variables.ts'
 import type { Pellet } from '../pellet.ts'
 import type { DeploymentSnapshot } from '../scheduler/types.ts'
@@ -24,11 +24,6 @@ export function toStatusPage(deployment: Deployment, { cases }: StatusRoute): Pa
     if (code === 503) answer.headers['retry-after'] = String(retryAfterS(pellet, facts))
     return answer
   }
-}
-
-/** The model entry that a deployment's engine runs. */
-export function usedEntry({ manifest, engine }: Deployment): ModelEntry | undefined {
-  return engine === 'onnxruntime' ? manifest.model.onnx : Object.values(manifest.model.hef ?? {})[0]
 }
 
 // --- internal ---
@@ -60,10 +55,10 @@ const variables: Record<StatusVariable, (facts: Facts) => unknown> = {
   ready: ({ readiness, pellet }) => readiness === 'ready' && !pellet.isStopping(),
   state: ({ row }) => row?.state,
   uptime_s: () => Math.round(process.uptime() * 10) / 10,
-  inferences: ({ pellet, deployment }) => pellet.tallies.of(deployment.name).inferences,
-  errors: ({ pellet, deployment }) => pellet.tallies.of(deployment.name).errors,
-  last_error: ({ pellet, deployment, row }) => pellet.tallies.of(deployment.name).lastError ?? row?.lastError,
-  latency_ms: ({ pellet, deployment }) => pellet.tallies.of(deployment.name).latencyMs,
+  inferences: ({ pellet, deployment }) => pellet.meter.tallyOf(deployment.name).inferences,
+  errors: ({ pellet, deployment }) => pellet.meter.tallyOf(deployment.name).errors,
+  last_error: ({ pellet, deployment, row }) => pellet.meter.tallyOf(deployment.name).lastError ?? row?.lastError,
+  latency_ms: ({ pellet, deployment }) => pellet.meter.tallyOf(deployment.name).latencyMs,
 }
 
 /** Probes must get an answer whatever state Pellet is in: what cannot be told is null. */
