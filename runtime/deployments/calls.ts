@@ -92,7 +92,7 @@ class CallGraph {
     const deployment = this.#deployments.get(callee)
     if (!deployment) {
       if (this.#failures.has(callee)) return undefined
-      const names = [...this.#deployments.keys(), ...this.#failures.keys()].filter((other) => other !== name)
+      const names = [...this.#deployments.keys()].filter((other) => other !== name)
       return `${place}: ${notAmong(callee, 'a deployment', names)}`
     }
     if (!this.#targetOf(step))

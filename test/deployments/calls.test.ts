@@ -127,7 +127,7 @@ test('of what is refused are refused, all the way up, with what else is wrong', 
   assert.equal(problemsOf(resolved), {
     a: ['a.yaml:1:1 post[0]: expected a deployment that is there, found "b", which is refused itself'],
     b: [
-      'b.yaml:2:1 post[1]: expected a deployment (a, c, broken), found "nobody"',
+      'b.yaml:2:1 post[1]: expected a deployment (a, c), found "nobody"',
       'b.yaml:1:1 post[0]: expected a deployment that is there, found "broken", which is refused itself',
     ],
   })

@@ -9,6 +9,7 @@ import { answering, colourModel, identityModel } from './tiny.ts'
 const test = suite('what is refused, with its place and reason, while the rest serves')
 
 const model = `model: { onnx: identity.onnx }`
+const colours = `model: { onnx: colour.onnx }\npre: [image.decode, image.resize, tensor]\n`
 const zeros = 'a'.repeat(64)
 const broken: Record<string, { files: ProjectFiles; expected: (string | RegExp)[] }> = {
   'all-at-once': {
@@ -209,6 +210,26 @@ const broken: Record<string, { files: ProjectFiles; expected: (string | RegExp)[
     },
     expected: [/labels-short\.yaml:4:\d+ post\[0\].*topk: expected 3 labels in files\.labels.*found 2/],
   },
+  'calls-nobody': {
+    files: {
+      'manifests/calls-nobody.yaml': `${colours}routes:\n  POST /v1/calls-nobody:\n    - argmax\n    - call:\n        deployment: fyne\n        send: index\n    - call: { deployment: fine, route: GET /v1/fine }\n`,
+    },
+    expected: [
+      /^manifests\/calls-nobody\.yaml:6:7 routes\["POST \/v1\/calls-nobody"\]\[1\]: expected a deployment \(.*\), found "fyne"; did you mean fine\?$/,
+      /^manifests\/calls-nobody\.yaml:9:7 routes\["POST \/v1\/calls-nobody"\]\[2\]: expected a route of fine \(POST \/v1\/fine\), found "GET \/v1\/fine"/,
+    ],
+  },
+  'calls-round': {
+    files: {
+      'manifests/calls-round.yaml': `${colours}post: [argmax, { call: { deployment: calls-back } }]\n`,
+      'functions/calls-back.ts': answering('return {}', {
+        manifest: `post: ['answer', { call: { deployment: 'calls-round' } }]`,
+      }).replace("post: ['answer'], ", ''),
+    },
+    expected: [
+      'manifests/calls-round.yaml:3:16 post[1]: expected calls that come to an end, found the ring calls-round -> calls-back -> calls-round',
+    ],
+  },
   'function-missing': {
     files: {
       'manifests/function-missing.yaml': `model: { onnx: nowhere.onnx }\nfunction: nobody\nkeep_alive: x\nfiles: { labels: none.txt }\n`,
@@ -306,6 +327,12 @@ for (const [name, { expected }] of Object.entries(broken))
       'the log says so too',
     )
   })
+
+test('a ring is told to all who are in it', () => {
+  assert.equal(problemsOf('calls-back'), [
+    'functions/calls-back.ts post[1]: expected calls that come to an end, found the ring calls-back -> calls-round -> calls-back',
+  ])
+})
 
 test('a route that is taken goes to the first; the other is refused with the name of the holder', () => {
   assert.equal(problemsOf('taken'), [])

@@ -50,6 +50,8 @@ test('a revision is the same in another folder, after another start, and in anot
 
 const changes: [what: string, change: (folder: string) => void][] = [
   ['the manifest', (folder) => appendFileSync(join(folder, 'manifests/one.yaml'), 'priority: 3\n')],
+  ['a status route', (folder) => appendFileSync(join(folder, 'manifests/one.yaml'), 'status: { GET /a: {} }\n')],
+  ['a port', (folder) => appendFileSync(join(folder, 'manifests/one.yaml'), 'listen: 5001\n')],
   ['the function', (folder) => writeFileSync(join(folder, 'functions/one.ts'), answering('return { other: 1 }'))],
   ['what it imports', (folder) => writeFileSync(join(folder, 'lib/helper.ts'), 'export const helper = 2')],
   ['the model', (folder) => writeFileSync(join(folder, 'models/identity.onnx'), renamedProducer(identityModel()))],
