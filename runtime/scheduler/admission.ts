@@ -9,18 +9,20 @@ const maxRetryAfterMs = 60_000
 /** Takes a request that cannot be granted at once into the queue, or refuses it; before anything is loaded for it. */
 export function admit(ledger: Ledger, request: Request): void {
   const { deployment } = request
-  const { current, queue, terms, failure, retryAt } = deployment
+  const { current, queue, terms, failure, retryAt, pool } = deployment
   if (current === undefined && failure !== undefined && retryAt > ledger.now) {
     const leftMs = retryAt - ledger.now
     return ledger.refuse(request, failure.code, messages.backingOff(terms.name, failure.message, leftMs), leftMs)
   }
   for (const late of queue.takeExpired(ledger.now)) ledger.refuseLate(late)
-  // Places in an isolate that is draining do not count: it is on its way out.
-  if (queue.size + (current?.leases ?? 0) >= terms.concurrency + terms.queue.depth) {
+  // Places in an isolate that is draining do not count: it is on its way out. Chained requests come and wait in any number:
+  // there are as many as their callers have places.
+  const outstanding = queue.size - queue.chained + (current?.leases ?? 0)
+  if (!request.isChained && outstanding >= terms.concurrency + terms.queue.depth) {
     const retryAfterMs = estimate(deployment)
-    const oldest = terms.queue.drop === 'oldest' ? queue.shift() : undefined
+    const oldest = terms.queue.drop === 'oldest' ? queue.shiftUnchained() : undefined
     if (oldest === undefined) {
-      const message = messages.queueFull(terms, queue.size + (current?.leases ?? 0))
+      const message = messages.queueFull(terms, outstanding)
       return ledger.refuse(request, 'queue_full', message, retryAfterMs)
     }
     ledger.refuse(oldest, 'dropped', messages.dropped(terms), retryAfterMs)
@@ -29,6 +31,8 @@ export function admit(ledger: Ledger, request: Request): void {
   queue.push(request)
   ledger.wake(request.deadlineAt)
   ledger.update(deployment)
+  // It may be what its own callers hold that is in the way.
+  if (request.isChained) ledger.touch(pool)
 }
 
 // --- internal ---

@@ -5,6 +5,7 @@
  * - Idle isolates go first, those with the highest idle time / load time before the others: least recently used,
  *   weighted by what bringing them back would cost (the greedy-dual idea, without sizes).
  * - Never one that is busy, pinned, loading, or ready for less than `minResidencyMs`.
+ * - Never one that is held: it ends only when a request that its own requests wait for got memory.
  * - Only when the one that needs room is starving, busy isolates are closed too: lowest priority first, then the
  *   longest turn / load time. Each first gets a turn of at least `minResidencyMs` and its own load time.
  */
@@ -13,6 +14,7 @@
 export interface Resident {
   isolate: number
   state: 'loading' | 'idle' | 'busy' | 'leaving'
+  isHeld: boolean
   sizeBytes: number
   /** What its load took. */
   loadMs: number
@@ -48,13 +50,15 @@ export type Verdict =
   | { act: 'wait'; wakeAt: number }
   /** Earlier promises come first, and it has waited so long that nobody behind it may pass. */
   | { act: 'hold' }
+  /** Not before chained requests got memory whose callers are in its way: these may pass, whatever was promised. */
+  | { act: 'blocked' }
   /** What is pinned leaves too little for it. */
   | { act: 'never'; pinnedBytes: number }
 
 export function roomFor(demand: Demand, residents: readonly Resident[], rules: Rules, now: number): Verdict {
   const { neededBytes, promisedBytes, isStarving } = demand
   const { budgetBytes } = rules
-  const staying = residents.filter((resident) => resident.state !== 'leaving')
+  const staying = residents.filter((resident) => resident.state !== 'leaving' || resident.isHeld)
   const pinnedBytes = bytesOf(staying.filter((resident) => resident.isPinned))
   if (pinnedBytes > 0 && pinnedBytes + neededBytes > budgetBytes) return { act: 'never', pinnedBytes }
 
@@ -65,6 +69,9 @@ export function roomFor(demand: Demand, residents: readonly Resident[], rules: R
     ? promisedBytes === 0 && residents.every((resident) => resident.isPinned && resident.state !== 'leaving')
     : bytesOf(residents) + neededBytes <= budgetBytes && stayingBytes + promisedBytes + neededBytes <= budgetBytes
   if (fits) return { act: 'load' }
+
+  const heldBytes = bytesOf(residents.filter((resident) => resident.isHeld && !resident.isPinned))
+  if (heldBytes > 0 && (isAlone || pinnedBytes + heldBytes + neededBytes > budgetBytes)) return { act: 'blocked' }
 
   if (isAlone ? promisedBytes > 0 : pinnedBytes + promisedBytes + neededBytes > budgetBytes)
     return isStarving ? { act: 'hold' } : { act: 'wait', wakeAt: Infinity }
@@ -82,7 +89,7 @@ export function roomFor(demand: Demand, residents: readonly Resident[], rules: R
     const isEnough = bytesOf(idle) >= missingBytes
     return { act: 'wait', wakeAt: isEnough ? earliest(idle, rules, now) : Infinity }
   }
-  const busy = staying.filter((resident) => resident.state === 'busy' && !resident.isPinned).sort(byPriority(now))
+  const busy = staying.filter(isClosable).sort(byPriority(now))
   const closing = fewest([...ripe, ...busy.filter((resident) => ripeAt(resident, rules) <= now)], missingBytes)
   const isEnough = bytesOf(closing) >= missingBytes
   return { act: 'claim', victims: closing, wakeAt: isEnough ? Infinity : earliest([...idle, ...busy], rules, now) }
@@ -140,6 +147,10 @@ function byPriority(now: number): (a: Resident, b: Resident) => number {
 
 function score(ms: number, resident: Resident): number {
   return ms / Math.max(1, resident.loadMs)
+}
+
+function isClosable(resident: Resident): boolean {
+  return resident.state === 'busy' && !resident.isPinned && !resident.isHeld
 }
 
 /** When it may go. A busy one has then served for as long as its load took, so that half of the time is work. */

@@ -64,6 +64,7 @@ export class Ledger {
     request.isolate = isolate
     request.grantedAt = this.now
     isolate.leases++
+    if (request.isChained) isolate.isCalled = true
     isolate.expiresAt = Infinity
     this.effects.push({ type: 'grant', request: request.id, isolate: isolate.number })
   }
@@ -138,6 +139,7 @@ export class Ledger {
       isKilled: false,
       departure: undefined,
       leases: 0,
+      isCalled: false,
       suspensions: 0,
       sizeBytes: deployment.sizeBytes,
       loadMs: deployment.loadMs,
@@ -162,7 +164,7 @@ export class Ledger {
     // Suspended: those who wait are served when it is resumed.
     if (isolate.suspensions > 0 && isolate.deployment.queue.size > 0) return
     const { pool, deployment, departure } = isolate
-    if (this.isStopping) return this.kill(isolate, { reason: 'stopping', message: messages.stopping() })
+    if (this.isStopping) return this.sweep()
     if (departure !== undefined) return this.kill(isolate, departure)
     if (pool.wanting.size > 0 || pool.usedBytes > pool.budgetBytes) this.touch(pool)
     if (deployment.terms.pin || keepAliveMs < 0) isolate.expiresAt = Infinity
@@ -170,6 +172,16 @@ export class Ledger {
     else {
       isolate.expiresAt = this.now + keepAliveMs
       this.wake(isolate.expiresAt)
+    }
+  }
+
+  /** While stopping: ends what is idle, save what requests that are still under way may call again. */
+  sweep(): void {
+    const departure: Departure = { reason: 'stopping', message: messages.stopping() }
+    for (const isolate of this.isolates.values()) {
+      const isWanted = isolate.deployment.current === isolate && isolate.deployment.queue.size > 0
+      if (!isIdle(isolate) || isWanted || (isolate.isCalled && this.requests.size > 0)) continue
+      this.kill(isolate, departure)
     }
   }
 
@@ -287,7 +299,10 @@ export class Ledger {
 
   /** Idle, open and not pinned: those that go when the engine turns out to be full. */
   evictable(pool: Pool): Isolate[] {
-    return [...pool.isolates].filter((isolate) => isIdle(isolate) && !isolate.deployment.terms.pin)
+    return [...pool.isolates].filter((isolate) => {
+      const { terms, queue } = isolate.deployment
+      return isIdle(isolate) && !terms.pin && queue.chained === 0
+    })
   }
 
   #leave(isolate: Isolate): void {

@@ -1,3 +1,4 @@
+import { heldIsolates, refuseHopeless } from './chains.ts'
 import { overgrown, roomFor } from './eviction.ts'
 import type { Resident } from './eviction.ts'
 import type { Ledger } from './ledger.ts'
@@ -9,12 +10,15 @@ import type { Deployment, Isolate, Pool } from './state.ts'
  *
  * They are asked in this order: first those to whom room was promised, in the order of the promises; then by
  * `priority + floor(waited / ageingMs)`; then by who has waited longest. One that does not fit lets smaller ones pass
- * until it is starving; then what it needs is promised to it, and nobody loads into that.
+ * until it is starving; then what it needs is promised to it, and nobody loads into that. Where it is the callers of
+ * chained requests that are in its way, those whom they call go first, whatever was promised: else nobody would ever move.
  */
 export function plan(ledger: Ledger, pool: Pool): void {
   const { now, options } = ledger
   const rules = { budgetBytes: pool.budgetBytes, minResidencyMs: options.minResidencyMs }
-  const residents = Array.from(pool.isolates, toResident)
+  refuseHopeless(ledger, pool)
+  const held = heldIsolates(ledger)
+  const residents = Array.from(pool.isolates, (isolate) => toResident(isolate, held))
   for (const victim of overgrown(residents, rules, now)) {
     const message = `The isolates of ${pool.engine} have outgrown its budget (${messages.bytes(pool.budgetBytes)}).`
     evict(ledger, victim, message)
@@ -25,7 +29,9 @@ export function plan(ledger: Ledger, pool: Pool): void {
   reopen(ledger, pool, residents)
 
   let promisedBytes = 0
+  let isForCallees = false
   for (const deployment of inOrder(pool, now, options.ageingMs)) {
+    if (isForCallees && deployment.queue.chained === 0) continue
     if (deployment.retry?.blockers.some((number) => ledger.isolates.has(number))) return
     const isAlone = deployment.retry?.isAlone === true
     const starvingAt = deployment.wantedSince + options.starvingAfterMs
@@ -38,7 +44,7 @@ export function plan(ledger: Ledger, pool: Pool): void {
       if (isOversized)
         ledger.note(deployment, 'oversized', messages.oversized(deployment.terms, neededBytes, pool.budgetBytes))
       const isolate = ledger.load(deployment)
-      residents.push(toResident(isolate))
+      residents.push(toResident(isolate, held))
       if (isolate.isRetry) return
     } else if (verdict.act === 'claim') {
       const isPromised = deployment.claim > 0
@@ -60,6 +66,10 @@ export function plan(ledger: Ledger, pool: Pool): void {
       if (deployment.claim > 0) promisedBytes += neededBytes
       if (starvingAt > now) ledger.wake(starvingAt)
       ledger.wake(verdict.wakeAt)
+    } else if (verdict.act === 'blocked') {
+      if (demand.isStarving) isForCallees = true
+      // That they are held no longer may show in no event of this engine.
+      ledger.wake(starvingAt > now ? starvingAt : now + options.ageingMs)
     } else if (verdict.act === 'never') {
       const message = messages.neverFits(deployment.terms, neededBytes, verdict.pinnedBytes, pool.budgetBytes)
       deployment.isLoadWanted = false
@@ -72,11 +82,12 @@ export function plan(ledger: Ledger, pool: Pool): void {
 
 // --- internal ---
 
-function toResident(isolate: Isolate): Resident {
-  const { number, state, leases, sizeBytes, loadMs, readyAt, idleSince, deployment } = isolate
+function toResident(isolate: Isolate, held: ReadonlySet<Isolate>): Resident {
+  const { number, state, sizeBytes, loadMs, readyAt, idleSince, deployment } = isolate
   return {
     isolate: number,
-    state: state === 'draining' ? 'leaving' : state === 'loading' ? 'loading' : leases > 0 ? 'busy' : 'idle',
+    state: state === 'draining' ? 'leaving' : state === 'loading' ? 'loading' : isNeeded(isolate) ? 'busy' : 'idle',
+    isHeld: held.has(isolate),
     sizeBytes,
     loadMs,
     readyAt,
@@ -84,6 +95,12 @@ function toResident(isolate: Isolate): Resident {
     isPinned: deployment.terms.pin,
     priority: deployment.terms.priority,
   }
+}
+
+/** At work, or awaited by a request that another isolate holds. */
+function isNeeded(isolate: Isolate): boolean {
+  const { leases, deployment } = isolate
+  return leases > 0 || (deployment.current === isolate && deployment.queue.chained > 0)
 }
 
 function inOrder(pool: Pool, now: number, ageingMs: number): Deployment[] {

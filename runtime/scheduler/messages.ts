@@ -1,4 +1,4 @@
-import type { Request } from './state.ts'
+import type { Isolate, Request } from './state.ts'
 import type { Terms } from './types.ts'
 
 /** The texts that callers and the log meet: what was asked, what was found, what to do. */
@@ -50,6 +50,31 @@ export function neverFits(terms: Terms, sizeBytes: number, pinnedBytes: number, 
     `${terms.name} needs ${bytes(sizeBytes)} on ${terms.engine}, of whose budget of ${bytes(budgetBytes)} the pinned ` +
     `isolates hold ${bytes(pinnedBytes)}: raise the budget, or take pin from one of those deployments.`
   )
+}
+
+export function neverTogether(terms: Terms, sizeBytes: number, held: Isolate[], budgetBytes: number): string {
+  const others = held.map(({ deployment, sizeBytes: own }) => `${deployment.terms.name} ${bytes(own)}`).join(', ')
+  const all = held.reduce((sum, isolate) => sum + isolate.sizeBytes, sizeBytes)
+  return (
+    `${terms.name} is called while ${others} cannot go, and needs ${bytes(sizeBytes)}: together ${bytes(all)} on ` +
+    `${terms.engine}, whose budget is ${bytes(budgetBytes)}: raise the budget, or take smaller models.`
+  )
+}
+
+export function fullBeside(terms: Terms, held: Isolate[], message: string): string {
+  const others = held.map(({ deployment }) => deployment.terms.name).join(', ')
+  return `${terms.name} is called while ${others} cannot go, and ${terms.engine} has no room for it beside: ${sentence(message)}`
+}
+
+export function deadlocked(terms: Terms, sizeBytes: number): string {
+  return (
+    `${terms.name} needs ${bytes(sizeBytes)} on ${terms.engine}, which is full of deployments whose requests wait for each ` +
+    `other's calls: try again, or raise the budget so that fewer must share it.`
+  )
+}
+
+export function callerGone(name: string): string {
+  return `The request that calls ${name} is over: its process has ended.`
 }
 
 export function oversized(terms: Terms, sizeBytes: number, budgetBytes: number): string {

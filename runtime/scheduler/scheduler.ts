@@ -1,4 +1,5 @@
 import { admit, stoppingRetryAfterMs } from './admission.ts'
+import { refuseDeadlocked } from './chains.ts'
 import { failLoad, fall } from './failures.ts'
 import { Ledger, refusal } from './ledger.ts'
 import { plan } from './memory.ts'
@@ -64,12 +65,18 @@ export class Scheduler {
   request(terms: RequestTerms): Effect[] {
     const ledger = this.#begin()
     const deployment = ledger.deployments.get(terms.name)
-    if (ledger.isStopping) return [refusal(terms.id, 'stopping', messages.stopping(), stoppingRetryAfterMs)]
+    const parent = terms.parent === undefined ? undefined : ledger.requests.get(terms.parent)
+    if (terms.parent !== undefined && parent?.isolate === undefined)
+      return [refusal(terms.id, 'isolate_crashed', messages.callerGone(terms.name))]
+    if (ledger.isStopping && parent === undefined)
+      return [refusal(terms.id, 'stopping', messages.stopping(), stoppingRetryAfterMs)]
     if (deployment === undefined) return [refusal(terms.id, 'not_found', messages.notFound(terms.name))]
     const request: Request = {
       id: terms.id,
       deployment,
       keepAliveMs: terms.keepAliveMs,
+      parent,
+      isChained: parent !== undefined,
       deadlineAt: terms.deadlineAt,
       arrivedAt: ledger.now,
       isolate: undefined,
@@ -114,7 +121,7 @@ export class Scheduler {
       deployment.crashesInRow = 0
     }
     ledger.endLease(request, isolate, request.keepAliveMs ?? deployment.terms.keepAliveMs)
-    return ledger.isDirty ? this.#settle() : ledger.effects
+    return ledger.isDirty || ledger.isStopping ? this.#settle() : ledger.effects
   }
 
   loaded(number: number, { sizeBytes, loadMs }: { sizeBytes: number; loadMs: number }): Effect[] {
@@ -270,12 +277,10 @@ export class Scheduler {
   shutdown(): Effect[] {
     const ledger = this.#begin()
     ledger.isStopping = true
-    const departure: Departure = { reason: 'stopping', message: messages.stopping() }
     for (const deployment of ledger.deployments.values()) {
       deployment.isLoadWanted = false
       ledger.left(deployment)
     }
-    for (const isolate of ledger.isolates.values()) if (isIdle(isolate)) ledger.kill(isolate, departure)
     return this.#settle()
   }
 
@@ -317,14 +322,17 @@ export class Scheduler {
   /** Plans the memory of the engines where something changed, until nothing does. */
   #settle(): Effect[] {
     const ledger = this.#ledger
-    while (ledger.isDirty) {
-      ledger.isDirty = false
-      for (const pool of ledger.pools.values()) {
-        if (!pool.isDirty) continue
-        pool.isDirty = false
-        plan(ledger, pool)
+    do
+      while (ledger.isDirty) {
+        ledger.isDirty = false
+        for (const pool of ledger.pools.values()) {
+          if (!pool.isDirty) continue
+          pool.isDirty = false
+          plan(ledger, pool)
+        }
       }
-    }
+    while (refuseDeadlocked(ledger))
+    if (ledger.isStopping) ledger.sweep()
     return ledger.effects
   }
 

@@ -8,6 +8,8 @@ export interface Request extends Link<Request> {
   readonly id: number
   readonly deployment: Deployment
   readonly keepAliveMs: number | undefined
+  /** The granted request that this one is called for. */
+  readonly parent: Request | undefined
   readonly arrivedAt: number
   /** Set when granted. */
   isolate: Isolate | undefined
@@ -37,6 +39,8 @@ export interface Isolate {
   departure: Departure | undefined
   /** Places taken. */
   leases: number
+  /** It has served other deployments, whose requests may call it again. */
+  isCalled: boolean
   /** Checks under way whether it still works; no grants meanwhile. */
   suspensions: number
   sizeBytes: number

@@ -98,6 +98,30 @@ const table: [situation: string, demand: Partial<Demand>, residents: Partial<Res
     [],
     'hold',
   ],
+  [
+    'held ones are closed for nobody',
+    { isStarving: true, neededBytes: 400 },
+    [{ ...busy(600), isHeld: true }, busy(300)],
+    'claim 2',
+  ],
+  [
+    'what held ones leave is too little for now: others pass',
+    { isStarving: true, neededBytes: 500 },
+    [{ ...busy(600), isHeld: true }, idle(300, 9)],
+    'blocked',
+  ],
+  [
+    'held ones that are leaving stay',
+    { isStarving: true, neededBytes: 500 },
+    [{ sizeBytes: 600, state: 'leaving', isHeld: true }],
+    'blocked',
+  ],
+  [
+    'a held one in the way of one that needs the engine alone',
+    { isAlone: true },
+    [{ ...busy(10), isHeld: true }],
+    'blocked',
+  ],
 ]
 
 for (const [situation, demand, residents, verdict] of table)
@@ -150,6 +174,7 @@ function young(sizeBytes: number, ageMs: number): Partial<Resident> {
 function toResident(given: Partial<Resident>, at: number): Resident {
   const base = {
     state: 'idle',
+    isHeld: false,
     sizeBytes: 100,
     loadMs: 100,
     readyAt: 0,

@@ -4,6 +4,9 @@ import type { Effect, Terms } from '../../runtime/scheduler/types.ts'
 
 type Kill = Extract<Effect, { type: 'kill' }>
 
+/** Why only calls are refused. */
+const chainRefusals = { ring: /wait for each other's calls/, together: /together/, full: /no room for it beside/ }
+
 export interface HouseIsolate {
   number: number
   terms: Terms
@@ -23,9 +26,11 @@ export class House {
   readonly budgets: Record<string, number>
   readonly isolates = new Map<number, HouseIsolate>()
   readonly terms = new Map<string, Terms>()
-  /** Waiting, oldest first. */
-  readonly waiting = new Map<number, { name: string; deadlineAt: number }>()
+  /** Waiting, oldest first. `parent`: the granted request that it is called for. */
+  readonly waiting = new Map<number, { name: string; deadlineAt: number; parent?: number }>()
   readonly granted = new Map<number, HouseIsolate>()
+  /** Who made a request that is not over; and of each, those that it waits for. */
+  readonly #parents = new Map<number, number>()
   readonly counts: Record<string, number> = {}
   /** Longest time for which a deployment had waiting requests and none of them was granted. */
   longestWaitMs = 0
@@ -33,11 +38,16 @@ export class House {
   onLoad: (isolate: HouseIsolate) => void = () => {}
   onGrant: (request: number) => void = () => {}
   onKill: (isolate: HouseIsolate) => void = () => {}
+  /** A request that `parent` made is over, whether it was served or refused. */
+  onCallEnd: (parent: number) => void = () => {}
   /** By revision, as the scheduler is to predict it. */
   readonly #predicted = new Map<string, number>()
   readonly #progressAt = new Map<string, number>()
   #requests = 0
   #isOutOfMemory = false
+  /** Granted, and their isolate is gone. */
+  #lost: number[] = []
+  isAborted = false
 
   constructor(budgets: Record<string, number>) {
     this.budgets = budgets
@@ -62,20 +72,38 @@ export class House {
     this.apply(this.scheduler.request({ id, name, deadlineAt, ...(keepAliveMs !== undefined && { keepAliveMs }) }))
     // A deployment that was replaced by one with lower limits keeps those who wait already.
     const { concurrency, queue } = this.terms.get(name) ?? { concurrency: 0, queue: { depth: 0 } }
-    assert.ok(this.#waitingOf(name).length <= Math.max(before, concurrency + queue.depth), 'more wait than may')
+    const waiting = this.#waitingOf(name).filter((id) => !this.#parents.has(id))
+    assert.ok(waiting.length <= Math.max(before, concurrency + queue.depth), 'more wait than may')
+  }
+
+  /** A request that the granted request `parent` makes, and waits for. */
+  call(name: string, parent: number, deadlineAt: number): void {
+    const id = ++this.#requests
+    if (this.#waitingOf(name).length === 0) this.#progressAt.set(name, this.now)
+    this.waiting.set(id, { name, deadlineAt, parent })
+    this.#parents.set(id, parent)
+    this.apply(this.scheduler.request({ id, name, deadlineAt, parent }))
+  }
+
+  /** Requests that a granted one waits for. */
+  callsOf(parent: number): number[] {
+    return [...this.#parents].filter(([, of]) => of === parent).map(([id]) => id)
   }
 
   release(id: number, isOk: boolean): void {
     this.granted.get(id)?.requests.delete(id)
     this.granted.delete(id)
     this.apply(this.scheduler.release(id, isOk))
+    this.#end(id)
   }
 
+  /** The caller leaves, and with him what was called for him. */
   cancel(id: number): void {
     this.waiting.delete(id)
     this.granted.get(id)?.requests.delete(id)
     this.granted.delete(id)
     this.apply(this.scheduler.cancel(id))
+    this.#end(id)
   }
 
   loaded(isolate: HouseIsolate, sizeBytes: number, loadMs: number): void {
@@ -122,6 +150,7 @@ export class House {
       else if (effect.type === 'kill') this.#kill(effect)
     }
     this.#check()
+    for (let id = this.#lost.pop(); id !== undefined; id = this.#lost.pop()) this.#end(id)
   }
 
   // --- internal ---
@@ -151,7 +180,8 @@ export class House {
     assert.ok(request, `request ${id} is granted, and does not wait`)
     assert.ok(isolate?.state === 'ready', `request ${id} is granted a place in an isolate that is not ready`)
     assert.is(isolate.terms.name, request.name)
-    assert.is(this.#waitingOf(request.name)[0], id, 'granted out of order')
+    const waiting = this.#waitingOf(request.name)
+    assert.is(waiting.find((one) => this.#parents.has(one)) ?? waiting[0], id, 'granted out of order')
     assert.ok(request.deadlineAt > this.now, 'granted after its deadline')
     this.waiting.delete(id)
     this.granted.set(id, isolate)
@@ -164,16 +194,23 @@ export class House {
     this.onGrant(id)
   }
 
-  #refuse({ request: id, code }: Extract<Effect, { type: 'refuse' }>): void {
+  #refuse({ request: id, code, message }: Extract<Effect, { type: 'refuse' }>): void {
     const request = this.waiting.get(id)
     assert.ok(request, `request ${id} is refused, and does not wait`)
     if (code === 'deadline_exceeded') assert.ok(request.deadlineAt <= this.now, 'refused before its deadline')
     if (code === 'queue_full' || code === 'dropped') {
       const { concurrency, queue } = this.terms.get(request.name)!
       assert.ok(this.#outstanding(request.name) > concurrency + queue.depth, 'refused though there was room')
-      if (code === 'dropped') assert.is(this.#waitingOf(request.name)[0], id, 'dropped, and not the oldest')
+      const oldest = this.#waitingOf(request.name).find((one) => !this.#parents.has(one))
+      if (code === 'dropped') assert.is(oldest, id, 'dropped, and not the oldest')
+      assert.not(this.#parents.has(id), 'a call is refused for want of a place')
     }
+    for (const [what, pattern] of Object.entries(chainRefusals))
+      if (pattern.test(message)) this.counts[what] = (this.counts[what] ?? 0) + 1
+    if (code === 'stopping' && !this.isAborted)
+      assert.not(this.granted.has(this.#parents.get(id) ?? 0), 'a call of an accepted request is refused')
     this.waiting.delete(id)
+    this.#end(id)
   }
 
   #kill({ isolate: number, reason }: Kill): void {
@@ -203,6 +240,17 @@ export class House {
       this.longestWaitMs = Math.max(this.longestWaitMs, this.now - this.#progressAt.get(name)!)
   }
 
+  /** A request is over: its calls end with it, and who made it hears of it. */
+  #end(id: number): void {
+    for (const call of this.callsOf(id)) {
+      this.#parents.delete(call)
+      this.cancel(call)
+    }
+    const parent = this.#parents.get(id)
+    this.#parents.delete(id)
+    if (parent !== undefined) this.onCallEnd(parent)
+  }
+
   #waitingOf(name: string): number[] {
     const ids: number[] = []
     for (const [id, request] of this.waiting) if (request.name === name) ids.push(id)
@@ -212,7 +260,8 @@ export class House {
   /** Waiting and granted, those in draining isolates too. */
   #outstanding(name: string): number {
     const granted = [...this.granted.values()].filter((isolate) => isolate.terms.name === name)
-    return granted.length + this.#waitingOf(name).length
+    const waiting = this.#waitingOf(name).filter((id) => !this.#parents.has(id))
+    return granted.length + waiting.length
   }
 
   #resize(isolate: HouseIsolate, sizeBytes: number): void {
@@ -222,7 +271,11 @@ export class House {
   }
 
   #forget(isolate: HouseIsolate): void {
-    for (const id of isolate.requests) this.granted.delete(id)
+    const requests = [...isolate.requests]
     isolate.requests.clear()
+    for (const id of requests) {
+      this.granted.delete(id)
+      this.#lost.push(id)
+    }
   }
 }

@@ -49,12 +49,41 @@ test('has no deadline when empty', () => {
   assert.is(queue.deadlineAt, Infinity)
 })
 
+test('chained ones stand before all others, in their own order', () => {
+  const queue = filled(['a', 30], ['b', 30])
+  const chained = { ...item('c', 20), isChained: true }
+  queue.push(chained)
+  queue.push({ ...item('d', 30), isChained: true })
+  queue.push(item('e', 30))
+  assert.is(queue.chained, 2)
+  assert.equal(
+    queue.chainedOnes().map(({ name }) => name),
+    ['c', 'd'],
+  )
+  queue.remove(chained)
+  queue.push({ ...item('f', 30), isChained: true })
+  assert.is(queue.shiftUnchained()!.name, 'a')
+  assert.equal(names(queue), ['d', 'f', 'b', 'e'])
+  assert.is(queue.chained, 0)
+  assert.is(queue.shiftUnchained(), undefined)
+})
+
+test('a chained one comes into an empty queue, and goes from the end of one', () => {
+  const queue = filled()
+  const chained = { ...item('a', 30), isChained: true }
+  queue.push(chained)
+  queue.remove(chained)
+  queue.push(item('b', 30))
+  queue.push({ ...chained })
+  assert.equal(names(queue), ['a', 'b'])
+})
+
 test.run()
 
 // --- internal ---
 
 function item(name: string, deadlineAt: number): Item {
-  return { name, deadlineAt, previous: undefined, next: undefined }
+  return { name, deadlineAt, isChained: false, previous: undefined, next: undefined }
 }
 
 function filled(...entries: [string, number][]): Queue<Item> {

@@ -42,7 +42,19 @@ test('everything that can happen has happened', () => {
     'isolate_crashed',
     'stopping',
   ]
-  const reasons = ['keep_alive', 'evicted', 'unloaded', 'replaced', 'removed', 'memory', 'hung', 'failed']
+  const reasons = [
+    'keep_alive',
+    'evicted',
+    'unloaded',
+    'replaced',
+    'removed',
+    'memory',
+    'hung',
+    'failed',
+    'ring',
+    'together',
+    'full',
+  ]
   for (const key of ['load', 'grant', 'note', ...rare, ...reasons])
     assert.ok(totals[key]! > 0, `never ${key}: ${JSON.stringify(totals)}`)
 })
@@ -57,11 +69,14 @@ class Chaos {
   #due: { at: number; act: () => void }[] = []
   #revisions = 0
   readonly #isFlood: boolean
+  /** Requests call other deployments. */
+  readonly #hasCalls: boolean
   /** Everything succeeds. */
   #isCalm: boolean
 
   constructor(seed: number, isFlood: boolean) {
     this.#isFlood = isFlood
+    this.#hasCalls = seed % 2 === 0
     this.#isCalm = isFlood
     this.#random = mulberry32(seed)
     this.house = new House({ cpu: 1000, npu: 800 })
@@ -70,7 +85,8 @@ class Chaos {
     house.onLoad = (isolate) => this.#later(this.#upTo(longestLoadMs), () => this.#endLoad(isolate))
     house.onKill = (isolate) =>
       this.#later(this.#upTo(longestKillMs), () => house.isolates.has(isolate.number) && house.exited(isolate))
-    house.onGrant = (id) => this.#later(this.#upTo(longestRequestMs), () => this.#endRequest(id))
+    house.onGrant = (id) => this.#later(this.#upTo(longestRequestMs), () => this.#goOn(id))
+    house.onCallEnd = (parent) => this.#later(this.#upTo(20), () => this.#goOn(parent))
   }
 
   run(events: number): void {
@@ -89,6 +105,7 @@ class Chaos {
     house.request('d0', Infinity)
     if (this.#chance(0.5)) {
       this.#pass(this.#upTo(1000))
+      house.isAborted = true
       house.apply(house.scheduler.abort())
     }
     for (let step = 0; step < 10_000 && !house.scheduler.isIdle(); step++) {
@@ -168,6 +185,22 @@ class Chaos {
       house.loaded(isolate, Math.round(sizeBytes * (0.7 + 0.5 * this.#random())), this.#upTo(longestLoadMs))
     else if (dice < 0.95) house.loadFailed(isolate, dice < 0.92)
     else if (house.isolates.has(isolate.number)) house.exited(isolate)
+  }
+
+  /** A granted request calls another deployment, or is done when it waits for none. Those of higher numbers are called. */
+  #goOn(id: number): void {
+    const { house } = this
+    const isolate = house.granted.get(id)
+    if (isolate === undefined || house.callsOf(id).length > 0) return
+    const above = deployments - 1 - Number(isolate.terms.name.slice(1))
+    if (!this.#hasCalls || above === 0 || this.#chance(0.6)) return this.#endRequest(id)
+    const calls = this.#chance(0.2) ? 3 : 1
+    for (let n = 0; n < calls && house.granted.has(id); n++)
+      house.call(
+        `d${deployments - 1 - Math.floor(this.#random() * above)}`,
+        id,
+        this.#chance(0.2) ? house.now + 800 : Infinity,
+      )
   }
 
   #endRequest(id: number): void {

@@ -38,13 +38,11 @@ export class Stage {
   /** Requests are numbered from 1 in order of arrival. */
   request(
     name: string,
-    { timeoutMs = Infinity, keepAliveMs }: { timeoutMs?: number; keepAliveMs?: number } = {},
+    { timeoutMs = Infinity, ...terms }: { timeoutMs?: number; keepAliveMs?: number; parent?: number } = {},
   ): string[] {
     const deadlineAt = this.now + timeoutMs
     const id = ++this.#requests
-    return this.tell(
-      this.scheduler.request({ id, name, deadlineAt, ...(keepAliveMs !== undefined && { keepAliveMs }) }),
-    )
+    return this.tell(this.scheduler.request({ id, name, deadlineAt, ...terms }))
   }
 
   release(id: number, isOk?: boolean): string[] {
