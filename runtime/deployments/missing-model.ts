@@ -10,8 +10,8 @@ export interface MissingModel {
 }
 
 export interface MissingFile {
-  /** Where the manifest has it, e.g. `model.onnx`. */
-  entry: string
+  /** The chip that it is compiled for; absent: for the CPU. */
+  chip?: string
   /** Where it is expected, relative to the project. */
   file: string
   url?: string
@@ -23,18 +23,16 @@ export interface MissingFile {
 export function howToGet({ file, url, license }: MissingFile): string {
   const licence = license === undefined ? '' : ` (licence: ${license})`
   if (url === undefined) return `put it there${licence}`
-  if (isArchive(url)) return `get it: download ${url}${licence}, unpack it and put what it holds there`
+  if (isArchive(url)) return `get it: download ${url}, unpack it and put its model there${licence}`
   const folders = dirname(file).includes('/') ? ' --create-dirs' : ''
   return `get it: curl -fL${folders} -o ${quoted(file)} ${quoted(url)}${licence}`
 }
 
-/** Every other file that would do, and for the model of a deployment that is called all of them; a line each. */
-export function otherWays(name: string, { deployment, files }: MissingModel): string[] {
-  const own = deployment === name
-  return files.slice(own ? 1 : 0).map((file) => {
-    const entry = own ? `or ${file.entry}` : `${deployment}, ${file.entry}`
-    return `${entry}: ${file.file}; ${howToGet(file)}`
-  })
+/** Every other file that would do; a line each. */
+export function otherWays({ files }: MissingModel): string[] {
+  return files
+    .slice(1)
+    .map((file) => `for ${file.chip}, which this version cannot run yet: ${file.file}; ${howToGet(file)}`)
 }
 
 /** For the log, in one line: `detect: not deployed, its model is missing: expected models/a.onnx; get it: ...`. */

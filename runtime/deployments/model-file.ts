@@ -73,10 +73,10 @@ async function digestFile(entry: ModelEntry, missing: MissingFile[], { root, mod
 
 /** What could be fetched: the entry that this machine runs first, the others for who has the chip. */
 function missingFiles({ onnx, hef = {} }: Manifest['model'], { root, modelsFolder }: ModelFolders): MissingFile[] {
-  const entries: [string, ModelEntry][] = Object.entries(hef).map(([chip, entry]) => [`model.hef.${chip}`, entry])
-  if (onnx) entries.unshift(['model.onnx', onnx])
-  return entries.map(([entry, { file, url, license, sha256 }]) => ({
-    entry,
+  const entries: [string | undefined, ModelEntry][] = Object.entries(hef)
+  if (onnx) entries.unshift([undefined, onnx])
+  return entries.map(([chip, { file, url, license, sha256 }]) => ({
+    ...(chip !== undefined && { chip }),
     file: displayPath(root, resolve(modelsFolder, file)),
     ...(url !== undefined && { url }),
     ...(license !== undefined && { license }),

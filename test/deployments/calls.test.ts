@@ -22,7 +22,7 @@ const missing = (name: string): FailedSource => ({
   name,
   origin: {},
   problems: ['told already'],
-  missing: { deployment: name, files: [{ entry: 'model.onnx', file: 'models/a.onnx' }] },
+  missing: { deployment: name, files: [{ file: 'models/a.onnx' }] },
 })
 const refused = (name: string): FailedSource => ({ name, origin: {}, problems: ['told already'] })
 

@@ -53,7 +53,7 @@ test('is one line of warning in the log, and so is who calls it; all else is dep
       ['detect', `detect: not deployed, its model is missing: expected models/yolox_nano.onnx; ${getDetect}`],
       [
         'zipped',
-        'zipped: not deployed, its model is missing: expected models/face.onnx; get it: download https://a.example/faces.zip, unpack it and put what it holds there',
+        'zipped: not deployed, its model is missing: expected models/face.onnx; get it: download https://a.example/faces.zip, unpack it and put its model there',
       ],
       ['faces', 'faces: not deployed, for it calls detect, whose model is missing'],
       ['far', 'far: not deployed, for it calls detect, whose model is missing'],
@@ -96,21 +96,27 @@ test('does not fail pellet validate of a whole project, which tells every way to
     'manifests/well.yaml: ok, well at POST /v1/well',
     'functions/fine.ts: ok, fine at POST /v1/fine',
   ])
-  const lines = stderr.trimEnd().split('\n')
-  assert.equal(lines.slice(0, 3), [
-    detectLine,
-    "  or model.hef.hailo8: models/hailo8/yolox.hef; get it: curl -fL --create-dirs -o models/hailo8/yolox.hef 'https://a.example/h8/yolox.hef?x=1&y=2' (licence: Apache-2.0)",
-    '  or model.hef.hailo10h: models/deep/yolox.hef; put it there',
-  ])
-  const faces = lines.indexOf(facesLine)
-  assert.is(lines[faces + 1], `  detect, model.onnx: models/yolox_nano.onnx; ${getDetect}`)
+  const [first, second, third, ...others] = stderr.trimEnd().split('\n')
+  assert.equal(
+    [first, second, third],
+    [
+      detectLine,
+      "  for hailo8, which this version cannot run yet: models/hailo8/yolox.hef; get it: curl -fL --create-dirs -o models/hailo8/yolox.hef 'https://a.example/h8/yolox.hef?x=1&y=2' (licence: Apache-2.0)",
+      '  for hailo10h, which this version cannot run yet: models/deep/yolox.hef; put it there',
+    ],
+  )
+  assert.is(others.length, 3, others.join('\n'))
+  assert.match(others[0]!, /^manifests\/zipped\.yaml:1:\d+ model\.onnx: .* download https:\/\/a\.example\/faces\.zip, /)
+  assert.is(others[1], facesLine)
 })
 
 test('fails pellet validate of the file, also of one that only calls it', async () => {
   const one = await pellet.cli('validate', 'manifests/faces.yaml', 'manifests/well.yaml')
   assert.is(one.code, 1)
   assert.is(one.stdout, 'manifests/well.yaml: ok, well at POST /v1/well\n')
-  assert.is(one.stderr.split('\n')[0], facesLine)
+  const [first, second, ...others] = one.stderr.trimEnd().split('\n')
+  assert.equal([first, second], [facesLine, `  detect: models/yolox_nano.onnx; ${getDetect}`])
+  assert.is(others.length, 2, 'the chips')
   const json = await pellet.cli('validate', '--json', 'manifests/detect.yaml')
   assert.is(json.code, 1)
   const { valid, refused, no_model } = JSON.parse(json.stdout)
@@ -119,25 +125,23 @@ test('fails pellet validate of the file, also of one that only calls it', async 
     deployment: 'detect',
     files: [
       {
-        entry: 'model.onnx',
         file: 'models/yolox_nano.onnx',
         url: 'https://a.example/other-name.onnx',
         license: 'Apache-2.0',
       },
       {
-        entry: 'model.hef.hailo8',
+        chip: 'hailo8',
         file: 'models/hailo8/yolox.hef',
         url: 'https://a.example/h8/yolox.hef?x=1&y=2',
         license: 'Apache-2.0',
       },
-      { entry: 'model.hef.hailo10h', file: 'models/deep/yolox.hef' },
+      { chip: 'hailo10h', file: 'models/deep/yolox.hef' },
     ],
   })
 })
 
 test('has a command that a shell takes, wherever the file is', () => {
   const file = {
-    entry: 'model.onnx',
     file: "/srv/it's here/a b.onnx",
     url: 'https://a.example/a(1).onnx',
     license: 'MIT',
@@ -145,7 +149,7 @@ test('has a command that a shell takes, wherever the file is', () => {
   const command = `get it: curl -fL --create-dirs -o '/srv/it'\\''s here/a b.onnx' 'https://a.example/a(1).onnx' (licence: MIT)`
   assert.is(howToGet(file), command)
   assert.is(
-    formatMissing('x', { deployment: 'x', files: [{ entry: 'model.onnx', file: 'models/a.onnx', license: 'MIT' }] }),
+    formatMissing('x', { deployment: 'x', files: [{ file: 'models/a.onnx', license: 'MIT' }] }),
     'x: not deployed, its model is missing: expected models/a.onnx; put it there (licence: MIT)',
   )
 })

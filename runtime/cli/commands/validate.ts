@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { compileFiles, compileProject } from '../../deployments/compile.ts'
 import type { Deployment, FailedSource } from '../../deployments/deployment.ts'
 import { createMemo } from '../../deployments/memo.ts'
-import { otherWays } from '../../deployments/missing-model.ts'
+import { howToGet, otherWays } from '../../deployments/missing-model.ts'
 import { createDataStore } from '../../storage/storage.ts'
 import { CliError } from '../cli-error.ts'
 import { projectArgs, readConfig } from '../settings.ts'
@@ -37,7 +37,7 @@ export default defineCommand({
       const noModel = failures.filter(({ missing }) => missing)
       if (args.json) console.log(JSON.stringify({ valid, refused, no_model: noModel }, null, 2))
       else for (const { file, name, routes } of valid) console.log(`${file}: ok, ${name} at ${routes.join(', ')}`)
-      const lines = failures.flatMap(toLines)
+      const lines = failures.flatMap((failure) => toLines(failure, failures))
       // A fresh clone has manifests whose weights everybody fetches for themselves: nothing is wrong with it.
       if (refused.length > 0 || (noModel.length > 0 && !isWhole)) throw new CliError(args.json ? '' : lines.join('\n'))
       if (!args.json) for (const line of lines) console.error(line)
@@ -49,8 +49,17 @@ export default defineCommand({
 
 // --- internal ---
 
-function toLines({ name, problems, missing }: FailedSource): string[] {
-  return [...problems, ...(missing ? otherWays(name, missing).map((way) => `  ${way}`) : [])]
+/** What is wrong, and below it how to get a model; where that is another's who is told about as well, only there. */
+function toLines({ name, problems, missing }: FailedSource, failures: FailedSource[]): string[] {
+  if (!missing) return problems
+  const { deployment, files } = missing
+  if (deployment === name) return [...problems, ...otherWays(missing).map((way) => `  ${way}`)]
+  if (failures.some((failure) => failure.name === deployment)) return problems
+  return [
+    ...problems,
+    `  ${deployment}: ${files[0]!.file}; ${howToGet(files[0]!)}`,
+    ...otherWays(missing).map((way) => `  ${way}`),
+  ]
 }
 
 function toRow({ name, origin, revision, manifest }: Deployment) {
