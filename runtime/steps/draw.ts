@@ -4,9 +4,9 @@ import type { Pixels, Rgb } from './picture.ts'
 export interface BoxStyle {
   /** @default green */
   color?: Rgb
-  /** Pixels. @default what suits the picture: 2 for 640 x 480, 6 for 1920 x 1080 */
+  /** Pixels. @default what suits the picture: 2 for 640 x 480, 5 for 1920 x 1080 */
   thickness?: number
-  /** Written above the box, or inside it where there is no room above. */
+  /** Written above the box, or inside it where there is no room above; moved left where it would leave the picture. */
   label?: string
 }
 
@@ -45,9 +45,11 @@ export function drawBox(pixels: Pixels, box: ArrayLike<number>, style: BoxStyle 
   fill(pixels, Math.max(left, right - pen), top, right, bottom, color)
   if (style.label === undefined) return
   const scale = scaleOf(pixels)
+  const length = [...style.label].length
+  const x = Math.max(0, Math.min(left, pixels.width - (length * cellWidth + 1) * scale))
   const above = top - (cellHeight + 1) * scale
   const ink: Rgb = isBright(color) ? [0, 0, 0] : [255, 255, 255]
-  drawText(pixels, left, above >= 0 ? above : Math.max(0, top), style.label, { color: ink, background: color, scale })
+  drawText(pixels, x, above >= 0 ? above : Math.max(0, top), style.label, { color: ink, background: color, scale })
 }
 
 /** Draws a filled dot around a point, in place: all pixels whose centres are within `radius`. */

@@ -50,6 +50,17 @@ images('decode leaves the source in the context and keeps to limits.pixels', asy
   assert.is((await failureOf(() => decoded(40, 30, context))).code, 'image_too_large')
 })
 
+images('decode takes pixels as they are, within limits.pixels', async () => {
+  const context = contextOf({ inputs })
+  const request = { ...requestOf(new Uint8Array(0)), pixels: noise(40, 30), image: () => assert.unreachable() as never }
+  const picture = (await builtinSteps['image.decode']!.run(request, context)) as Picture
+  assert.is(context.source, picture)
+  assert.equal([picture.width, picture.height], [40, 30])
+  assert.equal(await picture.pixels(), noise(40, 30))
+  context.limits = { pixels: 100 }
+  assert.is((await failureOf(() => builtinSteps['image.decode']!.run(request, context))).code, 'image_too_large')
+})
+
 images('decode hands on what the request itself refuses', async () => {
   const request = { ...requestOf(new Uint8Array(0)), image: () => Promise.reject(new RangeError('no picture there')) }
   const { message } = await failureOf(() => builtinSteps['image.decode']!.run(request, contextOf({ inputs })))

@@ -2,12 +2,13 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { TensorInfo } from '../../runtime/engines/engine.ts'
 import type { ModelEntry } from '../../runtime/manifest/manifest.ts'
-import { openPicture } from '../../runtime/steps/encoded.ts'
+import { openPicture, openPixels } from '../../runtime/steps/encoded.ts'
 import { fromFloat16 } from '../../runtime/steps/float16.ts'
 import { builtinSteps } from '../../runtime/steps/index.ts'
-import type { Pixels } from '../../runtime/steps/picture.ts'
+import type { Picture, Pixels } from '../../runtime/steps/picture.ts'
+import { takeBack } from '../../runtime/steps/pool.ts'
 import type { Tensor, TensorType } from '../../runtime/tensor.ts'
-import { contextOf, distance, failureOf, modelOf, noise, pixelAt, png } from './fixture-steps.ts'
+import { contextOf, distance, failureOf, modelOf, noise, pixelAt, png, sharpOf } from './fixture-steps.ts'
 
 const tensors = suite('tensor')
 const step = builtinSteps['tensor']!
@@ -150,6 +151,74 @@ tensors('one channel takes the luma, and grey pixels stay what they are', async 
     [...(grey.data as Uint8Array)],
     Array.from({ length: 256 }, (_, i) => i),
   )
+})
+
+tensors('views that are not packed pixels give what their pixels give', async () => {
+  const turned = await openPicture(await sharpOf(noise(21, 26)).withMetadata({ orientation: 6 }).png().toBuffer(), 1e6)
+  const picture = openPixels(noise(30, 22), 1e6)
+  const views: Record<string, Picture> = {
+    'letterbox, wide': picture.letterbox(36, 36, { background: [10, 20, 30] }),
+    'letterbox, tall': picture.crop(0, 0, 9, 22).letterbox(31, 29, { background: [200, 1, 30] }),
+    'letterbox, corner': picture.letterbox(30, 30, { position: 'top-left', background: 114 }),
+    'letterbox of a letterbox': picture.letterbox(40, 20, { background: 9 }).letterbox(33, 33, { background: 7 }),
+    'crop of a letterbox': picture.letterbox(40, 40, { background: 9 }).crop(1, 3, 37, 35),
+    'crop from an odd column': picture.crop(5, 3, 17, 11),
+    'crop from a fourth column': picture.crop(4, 2, 16, 12),
+    turned,
+    'part of the turned': turned.crop(2, 3, 13, 11),
+    'the turned in a letterbox': turned.letterbox(26, 40, { background: [3, 2, 1] }),
+  }
+  for (const [name, view] of Object.entries(views)) {
+    for (const type of ['float32', 'uint8', 'int8'] as const) {
+      for (const shape of [
+        nchw(view.height, view.width),
+        nhwc(view.height, view.width),
+        nchw(view.height, view.width, 1),
+      ]) {
+        for (const channels of ['rgb', 'bgr'] as const) {
+          const inputs = [{ name: 'x', type, shape }]
+          const entry = { channels, mean: [3, 2, 1].slice(0, shape[1] === 1 ? 1 : 3) }
+          const flat = openPixels(await view.pixels(), 1e6)
+          const [found, expected] = await Promise.all(
+            [view, flat].map((one) => step.run(one, contextOf({ inputs, entry })) as Promise<Record<string, Tensor>>),
+          )
+          assert.equal(found!.x, expected!.x, `${name} ${type} [${shape}] ${channels}`)
+        }
+      }
+    }
+  }
+})
+
+tensors('arrays that were given back are written anew, all of them, and none is lent twice', async () => {
+  const inputs: TensorInfo[] = [{ name: 'x', type: 'float32', shape: [1, 3, 20, 20] }]
+  const tensorOf = async (picture: Picture) =>
+    (await step.run(picture, contextOf({ inputs, entry: { std: 2 } }))) as Record<string, Tensor>
+  const white = openPixels({ data: new Uint8Array(1200).fill(255), width: 20, height: 20 }, 1e6)
+  const boxed = openPixels(noise(20, 7), 1e6).letterbox(20, 20, { background: [4, 6, 8] })
+  const expected = {
+    x: { ...(await tensorOf(boxed)).x, data: new Float32Array((await tensorOf(boxed)).x!.data as Float32Array) },
+  }
+  const first = await tensorOf(white)
+  takeBack(first)
+  takeBack(first)
+  const [second, third] = [await tensorOf(boxed), await tensorOf(white)]
+  assert.is(second.x!.data, first.x!.data)
+  assert.is.not(third.x!.data, second.x!.data)
+  assert.equal(second, expected)
+  takeBack({ x: { type: 'float32', dims: [1], data: Float32Array.of(1) } })
+})
+
+tensors('a tensor is memory of its own: changing it leaves the picture as it is', async () => {
+  const inputs: TensorInfo[] = [{ name: 'x', type: 'uint8', shape: [1, 6, 9, 3] }]
+  const pixels = noise(9, 6)
+  for (const picture of [openPixels(pixels, 1e6), await openPicture(await png(pixels), 1e6)]) {
+    for (const view of [picture, picture.crop(0, 0, 9, 6), picture.letterbox(9, 6)]) {
+      const { x } = (await step.run(view, contextOf({ inputs }))) as Record<string, Tensor>
+      assert.equal([...(x!.data as Uint8Array)], [...noise(9, 6).data])
+      ;(x!.data as Uint8Array).fill(0)
+      assert.equal(await picture.pixels(), noise(9, 6))
+    }
+  }
 })
 
 tensors('a picture of another size than the model’s is refused, naming both', async () => {
