@@ -3,11 +3,24 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RawConnection } from '../http/raw.ts'
 import { RunningPellet } from '../support/pellet.ts'
-import { assertShape, listOf, number, sample, sampleWindow, shipped, within, type Shape } from './contract.ts'
+import {
+  assertShape,
+  freePorts,
+  integer,
+  listOf,
+  number,
+  sample,
+  sampleWindow,
+  shipped,
+  switchedOn,
+  text,
+  within,
+  type Shape,
+} from './contract.ts'
 import { habits, type Target } from './habits.ts'
 
 const test = suite('habits of old clients')
-const small = await sharp(sample('room_1.jpg')).resize(160, 120).jpeg().toBuffer()
+const small = await sharp(sample('faces_1.jpg')).resize(160, 120).jpeg().toBuffer()
 const picture = { bytes: small, name: 'room_1.jpg', type: 'image/jpeg' }
 const noise = { width: 700, height: 600, channels: 3, noise: { type: 'gaussian', mean: 128, sigma: 60 } } as const
 const large = {
@@ -21,6 +34,8 @@ const x = sampleWindow()
 
 interface Daemon extends Target {
   name: string
+  /** Its own port. */
+  url?: string
   answer: Shape
   /** Keys that the options leave out. */
   without: string[]
@@ -42,6 +57,16 @@ const daemons: Daemon[] = [
     without: ['depth_image'],
   },
   {
+    name: 'hailo-scrfd',
+    path: '/v1/detect',
+    picture,
+    json: { image: picture.bytes.toString('base64'), return_landmarks: false },
+    options: { return_landmarks: 'false' },
+    large: { picture: large, json: JSON.stringify({ image: large.bytes.toString('base64'), return_landmarks: false }) },
+    answer: { faces: listOf({ bbox: listOf(integer, 4), confidence: within(0, 1) }), num_faces: integer, model: text },
+    without: ['annotated_image'],
+  },
+  {
     name: 'the TCN sidecar',
     path: '/infer',
     json: { x },
@@ -55,7 +80,15 @@ const daemons: Daemon[] = [
 
 let pellet: RunningPellet
 test.before(async () => {
-  pellet = await RunningPellet.start(shipped('depth', 'tcn'))
+  const ports = await freePorts(4)
+  const [depth, scrfd, ...tcn] = ports
+  pellet = await RunningPellet.start({
+    ...shipped('depth', 'scrfd', 'tcn'),
+    'manifests/depth.yaml': switchedOn('depth', [depth!]),
+    'manifests/scrfd.yaml': switchedOn('scrfd', [scrfd!]),
+    'manifests/tcn.yaml': switchedOn('tcn', tcn),
+  })
+  for (const [i, daemon] of daemons.entries()) daemon.url = `http://127.0.0.1:${ports[i]}`
 })
 test.after(async () => {
   await pellet.stop()
@@ -65,8 +98,8 @@ for (const daemon of daemons) {
   for (const habit of habits) {
     if (habit.sends !== 'json' && !daemon.picture) continue
     test(`${daemon.name}: ${habit.name}`, async () => {
-      const { host } = new URL(pellet.url)
-      const connection = new RawConnection(pellet.url)
+      const { host } = new URL(daemon.url!)
+      const connection = new RawConnection(daemon.url!)
       // A connection that stays open is used again: what was left unread of the first request would spoil the second.
       for (let round = 0; round < (habit.after === 'closed' ? 1 : 2); round++) {
         for (const [i, part] of habit.write(daemon, host).entries()) {

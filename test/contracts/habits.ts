@@ -120,25 +120,25 @@ export const habits: Habit[] = [
   {
     name: 'base64 in lines of 76, as Python encodebytes and the base64 command write it',
     sends: 'base64',
-    write: ({ path, picture, options }, host) => {
+    write: ({ path, picture, json }, host) => {
       const image = picture!.bytes.toString('base64').replaceAll(/.{76}/g, '$&\n') + '\n'
-      return [jsonRequest(path, host, { image, ...options })]
+      return [jsonRequest(path, host, { ...json, image })]
     },
   },
   {
     name: 'a data URI',
     sends: 'base64',
-    write: ({ path, picture, options }, host) => {
+    write: ({ path, picture, json }, host) => {
       const image = `data:${picture!.type};base64,${picture!.bytes.toString('base64')}`
-      return [jsonRequest(path, host, { image, ...options })]
+      return [jsonRequest(path, host, { ...json, image })]
     },
   },
   {
     name: 'a data URI in lines',
     sends: 'base64',
-    write: ({ path, picture, options }, host) => {
+    write: ({ path, picture, json }, host) => {
       const lines = picture!.bytes.toString('base64').replaceAll(/.{76}/g, '$&\r\n')
-      return [jsonRequest(path, host, { image: `data:${picture!.type};base64,${lines}`, ...options })]
+      return [jsonRequest(path, host, { ...json, image: `data:${picture!.type};base64,${lines}` })]
     },
   },
   {
