@@ -33,10 +33,9 @@ export default defineFunction({
      *   each stride a map of 64 channels and one of C as [h, w, c] or [c, h, w], with or without a batch of 1, or both in one
      *   of 64 + C. A side's distance from the cell's middle, in strides, is the mean of 0 to 15 by the softmax of 16 channels;
      *   left, top, right, bottom. Classes of heads are logits, unless all in the coarsest map of their own lie in 0 to 1.
-     * - `nms-by-class`: HailoRT's own NMS (HAILO_NMS_BY_CLASS), float32 of dims [C, 1 + 5 * most], most being the most boxes
-     *   that a class may have. The dims tell no more than the size; the data are the frame as HailoRT packs it: for each class a
-     *   count, then so many times y_min, x_min, y_max, x_max, score, in parts (0 to 1) of the input; the next class begins
-     *   right after the last box, and what follows the last class is void.
+     * - `nms-by-class`: HailoRT's own NMS (HAILO_NMS_BY_CLASS), float32 of dims [C, 1 + 5 * most boxes of a class]. The data are
+     *   no rows but the frame as HailoRT packs it: for each class a count, then so many times y_min, x_min, y_max, x_max, score,
+     *   in parts (0 to 1) of the input; right after its last box the next class; void behind the last class.
      */
     'detect.decode': step.outputs({ check: checkModel }, (outputs, { options, model, files, input }): Detection[] => {
       if (!input) throw failure('expected the step tensor in pre, which makes the input of a picture, found none')
@@ -77,7 +76,7 @@ export default defineFunction({
     'detect.objects': step.result(async (result, { source, model, options, elapsedMs }) => {
       const detections = result as Detection[]
       const pixels = options.annotate ? await source!.pixels() : undefined
-      for (const { label, confidence, box } of pixels ? detections : [])
+      for (const { label, confidence, box } of pixels ? detections.toReversed() : [])
         drawBox(pixels!, box, { label: `${label} ${confidence.toFixed(2)}` })
       const jpeg = pixels && Buffer.from(await toJpeg(pixels)).toString('base64')
       return {
@@ -259,22 +258,23 @@ function gridReader(grids: Grid[], classes: number, toBox: ToBox, hasLogits?: (o
     const least = isLogits ? Math.log(minimum / (1 - minimum)) : minimum
     for (const { stride, width, cells, boxes, scores, objectness } of grids) {
       const { data, scale, zero, value } = numbersOf(outputs[scores.name]!)
+      const { from, cellStep, channelStep } = scores
       const places = numbersOf(outputs[boxes.name]!)
       for (let cell = 0; cell < cells; cell++) {
         // No class is surer than 1: where there is no object, its classes need no look.
-        const sureness = objectness ? value(objectness.from + cell * objectness.cellStep) : 1
+        const sureness = objectness ? value(objectness.from + cell * cellStep) : 1
         if (!(sureness >= minimum)) continue
-        const first = scores.from + cell * scores.cellStep
+        const first = from + cell * cellStep
         let best = -1
         let most = least / scale + zero
         // From the last, so that of equal ones the first wins.
-        for (let at = first + (classes - 1) * scores.channelStep; at >= first; at -= scores.channelStep)
+        for (let at = first + (classes - 1) * channelStep; at >= first; at -= channelStep)
           if (data[at]! >= most) most = data[(best = at)]!
         if (best === -1) continue
         const score = (isLogits ? 1 / (1 + Math.exp(-value(best))) : value(best)) * sureness
         if (!(score >= minimum)) continue
         const channel = (index: number) => places.value(boxes.from + cell * boxes.cellStep + index * boxes.channelStep)
-        give(toBox(channel, cell % width, Math.floor(cell / width), stride), score, (best - first) / scores.channelStep)
+        give(toBox(channel, cell % width, Math.floor(cell / width), stride), score, (best - first) / channelStep)
       }
     }
   }
@@ -306,11 +306,11 @@ function cellsOf({ width, height }: Size, of = strides): number {
   return of.reduce((sum, stride) => sum + Math.ceil(width / stride) * Math.ceil(height / stride), 0)
 }
 
-/** The output of dims [1, rows, columns] that fits. */
+/** The output of dims [1, rows, columns] or [rows, columns] that fits. */
 function rowsAmong(outputs: readonly TensorInfo[], fits: (rows: number, columns: number) => boolean) {
   for (const { name, shape } of outputs) {
-    const [, rows = 0, columns = 0] = shape as number[]
-    if (shape.length === 3 && fits(rows, columns)) return { name, rows, columns }
+    const [rows = 0, columns = 0] = shape.slice(-2) as number[]
+    if (shape.length <= 3 && fits(rows, columns)) return { name, rows, columns }
   }
   return undefined
 }

@@ -1,3 +1,4 @@
+import sharp from 'sharp'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RunningPellet } from '../support/pellet.ts'
@@ -159,13 +160,43 @@ testWithShared(
   },
 )
 
+testWithShared(detect, 'takes pictures of every shape, with every threshold', async () => {
+  for (const [width, height] of [
+    [1, 1],
+    [32, 32],
+    [8000, 200],
+    [200, 8000],
+    [640, 480],
+  ] as const) {
+    const black = await sharp({ create: { width, height, channels: 3, background: '#000' } })
+      .jpeg()
+      .toBuffer()
+    for (const min_confidence of ['0', '0.4', '1']) {
+      const form = new FormData()
+      form.append('image', new Blob([new Uint8Array(black)]), 'black.jpg')
+      form.append('min_confidence', min_confidence)
+      const answer = await pellet.fetch('/v1/detect/objects', { method: 'POST', body: form })
+      const { objects, image } = await jsonOf<Found>(answer)
+      const where = `${width} x ${height}, ${min_confidence}`
+      assert.equal(image, { width, height }, where)
+      if (min_confidence === '0') assert.ok(objects.length > 0 && objects.length <= 100, where)
+      else assert.equal(objects, [], where)
+      for (const {
+        bbox: [x, y, w, h],
+      } of objects) {
+        assert.ok(x >= 0 && y >= 0 && w >= 0 && h >= 0, where)
+        assert.ok(x + w <= width + 0.01 && y + h <= height + 0.01, `${where}: ${[x, y, w, h].join()}`)
+      }
+    }
+  }
+})
+
 testWithShared(detect, 'annotates the picture in its posted size', async () => {
   const { annotated_image } = await jsonOf<Found>(
     await post('/v1/detect/objects', 'street_road1.jpg', { annotate: 'true' }),
   )
   const [head, base64] = annotated_image!.split(',') as [string, string]
   assert.is(head, 'data:image/jpeg;base64')
-  const { default: sharp } = await import('sharp')
   const { format, width, height } = await sharp(Buffer.from(base64, 'base64')).metadata()
   assert.equal([format, width, height], ['jpeg', 960, 638])
 })
