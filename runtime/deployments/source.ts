@@ -13,7 +13,7 @@ import type { ManifestInput } from '../manifest/schema.ts'
 import { callSteps } from './calls.ts'
 import type { Deployment, FailedSource } from './deployment.ts'
 import { functionName } from './discover.ts'
-import type { MissingFile, MissingModel } from './missing-model.ts'
+import type { MissingFile } from './missing-model.ts'
 import { ModelError, resolveModel, type ResolvedModel } from './model-file.ts'
 import { toRevision } from './revision.ts'
 
@@ -53,9 +53,9 @@ export async function compileSource(
     return await new SourceCompiler(source, written, options, describer).compile()
   } catch (error) {
     if (!(error instanceof Problems)) return toFailure(source, options, [`${source.name}: ${messageOf(error)}`])
-    const { lines, missing } = error
-    if (!missing) return toFailure(source, options, lines)
-    return { ...toFailure(source, options, lines), name: missing.deployment, missing }
+    const { deployment, lines, missing } = error
+    const failure = toFailure({ ...source, name: deployment }, options, lines)
+    return missing ? { ...failure, missing: { deployment, files: missing } } : failure
   } finally {
     describer[Symbol.dispose]()
   }
@@ -73,6 +73,8 @@ class SourceCompiler {
   readonly #written: ManifestSource | undefined
   readonly #options: CompileOptions
   readonly #describer: LazyDescriber
+  /** Of the deployment: a function file's own manifest may have another than the source. */
+  #name: string
   #inline: ManifestSource | undefined
   /** All that is wrong so far: what can still be looked at is, so that people mend a file once. */
   #issues: ManifestIssue[] = []
@@ -82,6 +84,7 @@ class SourceCompiler {
 
   constructor(source: Source, written: ManifestSource | undefined, options: CompileOptions, describer: LazyDescriber) {
     this.#source = source
+    this.#name = source.name
     this.#written = written
     this.#options = options
     this.#describer = describer
@@ -90,6 +93,7 @@ class SourceCompiler {
   async compile(): Promise<Deployment> {
     const loaded = await this.#loadFunction()
     const { manifest, paths, ports, isModelKnown, areStepsKnown } = this.#normalize(loaded)
+    this.#name = manifest.name
     const { bundle } = loaded ?? {}
     const model = isModelKnown ? await this.#resolveModel(manifest) : undefined
     const { files, digests } = await this.#resolveFiles(manifest)
@@ -113,7 +117,7 @@ class SourceCompiler {
       },
     )
     this.#issues.push(...problems.map((problem) => this.#chainIssue(problem, manifest, paths)))
-    if (this.#issues.length > 0 || model === undefined) throw this.#problems(manifest.name)
+    if (this.#issues.length > 0 || model === undefined) throw this.#problems()
     const { file, sizeBytes, modifiedMs, sha256, engine, notes } = model
     const calls = callSteps(manifest).map(({ route, step }) => [...paths[route]!.post, step])
     return {
@@ -249,13 +253,12 @@ class SourceCompiler {
   }
 
   #missesModelOnly(): boolean {
-    return this.#missing !== undefined && this.#issues.length === 1
+    return this.#missing !== undefined && this.#issues.length === 1 && this.#lines.length === 0
   }
 
-  /** All that is known to be wrong. @param name of the deployment, where the manifest was right enough to tell */
-  #problems(name?: string): Problems {
-    const isMissing = name !== undefined && this.#missesModelOnly()
-    return new Problems(this.#issues, this.#lines, isMissing ? { deployment: name, files: this.#missing! } : undefined)
+  #problems(): Problems {
+    const lines = [...sortIssues(this.#issues).map(formatIssue), ...this.#lines]
+    return new Problems(this.#name, lines, this.#missesModelOnly() ? this.#missing : undefined)
   }
 
   #chainIssue(problem: ChainProblem, manifest: Manifest, paths: RoutePaths[]): ManifestIssue {
@@ -272,15 +275,15 @@ class SourceCompiler {
 
 /** Everything that is wrong with one source, a line each: by position, then what has none. */
 class Problems extends Error {
+  readonly deployment: string
   readonly lines: string[]
+  readonly missing: MissingFile[] | undefined
 
-  readonly missing: MissingModel | undefined
-
-  constructor(issues: ManifestIssue[], lines: string[], missing: MissingModel | undefined) {
-    super()
-    this.lines = [...sortIssues(issues).map(formatIssue), ...lines]
+  constructor(deployment: string, lines: string[], missing: MissingFile[] | undefined) {
+    super(lines.join('\n'))
+    this.deployment = deployment
+    this.lines = lines
     this.missing = missing
-    this.message = this.lines.join('\n')
   }
 }
 

@@ -2,7 +2,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { formatMissing, howToGet } from '../../runtime/deployments/missing-model.ts'
+import type { FailedSource } from '../../runtime/deployments/deployment.ts'
 import { createProject, RunningPellet, runCli, type ProjectFiles } from '../support/pellet.ts'
+import { projectRoot } from '../support/root.ts'
 import { answering, colourModel, identityModel } from './tiny.ts'
 
 const steps = `pre: [image.decode, image.resize, tensor]\npost: [argmax]\n`
@@ -108,6 +110,16 @@ test('does not fail pellet validate of a whole project, which tells every way to
   assert.is(others.length, 3, others.join('\n'))
   assert.match(others[0]!, /^manifests\/zipped\.yaml:1:\d+ model\.onnx: .* download https:\/\/a\.example\/faces\.zip, /)
   assert.is(others[1], facesLine)
+})
+
+test('is all that a fresh clone of Pellet lacks, and of every one is told where it is from and its licence', async () => {
+  const { code, stdout, stderr } = await runCli(projectRoot, ['validate', '--json'])
+  assert.is(code, 0, stdout + stderr)
+  const { valid, no_model } = JSON.parse(stdout) as { valid: { name: string }[]; no_model: FailedSource[] }
+  const names = new Set(valid.map(({ name }) => name))
+  for (const name of ['depth', 'scrfd', 'tcn']) assert.ok(names.has(name), name)
+  for (const { name, missing } of no_model)
+    for (const { file, url, license } of missing!.files) assert.ok(url && license, `${name}: ${file}`)
 })
 
 test('fails pellet validate of the file, also of one that only calls it', async () => {

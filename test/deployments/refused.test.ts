@@ -152,8 +152,8 @@ const broken: Record<string, { files: ProjectFiles; expected: (string | RegExp)[
     ],
   },
   'route-input': {
-    files: { 'functions/route-input.ts': answering('return 1', { manifest: 'input: { n: 7 }' }) },
-    expected: [/functions\/route-input\.ts.* input\.n: expected no options/],
+    files: { 'functions/options.ts': answering('return 1', { manifest: `name: 'route-input', input: { n: 7 }` }) },
+    expected: [/functions\/options\.ts.* input\.n: expected no options/],
   },
   'model-damaged': {
     files: {
