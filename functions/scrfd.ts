@@ -89,6 +89,7 @@ export default defineFunction({
       const aligned: object[] = []
       // A few at a time: large crops of many faces would not fit into memory all at once.
       for (let from = 0; from < faces.length; from += 8) {
+        context.signal.throwIfAborted()
         const some = faces.slice(from, from + 8)
         const jpegs = await Promise.all(some.map((face) => toJpeg(crops(face), 95)))
         for (const [i, face] of some.entries()) {
@@ -205,7 +206,7 @@ function levelsOf(outputs: readonly Output[], { width, height }: Size): Level[] 
 /** Refuses a model of another family. Where sizes are free, only what each output holds can be told. */
 function checkOutputs(model: ModelInfo): void {
   const size = inputSizeOf(model)
-  const isFree = ({ shape }: Output) => shape.slice(1).some((length) => typeof length === 'string')
+  const isFree = (output: Output) => kindOf(output)?.grid.some((length) => typeof length === 'string')
   if (size && !model.outputs.some(isFree)) {
     if (!levelsOf(model.outputs, size)) throw new Error(mismatch(model.outputs, size))
     return

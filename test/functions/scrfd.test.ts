@@ -174,8 +174,31 @@ decode('other models are refused at deploy, in a sentence', async () => {
   // Sizes that are free are told by the outputs themselves.
   const free = whole.map(({ name, shape }) => info(name, ['N', 'anchors', shape[2]!]))
   check(await driverOf(free, size))
+  check(
+    await driverOf(
+      whole.map(({ name, shape }) => info(name, ['anchors', shape[2]!])),
+      size,
+    ),
+  )
   const less = await driverOf(free.slice(1), size)
   assert.throws(() => check(less), /expected the outputs of an SCRFD model, .* of the input\)/)
+})
+
+decode('a model for pictures of any size has the size that the manifest says', async () => {
+  const outputs = outputsOf(anchors, size)
+  // What such files say of their outputs is often the size that they were exported with.
+  const driver = await driverOf(infosOf(outputsOf([], { width: 640, height: 640 })), size)
+  driver.model.inputs = [{ name: 'input', type: 'float32', shape: [1, 3, 'height', 'width'] }]
+  for (const { pre } of driver.manifest.routes) Object.assign(pre[1]!.options, size)
+  check(driver)
+  const { faces } = await answerOf(driver, outputs, size)
+  assert.equal(
+    faces.map(({ bbox }) => bbox),
+    [
+      [8, 8, 24, 40],
+      [48, 0, 48, 64],
+    ],
+  )
 })
 
 decode.run()
