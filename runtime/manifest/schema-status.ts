@@ -8,6 +8,10 @@ const routeExpected =
 const answerExpected =
   'a mapping, which is the body, or a list of cases such as [{ when: loading, code: 503, body: {} }, { body: {} }]'
 
+/** HTTP gives these no body (RFC 9110, 15.3.5, 15.3.6, 15.4.5), and a case has one. */
+const bodiless = new Set([204, 205, 304])
+const code = whole(200, 599).refine((value) => !bodiless.has(value), { error: 'a status code that may have a body' })
+
 const statusCase = mapping(
   {
     when: key(
@@ -15,7 +19,7 @@ const statusCase = mapping(
       'The case answers while this holds. loading: the preload runs. failed: the preload or the last load failed. not_ready: one of these. ready: neither. Not in the last case.',
       'always',
     ),
-    code: key(whole(200, 599), 'Status code of the answer, 200 to 599.', { value: defaults.code }),
+    code: key(code, 'Status code of the answer, 200 to 599.', { value: defaults.code }),
     body: key(
       z.unknown().superRefine((value, context) => reportUnsafe(value, [], context)),
       'The body: any JSON, in which `$model` and the like stand for values.',

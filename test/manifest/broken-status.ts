@@ -64,6 +64,10 @@ export const brokenStatus: Record<string, [written: string, ...told: string[]][]
       '1:28 status["GET /a"][0].code: expected a whole number from 200 to 599, found 199',
     ],
     [
+      'status: { GET /a: [{ code: 204, body: {} }] }',
+      '1:28 status["GET /a"][0].code: expected a status code that may have a body, found 204',
+    ],
+    [
       'status: { GET /a: [{ when: ready, code: 600, body: 1 }] }',
       '1:28 status["GET /a"][0].when: expected a last case without `when`, found "ready"; it answers when no other does',
       '1:41 status["GET /a"][0].code: expected a whole number from 200 to 599, found 600',
