@@ -3,7 +3,7 @@ import { PelletError } from '../errors.ts'
 import type { ErrorShape } from '../manifest/manifest.ts'
 import type { Pellet } from '../pellet.ts'
 import { toErrorAnswer } from './error-body.ts'
-import type { PageAnswer } from './page.ts'
+import { originOf, type PageAnswer } from './page.ts'
 import { toRequestId } from './request-id.ts'
 import type { PageTarget, Target } from './route-table.ts'
 
@@ -46,7 +46,7 @@ async function sendPage(
 ): Promise<void> {
   const requestId = toRequestId(req)
   try {
-    const answer = page(pellet, { requestId })
+    const answer = page(pellet, { requestId, origin: originOf(req) })
     const { status, headers, body } = answer instanceof Promise ? await answer : answer
     send(res, { status, headers: { ...headers, 'x-request-id': requestId }, body })
   } catch (error) {

@@ -37,7 +37,7 @@ export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
     const query = req.url!.indexOf('?')
     const path = query === -1 ? req.url! : req.url!.slice(0, query)
     // Which routes there are is known in a moment: who calls that early waits instead of being turned away.
-    if (pellet.isStarting() && (path.startsWith('/api/') || !ownMethods(path, admin)))
+    if (pellet.isStarting() && !isKnownEarly(path, admin))
       return void pellet.started.then(() => res.destroyed || serve(req, res))
     const entry = pellet.routes.find(path)
     const target = entry && targetOf(entry, req.method!)
@@ -57,6 +57,13 @@ export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
 }
 
 // --- internal ---
+
+/** What is answered before there are routes: health, and wrong methods. */
+function isKnownEarly(path: string, admin: boolean): boolean {
+  return (
+    !['/docs', '/openapi.json', '/metrics'].includes(path) && !path.startsWith('/api/') && !!ownMethods(path, admin)
+  )
+}
 
 function ownMethods(path: string, admin: boolean): string[] | undefined {
   if (ownPaths.includes(path)) return ['GET', 'HEAD']

@@ -19,8 +19,7 @@ export function toErrorAnswer(
 ): ErrorAnswer {
   const error =
     thrown instanceof PelletError ? thrown : new PelletError('internal_error', messageOf(thrown), { cause: thrown })
-  // The old daemons knew no 415: a body that they could not read was a bad request.
-  const status = protocolStatus ?? (error.status === 415 && shape !== 'pellet' ? 400 : error.status)
+  const status = protocolStatus ?? toStatus(error.status, shape)
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     'x-request-id': requestId,
@@ -30,6 +29,11 @@ export function toErrorAnswer(
     headers['retry-after'] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)))
   if (error.allow) headers['allow'] = error.allow.join(', ')
   return { status, headers, body: JSON.stringify(bodies[shape](error, status, requestId)) }
+}
+
+/** The old daemons knew no 415: a body that they could not read was a bad request. */
+export function toStatus(status: number, shape: ErrorShape): number {
+  return status === 415 && shape !== 'pellet' ? 400 : status
 }
 
 /** The message in an error's body, whatever its shape; undefined in what is none. */

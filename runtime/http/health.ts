@@ -1,25 +1,29 @@
-import { HTTPResponse, type H3 } from 'h3/node'
+import { HTTPResponse, type H3, type H3Event } from 'h3/node'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
-import { jsonPage, metricsPage, type PageAnswer } from './page.ts'
+import { docsPage, jsonPage, metricsPage, openApiPage, originOf, type PageAnswer } from './page.ts'
 
 /** Pellet's own pages on the main port: answered by main from what it knows. GET, and HEAD with it. */
-export const ownPaths = ['/', '/health', '/health/live', '/health/ready', '/metrics']
+export const ownPaths = ['/', '/health', '/health/live', '/health/ready', '/docs', '/openapi.json', '/metrics']
 
 export function registerHealth(app: H3, pellet: Pellet): void {
-  const page = (path: string, answer: () => PageAnswer | Promise<PageAnswer>) => {
-    app.get(path, async () => {
-      const { status, headers, body } = await answer()
+  const page = (path: string, answer: (event: H3Event) => PageAnswer | Promise<PageAnswer>) => {
+    app.get(path, async (event) => {
+      const { status, headers, body } = await answer(event)
       return new HTTPResponse(body, { status, headers })
     })
-    app.head(path, async () => {
-      const { status, headers } = await answer()
+    app.head(path, async (event) => {
+      const { status, headers } = await answer(event)
       return new HTTPResponse(null, { status, headers })
     })
   }
   const get = (path: string, answer: () => unknown) => page(path, () => jsonPage(answer()))
 
+  const parts = () =>
+    [...pellet.routes.deployments.values()].map((deployment) => ({ deployment, statusPrefix: `/f/${deployment.name}` }))
   page('/metrics', () => metricsPage(pellet))
+  page('/openapi.json', () => openApiPage(pellet, 'Pellet', parts()))
+  page('/docs', ({ runtime }) => docsPage(pellet, 'Pellet', parts(), originOf(runtime!.node!.req)))
 
   get('/', () => ({
     name: 'pellet',

@@ -1,6 +1,9 @@
+import type { IncomingMessage } from 'node:http'
 import { usedEntry, type Deployment } from '../deployments/deployment.ts'
 import { metricsType } from '../metrics/instruments.ts'
 import type { Pellet } from '../pellet.ts'
+import { docsHeaders, toDocsPage } from './docs-page.ts'
+import { toOpenApi, type ApiPart } from './openapi.ts'
 import type { Paths } from './route-table.ts'
 
 /** An answer of main's own. */
@@ -13,6 +16,8 @@ export interface PageAnswer {
 /** What pages see of a request. */
 export interface PageRequest {
   requestId: string
+  /** Where the caller reached Pellet, e.g. `http://pi.local:5001`. */
+  origin: string
 }
 
 /** Makes an answer from what main knows: cheap, and without an isolate. */
@@ -27,12 +32,33 @@ export async function metricsPage({ meter }: Pellet, name?: string): Promise<Pag
   return { status: 200, headers: { 'content-type': metricsType }, body: await meter.text(name) }
 }
 
+/** The OpenAPI document of a set of deployments. */
+export function openApiPage({ version }: Pellet, title: string, parts: ApiPart[]): PageAnswer {
+  return jsonPage(toOpenApi(title, version, parts))
+}
+
+/** The routes of a set of deployments, for people. */
+export function docsPage({ version }: Pellet, title: string, parts: ApiPart[], origin: string): PageAnswer {
+  return { status: 200, headers: docsHeaders, body: toDocsPage({ title, version, origin, parts }) }
+}
+
+/** Where a caller reached Pellet: what it wrote as Host, where that is one; else the address that it is connected to. */
+export function originOf({ headers, socket }: Pick<IncomingMessage, 'headers' | 'socket'>): string {
+  const { host } = headers
+  if (host !== undefined && /^[\w.:[\]-]+$/.test(host)) return `http://${host}`
+  const { localAddress = 'localhost', localPort } = socket
+  return `http://${localAddress.includes(':') ? `[${localAddress}]` : localAddress}:${localPort}`
+}
+
 /** What stands on each own port of a deployment, unless a status route of its own has the path. */
 export function builtInPages(deployment: Deployment, paths: Paths): Record<string, Page> {
   const { name } = deployment
   const model = usedEntry(deployment)?.name ?? null
+  const parts = [{ deployment, statusPrefix: '' }]
   return {
     '/': ({ version }) => jsonPage({ name, model, version, routes: paths.list() }),
+    '/docs': (pellet, { origin }) => docsPage(pellet, name, parts, origin),
+    '/openapi.json': (pellet) => openApiPage(pellet, name, parts),
     '/metrics': (pellet) => metricsPage(pellet, name),
   }
 }

@@ -1,0 +1,145 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { answering, identityModel } from '../deployments/tiny.ts'
+import { RunningPellet } from '../support/pellet.ts'
+import { freePort } from '../support/ports.ts'
+import { until } from '../support/process.ts'
+import { projectRoot } from '../support/root.ts'
+import { createGate } from './gate.ts'
+import { parseMetrics, valuesOf, type Family } from './prometheus.ts'
+import { call, callJson, RawConnection } from './raw.ts'
+
+const test = suite('metrics')
+const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { version: string }
+const buckets = ['0.001', '0.005', '0.01', '0.025', '0.05', '0.1', '0.25', '0.5', '1', '2.5', '5', '10', '+Inf']
+const startedAt = Date.now() / 1000
+let pellet: RunningPellet
+let alone: string
+
+test.before(async () => {
+  const port = await freePort()
+  alone = `http://127.0.0.1:${port}`
+  const body = `
+    if (request.fields.wait) await fetch(request.fields.wait)
+    if (request.fields.fail) throw new Error('no such luck')
+    return {}`
+  const model = (name: string) => `model: { onnx: { file: 'identity.onnx', name: '${name}' } }`
+  pellet = await RunningPellet.start({
+    'models/identity.onnx': identityModel(),
+    'functions/one.ts': answering(body, {
+      manifest: `${model('shared')}, routes: { 'POST /v1/one': {}, 'GET /v1/one': {} }, listen: ${port}, limits: { body: 1000 }`,
+    }),
+    'functions/two.ts': answering(body, { manifest: model('shared') }),
+    'functions/odd.ts': answering(body, { manifest: model('say \\\\"hi\\\\"') }),
+  })
+})
+test.after(async () => {
+  await pellet.stop()
+})
+
+async function scrape(base = pellet.url): Promise<Map<string, Family>> {
+  const { status, headers, text } = await call(`${base}/metrics`, { method: 'GET' })
+  assert.is(status, 200)
+  assert.match(headers['content-type'] as string, /^text\/plain; version=0\.0\.4/)
+  return parseMetrics(text)
+}
+
+const requests = (families: Map<string, Family>, labels: Record<string, string>) =>
+  valuesOf(families.get('pellet_requests_total'), labels)
+
+test('series are there from the start, at zero; names and labels are those of the contract', async () => {
+  const families = await scrape()
+  const keys = (name: string) => [...families.get(name)!.samples.keys()]
+  assert.equal(requests(families, { deployment: 'one', route: 'POST /v1/one', code: '200' }), [0])
+  assert.equal(requests(families, { deployment: 'one', route: 'GET /v1/one', code: '200' }), [0])
+  assert.equal(valuesOf(families.get('pellet_model_loaded'), {}), [0, 0, 0])
+  assert.ok(
+    keys('hailo_inference_requests_total').includes('hailo_inference_requests_total{status="success",model="shared"}'),
+  )
+  assert.ok(keys('hailo_model_loaded').includes(`hailo_model_loaded{model="shared",version="${version}"}`))
+  assert.is(families.get('hailo_inference_duration_seconds')!.type, 'histogram')
+  assert.equal(keys('hailo_device_temperature_celsius'), [], 'there is no device')
+  assert.is(families.get('hailo_device_temperature_celsius')!.type, 'gauge')
+  const [start] = valuesOf(families.get('hailo_sidecar_start_time_seconds'), {})
+  assert.ok(Math.abs(start! - startedAt) < 120, `${start}`)
+})
+
+test('requests are counted by deployment, route and code, however they came', async () => {
+  for (const url of [pellet.url, `${pellet.url}/f/one`, alone]) await callJson(`${url}/v1/one`, {})
+  await callJson(`${pellet.url}/f/one`, {})
+  await call(`${alone}/v1/one`, { method: 'GET' })
+  await callJson(`${alone}/v1/one`, { fail: true })
+  await callJson(`${alone}/v1/one`, { a: 'x'.repeat(2000) })
+  await callJson(`${alone}/v1/nothing`, {})
+  await callJson(`${pellet.url}/v1/two`, {})
+  for (const base of [pellet.url, alone]) {
+    const families = await scrape(base)
+    const of = (code: string, method = 'POST') =>
+      requests(families, { deployment: 'one', route: `${method} /v1/one`, code })
+    assert.equal([of('200'), of('200', 'GET'), of('500'), of('413'), of('404')], [[4], [1], [1], [1], []])
+    const errors = families.get('hailo_errors_total')
+    assert.equal(valuesOf(errors, { error_type: 'function_failed', model: 'shared' }), [1])
+    assert.equal(valuesOf(errors, { error_type: 'payload_too_large', model: 'shared' }), [1])
+    const durations = families.get('pellet_request_duration_seconds')
+    const post = { deployment: 'one', route: 'POST /v1/one' }
+    assert.equal(valuesOf(durations, post, '_count'), [6])
+    assert.ok(valuesOf(durations, post, '_sum')[0]! > 0)
+    assert.is(valuesOf(durations, post, '_bucket').length, buckets.length)
+    for (const le of buckets) assert.is(valuesOf(durations, { ...post, le }, '_bucket').length, 1, le)
+  }
+})
+
+test('an own port tells of its deployment alone, the main port of all', async () => {
+  const [own, all] = [await scrape(alone), await scrape()]
+  assert.equal(requests(own, { deployment: 'two' }), [])
+  assert.equal(requests(all, { deployment: 'two', code: '200' }), [1])
+  assert.is(own.get('pellet_model_loaded')!.samples.size, 1)
+  // Two deployments with one model are one series of the sidecar's.
+  assert.equal(valuesOf(own.get('hailo_inference_requests_total'), { status: 'success', model: 'shared' }), [5])
+  assert.equal(valuesOf(all.get('hailo_inference_requests_total'), { status: 'success', model: 'shared' }), [6])
+  assert.equal(valuesOf(all.get('hailo_inference_requests_total'), { status: 'error', model: 'shared' }), [2])
+  assert.equal(valuesOf(all.get('hailo_inference_duration_seconds'), { model: 'shared' }, '_count'), [6])
+})
+
+test('a model is loaded or not', async () => {
+  const loaded = async (base: string) => {
+    const families = await scrape(base)
+    const hailo = valuesOf(families.get('hailo_model_loaded'), { model: 'shared' })
+    return [...valuesOf(families.get('pellet_model_loaded'), { deployment: 'one' }), ...hailo]
+  }
+  assert.equal(await loaded(alone), [1, 1])
+  await pellet.admin('POST', '/api/deployments/one/unload')
+  await pellet.rowWhen('one', ({ state }) => state === 'cold')
+  assert.equal(await loaded(alone), [0, 0])
+  assert.equal(await loaded(pellet.url), [0, 1], 'the other deployment still has it')
+})
+
+test('a caller who leaves is 499, and no inference', async () => {
+  const gate = await createGate()
+  const body = JSON.stringify({ wait: gate.url })
+  const connection = new RawConnection(alone)
+  await connection.send(
+    `POST /v1/one HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  )
+  await gate.waiting(1)
+  const before = valuesOf((await scrape()).get('hailo_inference_requests_total'), { model: 'shared' })
+  connection.end()
+  const left = async () => requests(await scrape(), { deployment: 'one', code: '499' })[0] === 1
+  await until(left, 'the caller to be counted')
+  assert.equal(valuesOf((await scrape()).get('hailo_inference_requests_total'), { model: 'shared' }), before)
+  gate.open(true)
+  gate.close()
+})
+
+test('HEAD is answered, other methods are not', async () => {
+  for (const base of [pellet.url, alone]) {
+    const head = await call(`${base}/metrics`, { method: 'HEAD' })
+    assert.equal([head.status, head.text], [200, ''])
+    const wrong = await call(`${base}/metrics`, { method: 'POST' })
+    assert.equal([wrong.status, wrong.headers.allow], [405, 'GET, HEAD'])
+  }
+})
+
+test.run()
