@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -188,7 +188,8 @@ test('a Host that is none does not get into the page', async () => {
   assert.match((await get(`${alone}/docs`, { host: 'pi.local:5001' })).text, 'http://pi.local:5001/v1/colours')
 })
 
-test('its examples work when they are pasted into a shell', async () => {
+const withCurl = spawnSync('curl', ['--version']).status === 0 ? test : test.skip
+withCurl('its examples work when they are pasted into a shell', async () => {
   for (const base of [alone, pellet.url]) {
     const { text } = await get(`${base}/docs`)
     const examples = [...text.matchAll(/<pre>([^<]*)<\/pre>/g)].map(([, html]) => unescape(html!))
