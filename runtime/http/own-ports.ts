@@ -3,6 +3,7 @@ import type { Deployment } from '../deployments/deployment.ts'
 import { messageOf } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { listenAlone, type Listener } from './listeners.ts'
+import { findHolder } from './port-holder.ts'
 
 export interface OwnPortsOptions {
   log: Logger
@@ -78,11 +79,12 @@ export class OwnPorts {
       own.listener = listener
       log.info({ deployment: name, port }, `${listener.address}${again}`)
     } catch (error) {
+      // Told once, not every time it is tried.
+      if (own.problem === undefined) {
+        own.problem = await problemOf(own, host, error as NodeJS.ErrnoException)
+        log.error({ deployment: name, port }, own.problem)
+      }
       if (this.#isClosed) return
-      const problem = problemOf(own, host, error as NodeJS.ErrnoException)
-      // Once, not every time it is tried.
-      if (own.problem !== problem) log.error({ deployment: name, port }, problem)
-      own.problem = problem
       own.timer = setTimeout(() => void this.#try(own), retryMs)
       own.timer.unref()
     }
@@ -101,12 +103,17 @@ interface OwnPort {
   timer?: NodeJS.Timeout
 }
 
-function problemOf({ name, port }: OwnPort, host: string, error: NodeJS.ErrnoException): string {
-  const meanwhile = `${name} is served on the main port meanwhile; this port is tried every ${retryMs / 1000} s`
+async function problemOf({ name, port }: OwnPort, host: string, error: NodeJS.ErrnoException): Promise<string> {
   const expected = `${port}: expected a free port on ${host} (listen), found it`
-  if (error.code === 'EADDRINUSE')
-    return `${expected} in use: does the daemon that ${name} replaces still run? Stop it (systemctl stop NAME; ss -ltnp says who listens), or take the port out of listen. ${meanwhile}`
+  const meanwhile = `Until then ${name} is on the main port only; this one is tried every ${retryMs / 1000} s`
   if (error.code === 'EACCES')
-    return `${expected} not allowed: ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); grant it, or choose another port. ${meanwhile}`
-  return `${expected} closed to us: ${messageOf(error)}. ${meanwhile}`
+    return `${expected} not allowed: ports below 1024 need CAP_NET_BIND_SERVICE; grant it, or choose another port. ${meanwhile}`
+  if (error.code !== 'EADDRINUSE') return `${expected} not to be had (${messageOf(error)}). ${meanwhile}`
+  const holder = await findHolder(port)
+  if (!holder)
+    return `${expected} in use: does the daemon that ${name} replaces still run? Stop it (ss -ltnp says who it is; systemctl stop NAME). ${meanwhile}`
+  const { pid, program, unit } = holder
+  if (pid === process.pid) return `${expected} in use by Pellet itself: choose another port. ${meanwhile}`
+  const stop = unit ? `systemctl stop ${unit.replace(/\.service$/, '')}` : `kill ${pid}`
+  return `${expected} in use by ${program} (pid ${pid}${unit ? `, ${unit}` : ''}): stop it (${stop}). ${meanwhile}`
 }
