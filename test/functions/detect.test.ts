@@ -106,6 +106,25 @@ objects('a distance is the mean of 0 to 15 by the softmax of its 16 values', asy
   assert.ok(deviation(found!.bbox, expected) <= 0.01, `${found!.bbox.join()}, expected ${expected.join()}`)
 })
 
+objects(
+  'tells logits from probabilities by the coarsest map, though a step of quantisation may lead beyond 1',
+  async () => {
+    const outputs = heads(things.slice(0, 1), { isLogits: true })
+    outputs['class32']!.data.fill(0.2 as never)
+    // A sigmoid of 0.2 is 0.55.
+    outputs['class32']!.data[0] = -0.2
+    const [first] = (await answerFor(outputs, { min_confidence: 0.6 })).objects
+    assert.ok(Math.abs(first!.confidence - 0.72) <= 0.001, String(first!.confidence))
+
+    const sure = heads([{ ...things[2]!, score: 1 }], { scoresTo: quantised(Uint8Array, 1 / 254, 0) })
+    sure['class32']!.data[9] = 255
+    assert.equal(
+      (await answerFor(sure)).objects.map(({ label, confidence }) => [label, confidence]),
+      [['cat', 1]],
+    )
+  },
+)
+
 objects('tells the layout of 80 classes on a grid of 80 x 80', async () => {
   const names = Array.from({ length: 80 }, (_, i) => `class ${i}`)
   const thing: Thing = { box: [560, 20, 576, 36], score: 0.9, index: 7, stride: 8 }

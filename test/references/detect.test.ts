@@ -3,7 +3,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RunningPellet } from '../support/pellet.ts'
 import { sharedData, testWithShared } from '../support/shared.ts'
-import { jsonOf, ownFile, readJson, readShared, sharedFile } from './calls.ts'
+import { jsonOf, ownFile, postBytes, readJson, readShared, sharedFile } from './calls.ts'
 import { deviation } from './measure.ts'
 
 interface Truth {
@@ -188,6 +188,22 @@ testWithShared(detect, 'takes pictures of every shape, with every threshold', as
         assert.ok(x + w <= width + 0.01 && y + h <= height + 0.01, `${where}: ${[x, y, w, h].join()}`)
       }
     }
+  }
+})
+
+testWithShared(detect, 'finds the same in a picture that its EXIF turns', async () => {
+  const photo = readShared('images/people2.jpeg')
+  const lying = await sharp(photo).rotate(270).withMetadata({ orientation: 6 }).jpeg({ quality: 98 }).toBuffer()
+  const { objects, image } = await jsonOf<Found>(await postBytes(pellet, '/v1/detect/objects', lying))
+  assert.equal(image, { width: 1200, height: 800 })
+  const { objects: upright } = await jsonOf<Found>(await postBytes(pellet, '/v1/detect/objects', photo))
+  assert.is(objects.length, upright.length)
+  for (const [i, { label, bbox }] of upright.entries()) {
+    assert.is(objects[i]!.label, label)
+    assert.ok(
+      deviation(objects[i]!.bbox, bbox) <= boxPart * bbox[2]!,
+      `${objects[i]!.bbox.join()}, upright ${bbox.join()}`,
+    )
   }
 })
 
