@@ -18,11 +18,7 @@ export interface CallContext<Options = Record<string, unknown>> extends StepCont
 
 const names = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)])
 
-/**
- * `call`: what another deployment makes of each item of a list in the result, or of the result itself. What is sent
- * leaves the item, what is answered joins it, and the order stays. No items: nothing is called, and nothing loaded.
- */
-export const callStep: Step = step.result(
+const call = step.result(
   {
     options: {
       deployment: z.string().min(1),
@@ -52,6 +48,13 @@ export const callStep: Step = step.result(
     return each === undefined ? joined[0] : { ...(result as CallItem), [each]: joined }
   },
 )
+
+/**
+ * `call`: what another deployment makes of each item of a list in the result, or of the result itself. What is sent
+ * leaves the item, what is answered joins it, and the order stays. No items: nothing is called, and nothing loaded.
+ * Whom it calls is not for a request to say, nor for an option of the function that happens to have the name of one here.
+ */
+export const callStep: Step = { ...call, isFixed: true }
 
 // --- internal ---
 

@@ -55,6 +55,8 @@ export interface Step<From extends Kind = Kind, To extends Kind = Kind, Options 
   readonly to: To
   /** Zod shape of the options that a manifest may give. */
   readonly options: z.ZodRawShape
+  /** Its options are the manifest's alone: neither a request nor the function's `input` reaches them. */
+  readonly isFixed?: boolean
   /** Called once at deploy with the model's own inputs and outputs; throws what does not fit, as a sentence. */
   readonly check?: (context: CheckContext<Options>) => void
   run(value: ValueOf[From], context: StepContext<Options>): ValueOf[To] | Promise<ValueOf[To]>

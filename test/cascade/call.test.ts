@@ -43,6 +43,10 @@ test.before(async () => {
         each: given(calling({ deployment: 'double', each: 'faces', send: 'value', take: 'twice' })),
         options: given(calling({ deployment: 'double', each: 'faces', send: ['value', 'factor'] })),
         whole: given(calling({ deployment: 'mirror', send: ['a', 'b'], take: ['fields', 'kinds'] })),
+        homonym: answering('return { items: [{ value: 1 }] }', {
+          input: `deployment: z.string().default('mirror'), send: z.string().default('x'), take: z.string().optional()`,
+          manifest: `post: ['answer', { call: { deployment: 'double', each: 'items', send: 'value' } }]`,
+        }),
         none: given(calling({ deployment: 'unused', each: 'faces' })),
         untaken: given(calling({ deployment: 'double', each: 'faces', send: 'value', take: ['twice', 'thrice'] })),
         raw: cascade(
@@ -121,6 +125,11 @@ test('fields that are options there are options; without take all of the answer 
 test('without each the result itself is the item', async () => {
   const result = await resultOf('whole', { a: 1, b: [2], kept: true })
   assert.equal(result, { kept: true, fields: { a: 1, b: [2] }, kinds: { a: 'Number', b: 'Array' } })
+})
+
+test('neither a request nor an option of the same name changes whom a step calls, or with what', async () => {
+  const answer = await pellet.post('/v1/homonym', { deployment: 'mirror', send: 'other', take: 'other' })
+  assert.equal(await answer.json(), { items: [{ twice: 2, other: true }] })
 })
 
 test('no items: nothing is called, and nothing loaded', async () => {

@@ -105,11 +105,12 @@ export function bindChains(manifest: Manifest, definition: FunctionDefinition | 
         if (parsed.data !== undefined) bound[key] = parsed.data
       } else reportIssues(report, key, parsed.error, value)
     }
-    Object.assign(bound, defaults)
+    const shared = step.isFixed ? {} : input
+    if (!step.isFixed) Object.assign(bound, defaults)
     for (const [key, value] of Object.entries(use.options)) {
-      const schema = ownValue(step.options, key) ?? ownValue(input, key)
+      const schema = ownValue(step.options, key) ?? ownValue(shared, key)
       if (!schema) {
-        report([key], knownOptions({ ...step.options, ...input }), `the unknown option ${JSON.stringify(key)}`)
+        report([key], knownOptions({ ...step.options, ...shared }), `the unknown option ${JSON.stringify(key)}`)
         continue
       }
       const parsed = z.safeParse(schema, value)

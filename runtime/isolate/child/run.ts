@@ -95,7 +95,7 @@ async function runSteps(
 ): Promise<unknown> {
   const override = Object.keys(given).length > 0
   for (const { name, step, options } of steps) {
-    context.options = override ? { ...options, ...given } : options
+    context.options = override && !step.isFixed ? { ...options, ...given } : options
     try {
       const next = step.run(value as never, context)
       value = next instanceof Promise ? await next : next
