@@ -33,9 +33,9 @@ export default defineFunction({
      *   each stride a map of 64 channels and one of C as [h, w, c] or [c, h, w], with or without a batch of 1, or both in one
      *   of 64 + C. A side's distance from the cell's middle, in strides, is the mean of 0 to 15 by the softmax of 16 channels;
      *   left, top, right, bottom. Classes of heads are logits, unless all in the coarsest map of their own lie in 0 to 1.
-     * - `nms-by-class`: HailoRT's own NMS (HAILO_NMS_BY_CLASS), float32 of dims [C, 1 + 5 * most boxes of a class]. The data are
-     *   no rows but the frame as HailoRT packs it: for each class a count, then so many times y_min, x_min, y_max, x_max, score,
-     *   in parts (0 to 1) of the input; right after its last box the next class; void behind the last class.
+     * - `nms-by-class`: HailoRT's own NMS (HAILO_NMS_BY_CLASS), float32 of dims [C, 1 + 5 * n], n being the most boxes of a class.
+     *   The data are no rows but the frame as HailoRT packs it: for each class a count, then so many times y_min, x_min, y_max,
+     *   x_max, score, in parts (0 to 1) of the input; right after its last box the next class; void behind the last class.
      */
     'detect.decode': step.outputs({ check: checkModel }, (outputs, { options, model, files, input }): Detection[] => {
       if (!input) throw failure('expected the step tensor in pre, which makes the input of a picture, found none')
