@@ -20,11 +20,12 @@ export function admit(ledger: Ledger, request: Request): void {
   const outstanding = queue.size - queue.chained + (current?.leases ?? 0)
   if (!request.isChained && outstanding >= terms.concurrency + terms.queue.depth) {
     const retryAfterMs = estimate(deployment)
-    const oldest = terms.queue.drop === 'oldest' ? queue.shiftUnchained() : undefined
+    const oldest = terms.queue.drop === 'oldest' ? queue.oldestUnchained : undefined
     if (oldest === undefined) {
       const message = messages.queueFull(terms, outstanding)
       return ledger.refuse(request, 'queue_full', message, retryAfterMs)
     }
+    queue.remove(oldest)
     ledger.refuse(oldest, 'dropped', messages.dropped(terms), retryAfterMs)
   }
   ledger.requests.set(request.id, request)

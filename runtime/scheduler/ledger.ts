@@ -65,6 +65,7 @@ export class Ledger {
     request.grantedAt = this.now
     isolate.leases++
     if (request.isChained) isolate.isCalled = true
+    request.deployment.wasChained = request.isChained
     isolate.expiresAt = Infinity
     this.effects.push({ type: 'grant', request: request.id, isolate: isolate.number })
   }
@@ -90,8 +91,9 @@ export class Ledger {
     const { current, queue, terms } = deployment
     if (current === undefined) return
     while (hasPlace(current, terms)) {
-      const request = queue.shift()
+      const request = this.#nextOf(deployment)
       if (request === undefined) return
+      queue.remove(request)
       if (request.deadlineAt <= this.now) this.refuseLate(request)
       else this.grant(request, current)
     }
@@ -303,6 +305,13 @@ export class Ledger {
       const { terms, queue } = isolate.deployment
       return isIdle(isolate) && !terms.pin && queue.chained === 0
     })
+  }
+
+  /** Chained ones first; but where others starve behind them, these have every other turn. */
+  #nextOf({ queue, wasChained }: Deployment): Request | undefined {
+    const starvingSince = this.now - this.options.starvingAfterMs
+    const oldest = queue.oldestUnchained
+    return wasChained && oldest !== undefined && oldest.arrivedAt <= starvingSince ? oldest : queue.first
   }
 
   #leave(isolate: Isolate): void {

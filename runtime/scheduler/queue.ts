@@ -37,7 +37,11 @@ export class Queue<T extends Link<T>> {
     if (item.deadlineAt < this.deadlineAt) this.deadlineAt = item.deadlineAt
   }
 
-  /** The one whose turn is next. */
+  get first(): T | undefined {
+    return this.#first
+  }
+
+  /** Takes the first out. */
   shift(): T | undefined {
     const item = this.#first
     if (item !== undefined) this.remove(item)
@@ -45,10 +49,8 @@ export class Queue<T extends Link<T>> {
   }
 
   /** Of those that are not chained, the one that has waited longest. */
-  shiftUnchained(): T | undefined {
-    const item = this.#lastChained === undefined ? this.#first : this.#lastChained.next
-    if (item !== undefined) this.remove(item)
-    return item
+  get oldestUnchained(): T | undefined {
+    return this.#lastChained === undefined ? this.#first : this.#lastChained.next
   }
 
   chainedOnes(): T[] {

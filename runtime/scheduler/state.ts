@@ -72,6 +72,8 @@ export interface Deployment {
   /** Of the next isolate, predicted: what the last one of this revision measured, else what its terms say. */
   sizeBytes: number
   loadMs: number
+  /** The last place was given to a chained request. */
+  wasChained: boolean
   /** Moving average of a request's time in the isolate. */
   serviceMs: number
   isRemoved: boolean
@@ -105,6 +107,7 @@ export function createDeployment(terms: Terms, pool: Pool): Deployment {
     current: undefined,
     sizeBytes: terms.sizeBytes,
     loadMs: 0,
+    wasChained: false,
     serviceMs: 0,
     isRemoved: false,
     isLoadWanted: false,

@@ -47,6 +47,19 @@ test('chained requests in the queue take no place from others, and stand before 
   assert.equal(stage.release(6), ['grant 4 #2'])
 })
 
+test('who has waited for two seconds behind chained requests gets every other place', () => {
+  const stage = called({ concurrency: 2 }, { concurrency: 1 })
+  stage.resident('b')
+  for (const parent of [1, undefined, undefined, 1, 1, 1, 1]) stage.request('b', parent === undefined ? {} : { parent })
+  stage.wait(1999)
+  assert.equal(stage.release(2), ['grant 5 #2'])
+  stage.wait(1)
+  assert.equal(stage.release(5), ['grant 3 #2'])
+  assert.equal(stage.release(3), ['grant 6 #2'])
+  assert.equal(stage.release(6), ['grant 4 #2'])
+  assert.equal(stage.release(4), ['grant 7 #2'])
+})
+
 test('drop: oldest drops none that is chained', () => {
   const stage = called({}, { concurrency: 1, queue: { depth: 1, drop: 'oldest' } })
   stage.resident('b')

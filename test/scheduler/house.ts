@@ -26,8 +26,8 @@ export class House {
   readonly budgets: Record<string, number>
   readonly isolates = new Map<number, HouseIsolate>()
   readonly terms = new Map<string, Terms>()
-  /** Waiting, oldest first. `parent`: the granted request that it is called for. */
-  readonly waiting = new Map<number, { name: string; deadlineAt: number; parent?: number }>()
+  /** Waiting, oldest first. */
+  readonly waiting = new Map<number, { name: string; deadlineAt: number; arrivedAt: number }>()
   readonly granted = new Map<number, HouseIsolate>()
   /** Who made a request that is not over; and of each, those that it waits for. */
   readonly #parents = new Map<number, number>()
@@ -68,7 +68,7 @@ export class House {
     const id = ++this.#requests
     const before = this.#waitingOf(name).length
     if (before === 0) this.#progressAt.set(name, this.now)
-    this.waiting.set(id, { name, deadlineAt })
+    this.waiting.set(id, { name, deadlineAt, arrivedAt: this.now })
     this.apply(this.scheduler.request({ id, name, deadlineAt, ...(keepAliveMs !== undefined && { keepAliveMs }) }))
     // A deployment that was replaced by one with lower limits keeps those who wait already.
     const { concurrency, queue } = this.terms.get(name) ?? { concurrency: 0, queue: { depth: 0 } }
@@ -80,7 +80,7 @@ export class House {
   call(name: string, parent: number, deadlineAt: number): void {
     const id = ++this.#requests
     if (this.#waitingOf(name).length === 0) this.#progressAt.set(name, this.now)
-    this.waiting.set(id, { name, deadlineAt, parent })
+    this.waiting.set(id, { name, deadlineAt, arrivedAt: this.now })
     this.#parents.set(id, parent)
     this.apply(this.scheduler.request({ id, name, deadlineAt, parent }))
   }
@@ -181,7 +181,10 @@ export class House {
     assert.ok(isolate?.state === 'ready', `request ${id} is granted a place in an isolate that is not ready`)
     assert.is(isolate.terms.name, request.name)
     const waiting = this.#waitingOf(request.name)
-    assert.is(waiting.find((one) => this.#parents.has(one)) ?? waiting[0], id, 'granted out of order')
+    const first = waiting.find((one) => this.#parents.has(one)) ?? waiting[0]
+    const oldest = waiting.find((one) => !this.#parents.has(one))
+    const isStarving = id === oldest && this.now - request.arrivedAt >= 2000
+    assert.ok(id === first || isStarving, 'granted out of order')
     assert.ok(request.deadlineAt > this.now, 'granted after its deadline')
     this.waiting.delete(id)
     this.granted.set(id, isolate)
