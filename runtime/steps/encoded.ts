@@ -1,18 +1,8 @@
 import { readHeader, resample } from './decode.ts'
 import { identity, mapPoint, scaled, shifted, type Geometry } from './geometry.ts'
 import type { LetterboxOptions, Picture, Pixels, ResizeOptions, Rgb } from './picture.ts'
-import {
-  copyRaster,
-  cropRaster,
-  flatten,
-  packRaster,
-  placedOf,
-  rasterOf,
-  sampleLinear,
-  sampleNearest,
-  type Placed,
-  type Raster,
-} from './raster.ts'
+import { copyRaster, cropRaster, flatten, packRaster, placedOf, rasterOf, type Placed, type Raster } from './raster.ts'
+import { sampleLinear, sampleNearest } from './sample.ts'
 import { encodedSource, rawSource, type PictureSource } from './source.ts'
 
 /**

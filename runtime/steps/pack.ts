@@ -6,7 +6,8 @@ import { composePicture } from './encoded.ts'
 import { roundHalfEven, toFloat16 } from './float16.ts'
 import type { ImageInput } from './image-input.ts'
 import type { Picture } from './picture.ts'
-import { copyInto, type Placed, type Raster } from './raster.ts'
+import { type Placed, type Raster } from './raster.ts'
+import { copyInto } from './sample.ts'
 
 /** Elements that pixels can become. */
 export type Elements = Exclude<TensorData, BigUint64Array | BigInt64Array>

@@ -3,7 +3,8 @@ import * as assert from 'uvu/assert'
 import { openPicture, openPixels } from '../../runtime/steps/encoded.ts'
 import { boxToSource } from '../../runtime/steps/geometry.ts'
 import type { Picture, Pixels, ResizeOptions } from '../../runtime/steps/picture.ts'
-import { cropRaster, packRaster, rasterOf, sampleLinear } from '../../runtime/steps/raster.ts'
+import { cropRaster, packRaster, rasterOf } from '../../runtime/steps/raster.ts'
+import { sampleLinear } from '../../runtime/steps/sample.ts'
 import { distance, failureOf, noise, pixelAt, png, ramp, sharpOf } from './fixture-steps.ts'
 
 const limit = 50_000_000

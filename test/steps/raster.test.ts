@@ -1,89 +1,14 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { enlarge } from '../../runtime/steps/cubic.ts'
-import type { Pixels } from '../../runtime/steps/picture.ts'
-import {
-  cropRaster,
-  orientRaster,
-  packRaster,
-  rasterOf,
-  sampleLinear,
-  sampleNearest,
-  type Raster,
-} from '../../runtime/steps/raster.ts'
+import { cropRaster, orientRaster, packRaster, rasterOf, type Raster } from '../../runtime/steps/raster.ts'
+import { sampleLinear } from '../../runtime/steps/sample.ts'
 import { distance, noise, pixelAt, ramp } from './fixture-steps.ts'
 
 const rasters = suite('raster')
 
 const blank = (width: number, height: number): Raster =>
   rasterOf({ data: new Uint8Array(width * height * 3), width, height })
-
-/** Bilinear sampling as the formula has it, in floating point. */
-function bilinear(source: Pixels, width: number, height: number): number[] {
-  const values: number[] = []
-  const clamp = (at: number, size: number) => Math.min(Math.max(at, 0), size - 1)
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const atX = clamp(((x + 0.5) * source.width) / width - 0.5, source.width)
-      const atY = clamp(((y + 0.5) * source.height) / height - 0.5, source.height)
-      const [left, top] = [Math.floor(atX), Math.floor(atY)]
-      const [right, bottom] = [clamp(left + 1, source.width), clamp(top + 1, source.height)]
-      for (let c = 0; c < 3; c++) {
-        const at = (px: number, py: number) => pixelAt(source, px, py)[c]!
-        const upper = at(left, top) + (at(right, top) - at(left, top)) * (atX - left)
-        const lower = at(left, bottom) + (at(right, bottom) - at(left, bottom)) * (atX - left)
-        values.push(upper + (lower - upper) * (atY - top))
-      }
-    }
-  }
-  return values
-}
-
-rasters('linear sampling is within one level of the formula, whatever the sizes', () => {
-  const sizes = [
-    [7, 5, 3, 2],
-    [7, 5, 20, 13],
-    [64, 48, 17, 33],
-    [1, 1, 4, 4],
-    [2, 9, 9, 2],
-    [40, 30, 1, 1],
-    [33, 21, 66, 42],
-  ] as const
-  for (const [fromWidth, fromHeight, width, height] of sizes) {
-    const source = noise(fromWidth, fromHeight)
-    const target = blank(width, height)
-    sampleLinear(target, rasterOf(source))
-    const largest = distance(target.data, bilinear(source, width, height))
-    assert.ok(largest <= 1, `${fromWidth} x ${fromHeight} to ${width} x ${height}: ${largest}`)
-  }
-})
-
-rasters('linear sampling to the same size copies', () => {
-  const source = noise(9, 4)
-  const target = blank(9, 4)
-  sampleLinear(target, rasterOf(source))
-  assert.equal(target.data, source.data)
-})
-
-rasters('linear sampling of a flat picture stays flat', () => {
-  for (const level of [0, 1, 127, 254, 255]) {
-    const target = blank(19, 23)
-    sampleLinear(target, rasterOf({ data: new Uint8Array(11 * 8 * 3).fill(level), width: 11, height: 8 }))
-    assert.ok(
-      target.data.every((value) => value === level),
-      `level ${level}`,
-    )
-  }
-})
-
-rasters('nearest takes the pixel under the centre', () => {
-  const source = noise(5, 3)
-  const target = blank(2, 6)
-  sampleNearest(target, rasterOf(source))
-  for (let y = 0; y < 6; y++)
-    for (let x = 0; x < 2; x++)
-      assert.equal(pixelAt(target, x, y), pixelAt(source, [1, 3][x]!, Math.floor(y / 2)), `(${x}, ${y})`)
-})
 
 rasters('orientations show the stored pixels as EXIF says', () => {
   const [width, height] = [3, 2]
