@@ -64,4 +64,27 @@ test('whose callee can never fit beside it is refused at once, with the numbers;
     },
   ))
 
+test('that sends more than may be in flight is refused, and the next one served', () =>
+  withPellet(
+    {
+      ...cascadeProject({
+        callee: answering('return { size: request.fields.x.length }'),
+        caller: cascade('return { x: new Uint8Array(request.fields.size) }', [
+          calling({ deployment: 'callee', send: 'x' }),
+        ]),
+      }),
+      'pellet.yaml': 'max_bytes_in_flight: 100KB\n',
+    },
+    [],
+    async (pellet) => {
+      for (const size of [500_000, 2_000_000]) {
+        const answer = await pellet.post('/v1/caller', { size })
+        const message = /^expected at most 100 ?KB of requests at once/
+        await expectError(answer, { status: 503, code: 'overloaded', message, isRetryable: true })
+      }
+      for (let time = 0; time < 3; time++)
+        assert.equal(await (await pellet.post('/v1/caller', { size: 90_000 })).json(), { size: 90_000 })
+    },
+  ))
+
 test.run()

@@ -4,13 +4,16 @@ import { errorCodes, messageOf, PelletError, type ErrorCode } from '../../errors
 import type { CallItem } from '../../steps/call.ts'
 import { exchangeHeader, valuesType } from '../calls.ts'
 
+/** What went wrong in another deployment, as it was thrown there: callers see its status and its code. */
+export class CalleeError extends PelletError {}
+
 export interface CallOrigin {
   /** Main's number of the request that the call is made for: the call shares its deadline and its end. */
   exchange: string
   signal: AbortSignal
 }
 
-/** Calls another deployment by way of main; the answers in the order of the items. @throws PelletError */
+/** Calls another deployment by way of main; the answers in the order of the items. @throws CalleeError */
 export type CallClient = (
   deployment: string,
   route: string | undefined,
@@ -55,8 +58,7 @@ export function readAll(message: IncomingMessage): Promise<Buffer> {
 
 // --- internal ---
 
-/** The error as it was thrown there: callers see its status and its code. */
-function toError(deployment: string, answer: IncomingMessage, body: Buffer): PelletError {
+function toError(deployment: string, answer: IncomingMessage, body: Buffer): CalleeError {
   const given = String(answer.headers['x-pellet-error'])
   const code = Object.hasOwn(errorCodes, given) ? (given as ErrorCode) : 'internal_error'
   const seconds = Number(answer.headers['retry-after'])
@@ -66,5 +68,5 @@ function toError(deployment: string, answer: IncomingMessage, body: Buffer): Pel
   } catch {
     message = `${deployment}: expected an answer, found the status ${answer.statusCode}`
   }
-  return new PelletError(code, message, seconds > 0 ? { retryAfterMs: seconds * 1000 } : {})
+  return new CalleeError(code, message, seconds > 0 ? { retryAfterMs: seconds * 1000 } : {})
 }

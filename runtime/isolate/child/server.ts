@@ -4,6 +4,7 @@ import { toErrorAnswer } from '../../http/error-body.ts'
 import { callHeader, exchangeHeader } from '../calls.ts'
 import type { Manifest } from '../../manifest/manifest.ts'
 import { answerCall } from './answer-call.ts'
+import { CalleeError } from './call-client.ts'
 import { firstFrames } from './function.ts'
 import { parseRequest, type FetchPicture } from './parse.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -55,7 +56,9 @@ export function createIsolateServer(
       if (left.signal.aborted) return
       const shape = call === undefined ? manifest.errors : 'pellet'
       const { status, headers, body } = toErrorAnswer(error, shape, requestId)
-      if (status >= 500) console.error(`request ${requestId}: ${messageOf(error)}\n${firstFrames(causeOf(error))}`)
+      // What broke in another deployment is in the log already, with its stack.
+      if (status >= 500 && !(causeOf(error) instanceof CalleeError))
+        console.error(`request ${requestId}: ${messageOf(error)}\n${firstFrames(causeOf(error))}`)
       res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
       res.end(body)
     } finally {
