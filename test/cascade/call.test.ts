@@ -229,6 +229,7 @@ test("the callee's failure is the caller's, and both work on", async () => {
   const before = pellet.log.length
   await expectFailure('each', { faces }, 500, 'function_failed', /^double: step answer: no idea$/)
   assert.equal(await resultOf('each', { faces: [{ value: 4 }] }), { faces: [{ twice: 8 }] })
+  await pellet.logged(({ deployment, msg }) => deployment === 'double' && msg === 'TypeError: no idea')
   const told = pellet.log.slice(before).filter(({ level, msg }) => level === 'warn' && msg.includes('no idea'))
   assert.equal([...new Set(told.map(({ deployment }) => deployment))], ['double'], 'the stack is told where it lies')
   assert.equal([(await pellet.row('each')).loads, (await pellet.row('double')).loads], [1, 1])
