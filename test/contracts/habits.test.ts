@@ -1,7 +1,9 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import sharp from 'sharp'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { RawConnection } from '../http/raw.ts'
+import { callJson, RawConnection } from '../http/raw.ts'
 import { RunningPellet } from '../support/pellet.ts'
 import {
   assertShape,
@@ -79,19 +81,27 @@ const daemons: Daemon[] = [
 ]
 
 let pellet: RunningPellet
+/** Where clients that give an address have their pictures. */
+const camera = createServer((_, res) => void res.writeHead(200, { 'content-type': 'image/jpeg' }).end(picture.bytes))
+
 test.before(async () => {
+  await new Promise<void>((resolve) => camera.listen(0, '127.0.0.1', resolve))
+  const cameraPort = (camera.address() as AddressInfo).port
   const ports = await freePorts(4)
   const [depth, scrfd, ...tcn] = ports
-  pellet = await RunningPellet.start({
+  const files = {
     ...shipped('depth', 'scrfd', 'tcn'),
     'manifests/depth.yaml': switchedOn('depth', [depth!]),
     'manifests/scrfd.yaml': switchedOn('scrfd', [scrfd!]),
     'manifests/tcn.yaml': switchedOn('tcn', tcn),
-  })
+  }
+  pellet = await RunningPellet.start(files, [], { PELLET_ALLOW_URLS: `127.0.0.1:${cameraPort}` })
   for (const [i, daemon] of daemons.entries()) daemon.url = `http://127.0.0.1:${ports[i]}`
 })
 test.after(async () => {
   await pellet.stop()
+  camera.close()
+  camera.closeAllConnections()
 })
 
 for (const daemon of daemons) {
@@ -100,6 +110,7 @@ for (const daemon of daemons) {
     test(`${daemon.name}: ${habit.name}`, async () => {
       const { host } = new URL(daemon.url!)
       const connection = new RawConnection(daemon.url!)
+      connection.socket.setNoDelay(true)
       // A connection that stays open is used again: what was left unread of the first request would spoil the second.
       for (let round = 0; round < (habit.after === 'closed' ? 1 : 2); round++) {
         for (const [i, part] of habit.write(daemon, host).entries()) {
@@ -117,5 +128,14 @@ for (const daemon of daemons) {
     })
   }
 }
+
+for (const daemon of daemons.filter((one) => one.picture))
+  test(`${daemon.name}: image_url, where the operator allows it`, async () => {
+    const { image: _image, ...options } = daemon.json
+    const image_url = `http://127.0.0.1:${(camera.address() as AddressInfo).port}/snapshot.jpg`
+    const { status, json, text: found } = await callJson(daemon.url! + daemon.path, { ...options, image_url })
+    assert.is(status, 200, found)
+    assertShape(json, daemon.answer)
+  })
 
 test.run()

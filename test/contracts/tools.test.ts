@@ -116,6 +116,8 @@ calls = {
   'a window, encode': lambda: requests.post(base + '/encode', json={'imu_window': x}),
   'text': lambda: session.post(base + '/infer', data=json.dumps({'x': x})),
 }
+refused = session.post(depth, data=bytes(60 * 2 ** 20), headers={'Content-Type': 'image/jpeg'})
+assert refused.status_code == 413 and '50 MB' in refused.json()['error']['message'], refused.text
 for name, call in calls.items():
     answer = call()
     body = answer.json()
@@ -130,7 +132,7 @@ except ImportError:
     print('python3 with numpy is absent: the map is not read', file=sys.stderr)
 `
 
-withRequests('requests: every way to post', async () => {
+withRequests('requests: every way to post, and more than it may post', async () => {
   const { stdout, stderr } = await run('python3', ['-c', script, pellet.url])
   if (stderr) console.log(stderr)
   const lines = stdout
