@@ -19,7 +19,7 @@ import {
   within,
   type Shape,
 } from './contract.ts'
-import { habits, type Target } from './habits.ts'
+import { habits, type Habit, type Target } from './habits.ts'
 
 const test = suite('habits of old clients')
 const small = await sharp(sample('faces_1.jpg')).resize(160, 120).jpeg().toBuffer()
@@ -104,29 +104,11 @@ test.after(async () => {
   camera.closeAllConnections()
 })
 
-for (const daemon of daemons) {
-  for (const habit of habits) {
-    if (habit.sends !== 'json' && !daemon.picture) continue
-    test(`${daemon.name}: ${habit.name}`, async () => {
-      const { host } = new URL(daemon.url!)
-      const connection = new RawConnection(daemon.url!)
-      connection.socket.setNoDelay(true)
-      // A connection that stays open is used again: what was left unread of the first request would spoil the second.
-      for (let round = 0; round < (habit.after === 'closed' ? 1 : 2); round++) {
-        for (const [i, part] of habit.write(daemon, host).entries()) {
-          if (i === 1 && habit.expects) assert.is((await connection.answer()).status, 100)
-          await connection.send(part)
-        }
-        const { status, headers, text, json } = await connection.answer()
-        assert.is(status, 200, text)
-        assert.is(headers['content-type'], 'application/json')
-        assertShape(json, daemon.answer)
-        for (const key of daemon.without) assert.is(json[key], undefined, `${key}: the option was not read`)
-      }
-      if (habit.after === 'closed') await connection.closed
-      connection.end()
-    })
-  }
+for (const habit of habits) {
+  const takers = daemons.filter(({ picture: taken }) => habit.sends === 'json' || taken)
+  test(`${habit.name}: ${takers.map(({ name }) => name).join(', ')}`, async () => {
+    await Promise.all(takers.map((daemon) => tryHabit(habit, daemon)))
+  })
 }
 
 for (const daemon of daemons.filter((one) => one.picture))
@@ -139,3 +121,25 @@ for (const daemon of daemons.filter((one) => one.picture))
   })
 
 test.run()
+
+// --- internal ---
+
+async function tryHabit(habit: Habit, daemon: Daemon): Promise<void> {
+  const { host } = new URL(daemon.url!)
+  const connection = new RawConnection(daemon.url!)
+  connection.socket.setNoDelay(true)
+  // A connection that stays open is used again: what was left unread of the first request would spoil the second.
+  for (let round = 0; round < (habit.after === 'closed' ? 1 : 2); round++) {
+    for (const [i, part] of habit.write(daemon, host).entries()) {
+      if (i === 1 && habit.expects) assert.is((await connection.answer()).status, 100, daemon.name)
+      await connection.send(part)
+    }
+    const { status, headers, text: found, json } = await connection.answer()
+    assert.is(status, 200, `${daemon.name}: ${found}`)
+    assert.is(headers['content-type'], 'application/json', daemon.name)
+    assertShape(json, daemon.answer, daemon.name)
+    for (const key of daemon.without) assert.is(json[key], undefined, `${daemon.name}: ${key}: the option was not read`)
+  }
+  if (habit.after === 'closed') await connection.closed
+  connection.end()
+}
