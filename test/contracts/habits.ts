@@ -264,6 +264,13 @@ export const habits: Habit[] = [
     write: ({ path, json }, host) => [jsonRequest(path, host, json, 'Accept: application/json, text/plain, */*')],
   },
   {
+    name: "Java's Accept, which names pictures first",
+    sends: 'json',
+    write: ({ path, json }, host) => [
+      jsonRequest(path, host, json, 'Accept: text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2'),
+    ],
+  },
+  {
     name: 'a request in pieces of a few bytes',
     sends: 'json',
     write: ({ path, json }, host) => {

@@ -38,7 +38,11 @@ export async function toValue(result: unknown): Promise<unknown> {
   return value instanceof Uint8Array ? (JSON.parse(Buffer.from(value).toString()) as unknown) : value
 }
 
-/** The first type with the highest quality that Accept gives (RFC 9110, 12.5.1). @throws PelletError `not_acceptable` */
+/**
+ * The first type with the highest quality that Accept gives (RFC 9110, 12.5.1). Who would also take HTML has not chosen:
+ * browsers and Java's HttpURLConnection name all that they can show, pictures before the rest, whatever they ask for.
+ * @throws PelletError `not_acceptable`
+ */
 export function negotiate(types: string[], accept: string | undefined): string {
   if (accept === undefined || accept === '' || accept === '*/*') return types[0]!
   const ranges = accept.split(',').map((part) => {
@@ -46,6 +50,9 @@ export function negotiate(types: string[], accept: string | undefined): string {
     const quality = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2)
     return { range, quality: quality === undefined ? 1 : Number(quality) }
   })
+  const first = types[0]!
+  if (ranges.some(({ range }) => range === 'text/html') && !types.includes('text/html') && qualityOf(first, ranges) > 0)
+    return first
   let best: string | undefined
   let bestQuality = 0
   for (const type of types) {
