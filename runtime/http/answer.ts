@@ -20,7 +20,7 @@ export function sendTarget(pellet: Pellet, target: Target, req: IncomingMessage,
 
 /** Answers with an error in a deployment's shape. */
 export function sendError(req: IncomingMessage, res: ServerResponse, error: unknown, shape: ErrorShape): void {
-  send(res, toErrorAnswer(error, shape, toRequestId(req)))
+  send(req, res, toErrorAnswer(error, shape, toRequestId(req)))
 }
 
 /** A target may also be written as a whole URL, as proxies do (RFC 9112, 3.2.2). */
@@ -48,15 +48,18 @@ async function sendPage(
   try {
     const answer = page(pellet, { requestId, origin: originOf(req) })
     const { status, headers, body } = answer instanceof Promise ? await answer : answer
-    send(res, { status, headers: { ...headers, 'x-request-id': requestId }, body })
+    send(req, res, { status, headers: { ...headers, 'x-request-id': requestId }, body })
   } catch (error) {
-    send(res, toErrorAnswer(error, deployment.manifest.errors, requestId))
+    send(req, res, toErrorAnswer(error, deployment.manifest.errors, requestId))
   }
 }
 
-/** Node itself leaves the body out where the method is HEAD. */
-function send(res: ServerResponse, { status, headers, body }: PageAnswer): void {
+function send(req: IncomingMessage, res: ServerResponse, { status, headers, body }: PageAnswer): void {
   if (res.destroyed) return
-  res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
+  // Whoever held its body back until it is asked for may or may not send it now: what comes next could be either.
+  const isHeldBack = req.headers.expect !== undefined && !req.complete
+  // Node itself leaves the body out where the method is HEAD.
+  const length = Buffer.byteLength(body)
+  res.writeHead(status, { ...headers, 'content-length': length, ...(isHeldBack && { connection: 'close' }) })
   res.end(body)
 }

@@ -169,7 +169,9 @@ test('keep-alive, pipelining, chunked bodies and Expect: 100-continue are those 
   assert.is((await connection.answer()).status, 100)
   await connection.send('{"a":4}')
   assert.is((await connection.answer()).json.fields.a, 4)
-  connection.end()
+  await connection.send(`POST /nothing HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 7\r\n\r\n`)
+  assert.is((await connection.answer()).status, 404, 'the body is not asked for')
+  await connection.closed
 })
 
 test('HTTP/1.0 gets its answer whole, without chunks, and the connection closes', async () => {
