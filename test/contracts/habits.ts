@@ -126,6 +126,14 @@ export const habits: Habit[] = [
     },
   },
   {
+    name: "null for what is not given, as Python's None becomes",
+    sends: 'base64',
+    write: ({ path, json }, host) => {
+      const none = ['image_url', 'colormap', 'normalize', 'conf_threshold', 'annotate', 'more']
+      return [jsonRequest(path, host, { ...Object.fromEntries(none.map((name) => [name, null])), ...json })]
+    },
+  },
+  {
     name: 'a data URI',
     sends: 'base64',
     write: ({ path, picture, json }, host) => {

@@ -105,7 +105,6 @@ for (const [key, text] of wrongText)
 
 const wrongJson: [key: string, value: unknown][] = [
   ['top', '7'],
-  ['top', null],
   ['top', true],
   ['top', [7]],
   ['normalize', 'false'],
@@ -117,6 +116,21 @@ for (const [key, value] of wrongJson)
   test(`JSON keeps its types: ${key}: ${JSON.stringify(value)} is refused`, () => {
     assert.equal(refusal(() => read('body', { [key]: value })).details[0]!.loc.slice(0, 2), ['body', key])
   })
+
+test('null is no value, where an option takes none: the next source counts, then the default', () => {
+  assert.equal(reader.read([['body', { top: null, normalize: null }]], {}), {})
+  assert.equal(
+    reader.read(
+      [
+        ['body', { top: null }],
+        ['query', { top: '2' }],
+      ],
+      {},
+    ),
+    { top: 2 },
+  )
+  assert.equal(reader.read([['body', { limit: null, flag: null }]], {}), { limit: null, flag: null })
+})
 
 test('a body wins over the query, the query over headers', () => {
   const values = (top: unknown) => ({ top })

@@ -34,7 +34,7 @@ export function createOptionReader(input: z.ZodRawShape): OptionReader {
     const given: Record<string, unknown> = {}
     const details: ErrorDetail[] = []
     for (const key of keys) {
-      const found = sources.find(([, values]) => Object.hasOwn(values, key) && values[key] !== undefined)
+      const found = sources.find(([, values]) => Object.hasOwn(values, key) && isGiven(values[key], input[key]!))
       if (!found) {
         if (required.includes(key) && !Object.hasOwn(known, key))
           details.push({ loc: ['body', key], msg: 'expected a value, found none', type: 'missing' })
@@ -66,6 +66,11 @@ interface JsonSchema {
   type?: string | string[]
   anyOf?: JsonSchema[]
   oneOf?: JsonSchema[]
+}
+
+/** Clients in Python send null for what they do not give; an option that takes null is given it. */
+function isGiven(value: unknown, schema: z.core.$ZodType): boolean {
+  return value !== undefined && (value !== null || z.safeParse(schema, null).success)
 }
 
 /** The JSON types that an option takes, through unions. */
