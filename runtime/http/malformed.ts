@@ -34,7 +34,8 @@ export function answerMalformed(server: Server, shape: ErrorShape): void {
   server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => {
     const message = `Expect: expected 100-continue, found ${JSON.stringify(req.headers.expect)}`
     const answer = toErrorAnswer(new PelletError('invalid_request', message), shape, toRequestId(req), 417)
-    res.writeHead(417, { ...answer.headers, 'content-length': Buffer.byteLength(answer.body) })
+    // Its body may or may not follow.
+    res.writeHead(417, { ...answer.headers, 'content-length': Buffer.byteLength(answer.body), connection: 'close' })
     res.end(answer.body)
   })
 }
