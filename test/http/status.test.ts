@@ -19,7 +19,7 @@ const routes = `{
     { when: 'failed', code: 503, body: { ready: false, reason: 'load_failed', error: '$last_error' } },
     { body: { ready: true } },
   ],
-  'GET /turned': [{ when: 'ready', code: 204, body: null }, { code: 500, body: 'not $state$$' }],
+  'GET /turned': [{ when: 'ready', code: 202, body: null }, { code: 500, body: 'not $state$$' }],
   'GET /both': [{ when: 'not_ready', code: 418, body: [{ is: '$ready' }] }, { code: 201, body: [{ is: '$ready' }] }],
 }`
 const isolate = `const inIsolate = !process.argv[1].includes('describe')`
@@ -106,7 +106,7 @@ test('loaded, it is ready', async () => {
   assert.equal(await look('slow'), [
     [200, { status: 'ok', name: 'slow', loaded: true, ready: true, state: 'ready' }],
     [200, { ready: true }],
-    [204, ''],
+    [202, null],
     [201, [{ is: true }]],
   ])
 })
@@ -115,7 +115,7 @@ test('without preload it is ready when it is deployed; no isolate is started to 
   assert.equal(await look('calm'), [
     [200, { status: 'ok', name: 'calm', loaded: false, ready: true, state: 'cold' }],
     [200, { ready: true }],
-    [204, ''],
+    [202, null],
     [201, [{ is: true }]],
   ])
   const { pid, loads } = (await readPs(pellet.folder))['calm']!
