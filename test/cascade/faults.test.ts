@@ -52,6 +52,11 @@ test.before(async () => {
     }),
   )
 })
+/** A load may take longer than the deadlines here: those who have them are loaded without one. */
+async function ready(...names: string[]): Promise<void> {
+  await Promise.all(names.map((name) => pellet.admin('POST', `/api/deployments/${name}/load`)))
+}
+
 test.after(async () => {
   await pellet.stop('SIGKILL')
 })
@@ -115,6 +120,7 @@ test('an item fails: those beside it are given up, and the answer does not wait 
 })
 
 test('the deadline of the first request is that of all: one 504, and every process works on', async () => {
+  await ready('hasty', 'victim')
   const before = await works('hasty')
   const outer = await pellet.post('/v1/hasty', { items: ['wait'] })
   const message = /^hasty: expected an answer within 1500 ms/
@@ -142,6 +148,7 @@ test('a caller who leaves ends the work of all: places come back, and every proc
 })
 
 test('a callee that loops is replaced; its caller is not taken to hang', async () => {
+  await ready('hasty', 'victim')
   const before = await works('hasty')
   const answer = await pellet.post('/v1/hasty', { items: ['loop'] })
   await expectError(answer, { status: 504, code: 'deadline_exceeded' })
@@ -156,6 +163,7 @@ test('a callee that loops is replaced; its caller is not taken to hang', async (
 })
 
 test('through three deployments it is the deadline of the first that counts', async () => {
+  await ready('outer', 'hasty', 'victim')
   const before = await works('hasty')
   const noticed = count('noticed')
   const answer = await pellet.post('/v1/outer', { items: ['wait'] }, { 'x-request-id': 'deep' })
