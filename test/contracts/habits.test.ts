@@ -19,7 +19,9 @@ import {
   within,
   type Shape,
 } from './contract.ts'
-import { habits, type Habit, type Target } from './habits.ts'
+import type { Habit, Target } from './habit.ts'
+import { jsonHabits } from './habits-json.ts'
+import { pictureHabits } from './habits-picture.ts'
 
 const test = suite('habits of old clients')
 const small = await sharp(sample('faces_1.jpg')).resize(160, 120).jpeg().toBuffer()
@@ -104,7 +106,7 @@ test.after(async () => {
   camera.closeAllConnections()
 })
 
-for (const habit of habits) {
+for (const habit of [...pictureHabits, ...jsonHabits]) {
   const takers = daemons.filter(({ picture: taken }) => habit.sends === 'json' || taken)
   test(`${habit.name}: ${takers.map(({ name }) => name).join(', ')}`, async () => {
     await Promise.all(takers.map((daemon) => tryHabit(habit, daemon)))
