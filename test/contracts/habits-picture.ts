@@ -1,15 +1,4 @@
-import {
-  curl,
-  requests,
-  curlForm,
-  fieldsOf,
-  foreignForm,
-  form,
-  head,
-  jsonRequest,
-  withBody,
-  type Habit,
-} from './habit.ts'
+import { requests, curlForm, fieldsOf, foreignForm, form, head, jsonRequest, withBody, type Habit } from './habit.ts'
 
 /** How pictures are sent, recorded from the tools byte for byte but for the boundary: as files, as bytes, as base64. */
 export const pictureHabits: Habit[] = [
