@@ -26,6 +26,8 @@ export interface Deployment {
   files: Record<string, string>
   /** JSON Schema of the options that a request may set. */
   input: Record<string, unknown>
+  /** The model runs so fast that a thread of its own would cost more than it saves; measured when it was deployed. */
+  isQuick: boolean
   /** What was decided on the way and is worth a line in the log, e.g. a fall-back to another engine. */
   notes: string[]
 }

@@ -110,12 +110,12 @@ class SourceCompiler {
     }
     const learn = () => this.#describer.get().check(check)
     const isRemembered = isWhole || this.#missesModelOnly()
-    const { problems, input } = await (isRemembered ? this.#remembered(`check:${revision}`, learn) : learn()).catch(
-      (error: unknown) => {
-        this.#issues.push(this.#issue(['model', 'onnx'], messageOf(error)))
-        throw this.#problems()
-      },
-    )
+    const { problems, input, isQuick } = await (
+      isRemembered ? this.#remembered(`check:${revision}`, learn) : learn()
+    ).catch((error: unknown) => {
+      this.#issues.push(this.#issue(['model', 'onnx'], messageOf(error)))
+      throw this.#problems()
+    })
     this.#issues.push(...problems.map((problem) => this.#chainIssue(problem, manifest, paths)))
     if (this.#issues.length > 0 || model === undefined) throw this.#problems()
     const { file, sizeBytes, modifiedMs, sha256, engine, notes } = model
@@ -137,6 +137,7 @@ class SourceCompiler {
       model: { file, sizeBytes, modifiedMs, sha256 },
       files,
       input,
+      isQuick,
       notes,
     }
   }

@@ -18,8 +18,6 @@ export interface ToThread {
 }
 
 export type FromThread =
-  /** It runs so fast that the way to another thread costs more than it saves; this thread has given it back. */
-  | { type: 'quick' }
   | { type: 'opened'; inputs: Session['inputs']; outputs: Session['outputs'] }
   | { type: 'refused'; error: ThreadError }
   | { type: 'done'; id: number; outputs: Tensors; inferMs: number; lent: ArrayBuffer[] }
@@ -48,12 +46,12 @@ export interface LoadedModel extends Pick<Session, 'inputs' | 'outputs'> {
 }
 
 /**
- * Opens a model: on a thread of its own, since onnxruntime-node blocks the thread that runs it, and meanwhile other requests
- * are to be read, prepared and answered, and main is to hear that the isolate lives; one that is quick on this thread. The
- * process must be ended by SIGKILL: `exit` while ONNX Runtime works aborts it with a core dump.
+ * Opens a model on a thread of its own: onnxruntime-node blocks the thread that runs it, and meanwhile other requests are to
+ * be read, prepared and answered, and main is to hear that the isolate lives. The process must be ended by SIGKILL: `exit`
+ * while ONNX Runtime works aborts it with a core dump.
  * @throws PelletError as `Engine.open` does
  */
-export function openModel(engine: EngineName, file: string, options: OpenOptions): Promise<LoadedModel> {
+export function openOnThread(engine: EngineName, file: string, options: OpenOptions): Promise<LoadedModel> {
   const workerData: ThreadData = { engine, file, options }
   // SHARE_ENV: engines are told by the environment what not to report, and native code reads the process's own.
   const worker = new Worker(new URL('thread-worker.js', import.meta.url), { workerData, env: SHARE_ENV })
@@ -83,7 +81,6 @@ export function openModel(engine: EngineName, file: string, options: OpenOptions
   return new Promise((resolve, reject) => {
     worker.on('message', (answer: FromThread) => {
       if (answer.type === 'opened') resolve({ inputs: answer.inputs, outputs: answer.outputs, run })
-      else if (answer.type === 'quick') openHere(engine, file, options).then(resolve, reject)
       else if (answer.type === 'refused') reject(toError(answer.error))
       else settle(answer)
     })
@@ -97,9 +94,8 @@ export function openModel(engine: EngineName, file: string, options: OpenOptions
   })
 }
 
-// --- internal ---
-
-async function openHere(engine: EngineName, file: string, options: OpenOptions): Promise<LoadedModel> {
+/** Opens a model on this thread: for one that is quick (quick.ts). @throws PelletError as `Engine.open` does */
+export async function openHere(engine: EngineName, file: string, options: OpenOptions): Promise<LoadedModel> {
   const { engines } = await import('./index.ts')
   const session = await engines[engine]!.open(file, options)
   return {
@@ -112,6 +108,8 @@ async function openHere(engine: EngineName, file: string, options: OpenOptions):
     },
   }
 }
+
+// --- internal ---
 
 /**
  * The tensor as it goes to the thread. What was lent may go itself, and is gone from here then; of anything else the message

@@ -1,5 +1,6 @@
 import { dieWithParent } from '../../ffi/libc.ts'
 import { engines } from '../engines/index.ts'
+import { isQuick } from '../engines/quick.ts'
 import { messageOf } from '../errors.ts'
 import { importFunction, readFiles } from '../isolate/child/function.ts'
 import { createOptionReader } from '../isolate/child/options.ts'
@@ -42,7 +43,7 @@ function toData(manifest: unknown): unknown {
 async function check(message: Extract<ToDescriber, { type: 'check' }>): Promise<FromDescriber> {
   const definition = message.bundleFile ? await importFunction(message.bundleFile) : undefined
   const { pipelines, problems, options } = bindChains(message.manifest, definition)
-  if (message.modelFile === undefined) return { type: 'checked', problems, input: options.schema }
+  if (message.modelFile === undefined) return { type: 'checked', problems, input: options.schema, isQuick: false }
   const session = await engines[message.engine]!.open(message.modelFile)
   const entry = message.manifest.model.onnx!
   const model = { engine: message.engine, entry, inputs: session.inputs, outputs: session.outputs }
@@ -51,5 +52,6 @@ async function check(message: Extract<ToDescriber, { type: 'check' }>): Promise<
     type: 'checked',
     problems: [...problems, ...checkChains(pipelines, model, files, problems)],
     input: options.schema,
+    isQuick: await isQuick(session),
   }
 }

@@ -26,7 +26,8 @@ export type ToDescriber =
 
 export type FromDescriber =
   | { type: 'described'; description: FunctionDescription }
-  | { type: 'checked'; problems: ChainProblem[]; input: Record<string, unknown> }
+  /** `isQuick`: the model runs so fast that a thread of its own would cost more than it saves. */
+  | { type: 'checked'; problems: ChainProblem[]; input: Record<string, unknown>; isQuick: boolean }
   | { type: 'failed'; message: string }
 
 /** Code of a function that is described runs at most this long. */

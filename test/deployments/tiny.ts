@@ -70,6 +70,7 @@ export function deploymentOf(
     model: { file: '', sizeBytes: 0, modifiedMs: 0, sha256: '' },
     files: {},
     input: {},
+    isQuick: true,
     notes: [],
   }
 }

@@ -3,7 +3,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { lendArray } from '../../runtime/buffers.ts'
 import { onnxruntime } from '../../runtime/engines/onnxruntime.ts'
-import { openModel } from '../../runtime/engines/thread.ts'
+import { openHere, openOnThread } from '../../runtime/engines/thread.ts'
+import { isQuick } from '../../runtime/engines/quick.ts'
 import { PelletError } from '../../runtime/errors.ts'
 import type { Tensor } from '../../runtime/tensor.ts'
 import { identityModel } from '../deployments/tiny.ts'
@@ -18,7 +19,7 @@ const quick = join(createProject({ 'identity.onnx': identityModel() }), 'identit
 // An idle thread does not keep a process alive, nor does the wait for its answer.
 const alive = setInterval(() => {}, 60_000)
 const here = await onnxruntime.open(depth)
-const there = await openModel('onnxruntime', depth, {})
+const there = await openOnThread('onnxruntime', depth, {})
 const name = there.inputs[0]!.name
 threads.after(async () => {
   clearInterval(alive)
@@ -75,8 +76,12 @@ threads('passes the engine’s errors on as they are, and serves on', async () =
   assert.ok((await there.run({ [name]: ramp() })).outputs)
 })
 
-threads('keeps a quick model on this thread', async () => {
-  const model = await openModel('onnxruntime', quick, {})
+threads('is not for a model that is quick, which answers on this one', async () => {
+  assert.is(await isQuick(here), false)
+  const session = await onnxruntime.open(quick)
+  assert.is(await isQuick(session), true)
+  await session.release()
+  const model = await openHere('onnxruntime', quick, {})
   const lent = lendArray(Float32Array, 4)
   const { outputs } = await model.run({ x: { type: 'float32', dims: [1, 4], data: lent.fill(3) } }, true)
   assert.equal(outputs['y']!.data, Float32Array.of(3, 3, 3, 3))
@@ -84,7 +89,7 @@ threads('keeps a quick model on this thread', async () => {
 })
 
 threads('refuses what is no model', async () => {
-  const error = await openModel('onnxruntime', import.meta.filename, {}).catch((thrown: unknown) => thrown)
+  const error = await openOnThread('onnxruntime', import.meta.filename, {}).catch((thrown: unknown) => thrown)
   assert.is((error as PelletError).code, 'load_failed')
 })
 

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { dieWithParent } from '../../../ffi/libc.ts'
 import type { Deployment } from '../../deployments/deployment.ts'
 import { sha256File } from '../../digest.ts'
-import { openModel } from '../../engines/thread.ts'
+import { openHere, openOnThread } from '../../engines/thread.ts'
 import { messageOf, PelletError } from '../../errors.ts'
 import { warmUp } from '../../steps/index.ts'
 import { callsSocketName } from '../calls.ts'
@@ -46,7 +46,8 @@ async function load({ deployment, socketPath, allowUrls }: Extract<ToIsolate, { 
   const { manifest, engine, bundleFile } = deployment
   await expectSameModel(deployment.model)
   // The thread starts, and opens the model, while this one imports what it needs.
-  const opening = openModel(engine, deployment.model.file, { threads: manifest.limits.threads })
+  const open = deployment.isQuick ? openHere : openOnThread
+  const opening = open(engine, deployment.model.file, { threads: manifest.limits.threads })
   opening.catch(() => {})
   const definition = bundleFile ? await importFunction(bundleFile) : undefined
   const { pipelines, options, problems } = bindChains(manifest, definition)
