@@ -21,7 +21,16 @@ export async function createLogger(level: LogLevel, stream: NodeJS.WriteStream =
     singleLine: true,
     translateTime: 'HH:MM:ss',
     ignore: 'pid,hostname,deployment',
-    messageFormat: '{if deployment}{deployment}: {end}{msg}',
+    messageFormat: ({ deployment, msg }) => withName(deployment, String(msg)),
   })
   return pino({ level, base: null }, lines)
+}
+
+// --- internal ---
+
+/** Whose line it is, at its beginning; some say it themselves, for those who read JSON. */
+function withName(deployment: unknown, message: string): string {
+  return deployment === undefined || message.startsWith(`${String(deployment)}: `)
+    ? message
+    : `${String(deployment)}: ${message}`
 }

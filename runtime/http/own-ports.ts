@@ -77,7 +77,7 @@ export class OwnPorts {
       const again = own.problem === undefined ? '' : ', free at last'
       delete own.problem
       own.listener = listener
-      log.info({ deployment: name, port }, `${listener.address}${again}`)
+      log.info({ deployment: name, port }, `${name}: listening on ${listener.address}${again}`)
     } catch (error) {
       // Told once, not every time it is tried.
       if (own.problem === undefined) {

@@ -69,7 +69,7 @@ test('a port of a deployment that is still compiled is not open before its route
     // "listening on" is said when all stands.
     assert.is((await callJson(`http://127.0.0.1:${port}/v1/tiny`, { id: 5 })).json.id, 5)
     const lines = pellet.log.map(({ msg }) => msg)
-    assert.ok(lines.indexOf('deployed') < lines.indexOf(`http://127.0.0.1:${port}`))
+    assert.ok(lines.indexOf('deployed') < lines.indexOf(`tiny: listening on http://127.0.0.1:${port}`))
   })
 })
 
