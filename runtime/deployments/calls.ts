@@ -1,6 +1,6 @@
 import { didYouMean } from '../manifest/closest.ts'
 import type { Manifest } from '../manifest/manifest.ts'
-import type { Compilation, Deployment, DeploymentCall, FailedSource } from './deployment.ts'
+import { answersOf, type Compilation, type Deployment, type DeploymentCall, type FailedSource } from './deployment.ts'
 import type { MissingModel } from './missing-model.ts'
 
 /** The most deployments that one request may go through. Each keeps its lease until those behind it have answered. */
@@ -22,9 +22,9 @@ export function resolveCalls({ deployments, failures }: Compilation): Compilatio
   const graph = new CallGraph(deployments, failures)
   const resolved: Compilation = { deployments: [], failures: [...failures] }
   for (const deployment of deployments) {
-    const { name, origin } = deployment
+    const { name, origin, manifest } = deployment
     const refusal = graph.refusalOf(name)
-    if (refusal) resolved.failures.push({ name, origin, ...refusal })
+    if (refusal) resolved.failures.push({ name, origin, ...refusal, ...answersOf(manifest) })
     else resolved.deployments.push({ ...deployment, calls: graph.callsOf(name) })
   }
   return resolved

@@ -1,4 +1,4 @@
-import type { Compilation, Deployment, FailedSource } from './deployment.ts'
+import { answersOf, type Compilation, type Deployment, type FailedSource } from './deployment.ts'
 
 /**
  * Names, routes and ports have one holder: of two that claim the same, the first stays and the other is refused with the
@@ -21,7 +21,8 @@ export function refuseConflicts(results: (Deployment | FailedSource)[], ownPort 
         ({ key, place, expected, found }) =>
           `${place}: expected ${expected}, found ${found}, which ${holders.get(key)} has`,
       )
-    if (problems.length > 0) failures.push({ name: result.name, origin: result.origin, problems })
+    if (problems.length > 0)
+      failures.push({ name: result.name, origin: result.origin, problems, ...answersOf(result.manifest) })
     else {
       for (const { key } of claims) holders.set(key, `${result.name} (${fileOf(result)})`)
       deployments.push(result)

@@ -1,5 +1,5 @@
 import type { EngineName } from '../engines/engine.ts'
-import type { Manifest, Method, ModelEntry } from '../manifest/manifest.ts'
+import type { ErrorShape, Manifest, Method, ModelEntry } from '../manifest/manifest.ts'
 import type { MissingModel } from './missing-model.ts'
 
 /** A revision of a deployment: everything that an isolate needs, as plain data. Immutable. */
@@ -43,6 +43,9 @@ export interface FailedSource {
   name: string
   origin: { manifest?: string; function?: string }
   problems: string[]
+  /** What it would answer, and how, where that much of it is right: who calls it is told why it is not there. */
+  routes?: { method: Method; path: string }[]
+  errors?: ErrorShape
   /** Present where all that is wrong is a model file that is not there: nothing is broken, something is to be fetched. */
   missing?: MissingModel
 }
@@ -56,4 +59,9 @@ export interface Compilation {
 /** The model entry that a deployment's engine runs. */
 export function usedEntry({ manifest, engine }: Deployment): ModelEntry | undefined {
   return engine === 'onnxruntime' ? manifest.model.onnx : Object.values(manifest.model.hef ?? {})[0]
+}
+
+/** What a source that cannot be deployed would answer. */
+export function answersOf({ routes, errors }: Manifest): Pick<FailedSource, 'routes' | 'errors'> {
+  return { routes: routes.map(({ method, path }) => ({ method, path })), errors }
 }

@@ -35,13 +35,23 @@ export function otherWays({ files }: MissingModel): string[] {
     .map((file) => `for ${file.chip}, which this version cannot run yet: ${file.file}; ${howToGet(file)}`)
 }
 
+/** For callers: `faces is not deployed, for it calls arcface, whose model is missing`. What more there is to say is no business of theirs. */
+export function whyNotDeployed({ name, missing }: { name: string; missing?: MissingModel }): string {
+  return `${name} is not deployed, ${missing ? reasonOf(name, missing) : 'for something is wrong with it'}`
+}
+
 /** For the log, in one line: `detect: not deployed, its model is missing: expected models/a.onnx; get it: ...`. */
-export function formatMissing(name: string, { deployment, files }: MissingModel): string {
-  if (deployment !== name) return `${name}: not deployed, for it calls ${deployment}, whose model is missing`
-  return `${name}: not deployed, its model is missing: expected ${files[0]!.file}; ${howToGet(files[0]!)}`
+export function formatMissing(name: string, missing: MissingModel): string {
+  const [file] = missing.files
+  const how = missing.deployment === name ? `: expected ${file!.file}; ${howToGet(file!)}` : ''
+  return `${name}: not deployed, ${reasonOf(name, missing)}${how}`
 }
 
 // --- internal ---
+
+function reasonOf(name: string, { deployment }: MissingModel): string {
+  return deployment === name ? 'its model is missing' : `for it calls ${deployment}, whose model is missing`
+}
 
 /** For a shell. */
 function quoted(text: string): string {

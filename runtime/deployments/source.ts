@@ -11,7 +11,7 @@ import { mergeManifest, normalizeManifest, type RoutePaths } from '../manifest/n
 import { checkManifest, formatIssue, type ManifestSource } from '../manifest/read.ts'
 import type { ManifestInput } from '../manifest/schema.ts'
 import { callSteps } from './calls.ts'
-import type { Deployment, FailedSource } from './deployment.ts'
+import { answersOf, type Deployment, type FailedSource } from './deployment.ts'
 import { functionName } from './discover.ts'
 import type { MissingFile } from './missing-model.ts'
 import { ModelError, resolveModel, type ResolvedModel } from './model-file.ts'
@@ -53,8 +53,11 @@ export async function compileSource(
     return await new SourceCompiler(source, written, options, describer).compile()
   } catch (error) {
     if (!(error instanceof Problems)) return toFailure(source, options, [`${source.name}: ${messageOf(error)}`])
-    const { deployment, lines, missing } = error
-    const failure = toFailure({ ...source, name: deployment }, options, lines)
+    const { deployment, lines, missing, manifest } = error
+    const failure = {
+      ...toFailure({ ...source, name: deployment }, options, lines),
+      ...(manifest && answersOf(manifest)),
+    }
     return missing ? { ...failure, missing: { deployment, files: missing } } : failure
   } finally {
     describer[Symbol.dispose]()
@@ -81,6 +84,8 @@ class SourceCompiler {
   /** More of it, which has its place in itself: what is wrong inside of the function. */
   #lines: string[] = []
   #missing: MissingFile[] | undefined
+  /** Where its routes are known. */
+  #manifest: Manifest | undefined
 
   constructor(source: Source, written: ManifestSource | undefined, options: CompileOptions, describer: LazyDescriber) {
     this.#source = source
@@ -94,6 +99,7 @@ class SourceCompiler {
     const loaded = await this.#loadFunction()
     const { manifest, paths, ports, isModelKnown, areStepsKnown } = this.#normalize(loaded)
     this.#name = manifest.name
+    if (areStepsKnown) this.#manifest = manifest
     const { bundle } = loaded ?? {}
     const model = isModelKnown ? await this.#resolveModel(manifest) : undefined
     const { files, digests } = await this.#resolveFiles(manifest)
@@ -259,7 +265,7 @@ class SourceCompiler {
 
   #problems(): Problems {
     const lines = [...sortIssues(this.#issues).map(formatIssue), ...this.#lines]
-    return new Problems(this.#name, lines, this.#missesModelOnly() ? this.#missing : undefined)
+    return new Problems(this.#name, lines, this.#missesModelOnly() ? this.#missing : undefined, this.#manifest)
   }
 
   #chainIssue(problem: ChainProblem, manifest: Manifest, paths: RoutePaths[]): ManifestIssue {
@@ -279,12 +285,14 @@ class Problems extends Error {
   readonly deployment: string
   readonly lines: string[]
   readonly missing: MissingFile[] | undefined
+  readonly manifest: Manifest | undefined
 
-  constructor(deployment: string, lines: string[], missing: MissingFile[] | undefined) {
+  constructor(deployment: string, lines: string[], missing: MissingFile[] | undefined, manifest: Manifest | undefined) {
     super(lines.join('\n'))
     this.deployment = deployment
     this.lines = lines
     this.missing = missing
+    this.manifest = manifest
   }
 }
 

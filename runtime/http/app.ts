@@ -1,5 +1,7 @@
 import { H3, HTTPError, HTTPResponse, toNodeHandler, type H3Event } from 'h3/node'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { FailedSource } from '../deployments/deployment.ts'
+import { whyNotDeployed } from '../deployments/missing-model.ts'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
 import { registerAdmin } from './admin.ts'
@@ -46,6 +48,8 @@ export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
       const shape = entry.values().next().value!.deployment.manifest.errors
       return sendError(req, res, methodNotAllowed(req.method!, path, methodsOf(entry)), shape)
     }
+    const failure = pellet.isStopping() || ownMethods(path, admin) ? undefined : pellet.routes.findFailure(path)
+    if (failure) return sendError(req, res, notDeployed(req.method!, path, failure), failure.errors ?? 'pellet')
     res.setHeader('x-request-id', toRequestId(req))
     return own(req, res)
   }
@@ -70,6 +74,10 @@ function ownMethods(path: string, admin: boolean): string[] | undefined {
   if (!admin) return undefined
   if (path === '/api/deployments' || path === '/api/ps') return ['GET']
   return /^\/api\/deployments\/[^/]+\/(load|unload)$/.test(path) ? ['POST'] : undefined
+}
+
+function notDeployed(method: string, path: string, failure: FailedSource): PelletError {
+  return new PelletError('not_found', `${method} ${path}: ${whyNotDeployed(failure)}; pellet list says what to do`)
 }
 
 function answerError(error: HTTPError, event: H3Event): HTTPResponse {

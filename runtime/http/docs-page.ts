@@ -1,4 +1,5 @@
-import type { Deployment } from '../deployments/deployment.ts'
+import type { Deployment, FailedSource } from '../deployments/deployment.ts'
+import { whyNotDeployed } from '../deployments/missing-model.ts'
 import { PelletError } from '../errors.ts'
 import type { Route, StatusRoute } from '../manifest/manifest.ts'
 import { docsStyle } from './docs-style.ts'
@@ -13,10 +14,12 @@ export interface DocsOptions {
   /** Where the reader reached Pellet, e.g. `http://pi.local:5001`: examples call it there. */
   origin: string
   parts: ApiPart[]
+  /** What is not there although its routes are known, so that nobody looks for it in vain. */
+  failures?: readonly FailedSource[]
 }
 
 /** One page of HTML that explains the routes of deployments: no script, nothing loaded from elsewhere. */
-export function toDocsPage({ title, version, origin, parts }: DocsOptions): string {
+export function toDocsPage({ title, version, origin, parts, failures = [] }: DocsOptions): string {
   const sections = parts.map((part) => section(part, origin, part.deployment.name !== title))
   const links = parts.map(({ deployment: { name } }) => `<a href="#${name}">${name}</a>`)
   return `<!doctype html>
@@ -36,6 +39,7 @@ ${links.length > 1 ? `<nav>${links.join(' ')}</nav>` : ''}
 </header>
 <main>
 ${sections.join('\n') || '<p>Nothing is deployed.</p>'}
+${failures.length > 0 ? absent(failures) : ''}
 </main>
 </body>
 </html>
@@ -60,6 +64,20 @@ ${hasHeading ? `<h2>${name}</h2>` : ''}
 <p class="model">${escape(describeModel(deployment))}; errors: <code>${escape(body)}</code></p>
 ${manifest.routes.map((route) => inference(deployment, route, origin)).join('\n')}
 ${manifest.status.map((route) => status(route, statusPrefix, origin)).join('\n')}
+</section>`
+}
+
+function absent(failures: readonly FailedSource[]): string {
+  const rows = failures.map((failure) => {
+    const routes = (failure.routes ?? []).map(({ method, path }) => `<code>${escape(`${method} ${path}`)}</code>`)
+    return `<tr><td>${routes.join('<br>') || '–'}</td><td>${escape(whyNotDeployed(failure))}</td></tr>`
+  })
+  return `<section>
+<h2>Not there</h2>
+<p><code>pellet list</code> says what to do.</p>
+<table><tbody>
+${rows.join('\n')}
+</tbody></table>
 </section>`
 }
 

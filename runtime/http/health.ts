@@ -1,4 +1,5 @@
 import { HTTPResponse, type H3, type H3Event } from 'h3/node'
+import { whyNotDeployed } from '../deployments/missing-model.ts'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
 import { docsPage, jsonPage, metricsPage, openApiPage, originOf, type PageAnswer } from './page.ts'
@@ -23,7 +24,10 @@ export function registerHealth(app: H3, pellet: Pellet): void {
     [...pellet.routes.deployments.values()].map((deployment) => ({ deployment, statusPrefix: `/f/${deployment.name}` }))
   page('/metrics', () => metricsPage(pellet))
   page('/openapi.json', () => openApiPage(pellet, 'Pellet', parts()))
-  page('/docs', ({ runtime }) => docsPage(pellet, 'Pellet', parts(), originOf(runtime!.node!.req)))
+  page('/docs', ({ runtime }) => {
+    const { failures } = pellet.routes
+    return docsPage(pellet, { title: 'Pellet', parts: parts(), origin: originOf(runtime!.node!.req), failures })
+  })
 
   get('/', () => ({
     name: 'pellet',
@@ -31,6 +35,11 @@ export function registerHealth(app: H3, pellet: Pellet): void {
     functions: [...pellet.routes.deployments.values()].map(({ name, manifest }) => ({
       name,
       routes: manifest.routes.map(({ method, path }) => `${method} ${path}`),
+    })),
+    not_deployed: pellet.routes.failures.map((failure) => ({
+      name: failure.name,
+      reason: whyNotDeployed(failure),
+      routes: (failure.routes ?? []).map(({ method, path }) => `${method} ${path}`),
     })),
   }))
 

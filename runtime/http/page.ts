@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { usedEntry, type Deployment } from '../deployments/deployment.ts'
 import { metricsType } from '../metrics/instruments.ts'
 import type { Pellet } from '../pellet.ts'
-import { docsHeaders, toDocsPage } from './docs-page.ts'
+import { docsHeaders, toDocsPage, type DocsOptions } from './docs-page.ts'
 import { toOpenApi, type ApiPart } from './openapi.ts'
 import type { Paths } from './route-table.ts'
 
@@ -38,8 +38,8 @@ export function openApiPage({ version }: Pellet, title: string, parts: ApiPart[]
 }
 
 /** The routes of a set of deployments, for people. */
-export function docsPage({ version }: Pellet, title: string, parts: ApiPart[], origin: string): PageAnswer {
-  return { status: 200, headers: docsHeaders, body: toDocsPage({ title, version, origin, parts }) }
+export function docsPage({ version }: Pellet, options: Omit<DocsOptions, 'version'>): PageAnswer {
+  return { status: 200, headers: docsHeaders, body: toDocsPage({ ...options, version }) }
 }
 
 /** Where a caller reached Pellet: what it wrote as Host, where that is one; else the address that it is connected to. */
@@ -57,7 +57,7 @@ export function builtInPages(deployment: Deployment, paths: Paths): Record<strin
   const parts = [{ deployment, statusPrefix: '' }]
   return {
     '/': ({ version }) => jsonPage({ name, model, version, routes: paths.list() }),
-    '/docs': (pellet, { origin }) => docsPage(pellet, name, parts, origin),
+    '/docs': (pellet, { origin }) => docsPage(pellet, { title: name, parts, origin }),
     '/openapi.json': (pellet) => openApiPage(pellet, name, parts),
     '/metrics': (pellet) => metricsPage(pellet, name),
   }

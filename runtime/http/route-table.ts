@@ -78,6 +78,16 @@ export class RouteTable {
   find(path: string): PathEntry | undefined {
     return this.#main.find(path)
   }
+
+  /** Whose path it would be, were it deployed. */
+  findFailure(path: string): FailedSource | undefined {
+    const plain = withoutEscapes(path).replace(/(?<=.)\/$/, '')
+    return this.failures.find(
+      ({ name, routes = [] }) =>
+        routes.some((route) => route.path === plain) ||
+        (!this.deployments.has(name) && `${plain}/`.startsWith(`/f/${name}/`)),
+    )
+  }
 }
 
 /** HEAD is answered where main answers GET; an isolate's routes are those of its manifest alone. */

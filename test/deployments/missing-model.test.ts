@@ -21,6 +21,7 @@ const clone: ProjectFiles = {
     hailo8: { url: "https://a.example/h8/yolox.hef?x=1&y=2", license: Apache-2.0 }
     hailo10h: { file: deep/yolox.hef }
   onnx: { file: yolox_nano.onnx, url: "https://a.example/other-name.onnx", license: Apache-2.0 }
+errors: deepstack
 ${steps}`,
   'manifests/zipped.yaml': `model: { onnx: { file: face.onnx, url: "https://a.example/faces.zip" } }\n${steps}`,
   'manifests/faces.yaml': colours + calls('detect'),
@@ -82,6 +83,35 @@ test('is no failure to /health', async () => {
   assert.is((await pellet.fetch('/health/ready')).status, 200)
 })
 
+test('is told to who calls its routes, in the shape that its clients know', async () => {
+  const ask = async (path: string, method = 'POST') => {
+    const answer = await pellet.fetch(path, { method })
+    return [answer.status, (await answer.json()) as unknown]
+  }
+  const tail = 'pellet list says what to do'
+  const detect = 'detect is not deployed, its model is missing'
+  assert.equal(await ask('/v1/detect'), [404, { success: false, error: `POST /v1/detect: ${detect}; ${tail}` }])
+  for (const path of ['/v1/detect/', '/f/detect', '/f/detect/health', '/v1/det%65ct'])
+    assert.equal(await ask(path, 'GET'), [404, { success: false, error: `GET ${path}: ${detect}; ${tail}` }])
+  const [status, { error }] = (await ask('/v1/far?x=1')) as [number, { error: { code: string; message: string } }]
+  const far = 'far is not deployed, for it calls detect, whose model is missing'
+  assert.equal([status, error.code, error.message], [404, 'not_found', `POST /v1/far: ${far}; ${tail}`])
+  const [, broken] = (await ask('/v1/broken')) as [number, { error: { message: string } }]
+  assert.match(broken.error.message, 'POST /v1/broken: broken is not deployed, for something is wrong with it')
+  const [, nowhere] = (await ask('/f/det')) as [number, { error: { message: string } }]
+  assert.match(nowhere.error.message, 'no such route')
+
+  const { not_deployed } = (await (await pellet.fetch('/')).json()) as { not_deployed: { name: string }[] }
+  const row = { name: 'far', reason: far, routes: ['POST /v1/far'] }
+  assert.equal(
+    not_deployed.find(({ name }) => name === 'far'),
+    row,
+  )
+  assert.is(not_deployed.length, 6)
+  const docs = await (await pellet.fetch('/docs')).text()
+  assert.ok(docs.includes(`<code>POST /v1/far</code></td><td>${far}</td>`), docs)
+})
+
 test('is a state of its own in pellet list', async () => {
   const { stdout } = await pellet.cli('list')
   assert.match(stdout, /^detect +no model /m)
@@ -91,22 +121,15 @@ test('is a state of its own in pellet list', async () => {
   assert.ok(stdout.includes(`\nfaces is not deployed:\n  ${facesLine}\n`), stdout)
 })
 
-test('does not fail pellet validate of a whole project, which tells every way to get it', async () => {
+test('does not fail pellet validate of a whole project, which tells how to get it', async () => {
   const { code, stdout, stderr } = await runCli(createProject(clone), ['validate'])
   assert.is(code, 0, stderr)
   assert.equal(stdout.trim().split('\n'), [
     'manifests/well.yaml: ok, well at POST /v1/well',
     'functions/fine.ts: ok, fine at POST /v1/fine',
   ])
-  const [first, second, third, ...others] = stderr.trimEnd().split('\n')
-  assert.equal(
-    [first, second, third],
-    [
-      detectLine,
-      "  for hailo8, which this version cannot run yet: models/hailo8/yolox.hef; get it: curl -fL --create-dirs -o models/hailo8/yolox.hef 'https://a.example/h8/yolox.hef?x=1&y=2' (licence: Apache-2.0)",
-      '  for hailo10h, which this version cannot run yet: models/deep/yolox.hef; put it there',
-    ],
-  )
+  const [first, second, ...others] = stderr.trimEnd().split('\n')
+  assert.equal([first, second], [detectLine, '  for hailo8, hailo10h: pellet validate manifests/detect.yaml'])
   assert.is(others.length, 3, others.join('\n'))
   assert.match(others[0]!, /^manifests\/zipped\.yaml:1:\d+ model\.onnx: .* download https:\/\/a\.example\/faces\.zip, /)
   assert.is(others[1], facesLine)
@@ -120,6 +143,16 @@ test('is all that a fresh clone of Pellet lacks, and of every one is told where 
   for (const name of ['depth', 'scrfd', 'tcn']) assert.ok(names.has(name), name)
   for (const { name, missing } of no_model)
     for (const { file, url, license } of missing!.files) assert.ok(url && license, `${name}: ${file}`)
+})
+
+test('fails pellet validate of the file, which tells every way to get it', async () => {
+  const { code, stderr } = await pellet.cli('validate', 'manifests/detect.yaml')
+  assert.is(code, 1)
+  assert.equal(stderr.trimEnd().split('\n'), [
+    detectLine,
+    "  for hailo8, which this version cannot run yet: models/hailo8/yolox.hef; get it: curl -fL --create-dirs -o models/hailo8/yolox.hef 'https://a.example/h8/yolox.hef?x=1&y=2' (licence: Apache-2.0)",
+    '  for hailo10h, which this version cannot run yet: models/deep/yolox.hef; put it there',
+  ])
 })
 
 test('fails pellet validate of the file, also of one that only calls it', async () => {

@@ -37,7 +37,7 @@ export default defineCommand({
       const noModel = failures.filter(({ missing }) => missing)
       if (args.json) console.log(JSON.stringify({ valid, refused, no_model: noModel }, null, 2))
       else for (const { file, name, routes } of valid) console.log(`${file}: ok, ${name} at ${routes.join(', ')}`)
-      const lines = failures.flatMap((failure) => toLines(failure, failures))
+      const lines = failures.flatMap((failure) => toLines(failure, failures, isWhole))
       // A fresh clone has manifests whose weights everybody fetches for themselves: nothing is wrong with it.
       if (refused.length > 0 || (noModel.length > 0 && !isWhole)) throw new CliError(args.json ? '' : lines.join('\n'))
       if (!args.json) for (const line of lines) console.error(line)
@@ -49,10 +49,20 @@ export default defineCommand({
 
 // --- internal ---
 
-/** What is wrong, and below it how to get a model; where that is another's who is told about as well, only there. */
-function toLines({ name, problems, missing }: FailedSource, failures: FailedSource[]): string[] {
+/**
+ * What is wrong, and below it how to get a model; where that is another's who is told about as well, only there.
+ * @param isBrief for chips only who tells it: of a whole project most people have none
+ */
+function toLines(
+  { name, origin, problems, missing }: FailedSource,
+  failures: FailedSource[],
+  isBrief: boolean,
+): string[] {
   if (!missing) return problems
   const { deployment, files } = missing
+  const chips = files.flatMap(({ chip }) => chip ?? [])
+  if (deployment === name && isBrief && chips.length > 0)
+    return [...problems, `  for ${chips.join(', ')}: pellet validate ${origin.manifest ?? origin.function}`]
   if (deployment === name) return [...problems, ...otherWays(missing).map((way) => `  ${way}`)]
   if (failures.some((failure) => failure.name === deployment)) return problems
   return [
