@@ -39,6 +39,16 @@ export function trimHeap(): void {
   trim(0)
 }
 
+/**
+ * Ends this process now: _exit(2). `process.exit` first stops the threads of workers, and native code that is at work in one
+ * may abort the process for it. What was written to pipes and files is there.
+ */
+export function exitNow(code: number): never {
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi
+  const exit = loadLibc(koffi).func('void _exit(int status)') as unknown as (status: number) => never
+  return exit(code)
+}
+
 // --- internal ---
 
 type Koffi = typeof import('koffi')

@@ -47,8 +47,8 @@ export interface LoadedModel extends Pick<Session, 'inputs' | 'outputs'> {
 
 /**
  * Opens a model on a thread of its own: onnxruntime-node blocks the thread that runs it, and meanwhile other requests are to
- * be read, prepared and answered, and main is to hear that the isolate lives. The process must be ended by SIGKILL: `exit`
- * while ONNX Runtime works aborts it with a core dump.
+ * be read, prepared and answered, and main is to hear that the isolate lives. The process must be ended by SIGKILL or
+ * `exitNow`: `process.exit` while ONNX Runtime works aborts it with a core dump.
  * @throws PelletError as `Engine.open` does
  */
 export function openOnThread(engine: EngineName, file: string, options: OpenOptions): Promise<LoadedModel> {
@@ -57,6 +57,7 @@ export function openOnThread(engine: EngineName, file: string, options: OpenOpti
   const worker = new Worker(new URL('thread-worker.js', import.meta.url), { workerData, env: SHARE_ENV })
   const pending = new Map<number, { resolve(inference: Inference): void; reject(error: PelletError): void }>()
   let count = 0
+  let isOpen = false
 
   function run(inputs: Tensors, mayKeep = false): Promise<Inference> {
     const id = ++count
@@ -65,8 +66,8 @@ export function openOnThread(engine: EngineName, file: string, options: OpenOpti
       Object.entries(inputs).map(([name, tensor]) => [name, toOwn(tensor, mayKeep, lent)]),
     )
     return new Promise((resolve, reject) => {
-      pending.set(id, { resolve, reject })
       worker.postMessage({ id, tensors, lent } satisfies ToThread, lent)
+      pending.set(id, { resolve, reject })
     })
   }
 
@@ -80,14 +81,16 @@ export function openOnThread(engine: EngineName, file: string, options: OpenOpti
 
   return new Promise((resolve, reject) => {
     worker.on('message', (answer: FromThread) => {
-      if (answer.type === 'opened') resolve({ inputs: answer.inputs, outputs: answer.outputs, run })
-      else if (answer.type === 'refused') reject(toError(answer.error))
+      if (answer.type === 'opened') {
+        isOpen = true
+        resolve({ inputs: answer.inputs, outputs: answer.outputs, run })
+      } else if (answer.type === 'refused') reject(toError(answer.error))
       else settle(answer)
     })
     worker.on('error', (error) => {
       reject(error)
       // Once it is open nobody waits for this promise: a thread that broke takes the isolate with it.
-      if (pending.size > 0) throw error
+      if (isOpen) throw error
     })
     // What keeps the isolate alive is its server; a thread that has nothing to do should not. Listening undoes it.
     worker.unref()

@@ -2,7 +2,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { functionProject } from '../support/functions.ts'
-import { RunningPellet } from '../support/pellet.ts'
+import { RunningPellet, starterModel } from '../support/pellet.ts'
 import { rssOf, until } from '../support/process.ts'
 import { isAlive } from '../support/processes.ts'
 import { besideSteady, expectError, expectOk } from './beside.ts'
@@ -10,9 +10,27 @@ import { besideSteady, expectError, expectOk } from './beside.ts'
 const crashes = suite('a function that takes its process down')
 let pellet: RunningPellet
 
+/** Throws while its model, of some 10 ms, works on ten requests. */
+const thrown = `
+import { defineFunction, step } from 'pellet'
+export default defineFunction({
+  manifest: { route: 'POST /v1/thrown', model: { onnx: 'depth.onnx' }, pre: ['start'], post: ['end'], limits: { concurrency: 10 } },
+  steps: {
+    start: step.request(({ fields }, { model }) => {
+      if (fields.fault) setTimeout(() => { throw new Error('nobody catches me') }, 60)
+      const [{ name, shape }] = model.inputs
+      return { [name]: { type: 'float32', dims: shape, data: new Float32Array(3 * 256 * 320) } }
+    }),
+    end: step.outputs(() => ({ ok: true, pid: process.pid })),
+  },
+})
+`
+
 crashes.before(async () => {
-  pellet = await RunningPellet.start(
-    functionProject({
+  pellet = await RunningPellet.start({
+    'models/depth.onnx': starterModel('depth.onnx'),
+    'functions/thrown.ts': thrown,
+    ...functionProject({
       steady: {},
       heap: {
         manifest: { limits: { heap: '64MB' } },
@@ -42,7 +60,7 @@ crashes.before(async () => {
       },
       stubborn: { pre: `if (fields.fault) process.abort()` },
     }),
-  )
+  })
 })
 crashes.after(async () => {
   await pellet.stop('SIGKILL')
@@ -110,6 +128,19 @@ crashes('by a rejection that nobody awaits, after its answer: the next request w
     await pellet.logged(({ deployment, msg }) => deployment === 'rejection' && msg.startsWith('gone: '))
     assert.not(isAlive(pid))
     assert.is.not((await expectOk(await pellet.post('/v1/rejection', {}))).pid, pid)
+  }),
+)
+
+crashes('by an error that nobody catches, while its model works: it is not aborted', () =>
+  besideSteady(pellet, async () => {
+    const { pid } = await expectOk(await pellet.post('/v1/thrown', {}))
+    const others = Array.from({ length: 9 }, () => pellet.post('/v1/thrown', {}))
+    await Promise.all([pellet.post('/v1/thrown', { fault: true }), ...others])
+    const gone = await pellet.logged(({ deployment, msg }) => deployment === 'thrown' && msg.startsWith('gone: '))
+    assert.is(gone.msg, 'gone: exit code 1')
+    assert.ok(pellet.log.some(({ deployment, msg }) => deployment === 'thrown' && /nobody catches me/.test(msg)))
+    assert.not(pellet.log.some(({ msg }) => msg.includes('Napi::Error')))
+    assert.is.not((await expectOk(await pellet.post('/v1/thrown', {}))).pid, pid)
   }),
 )
 

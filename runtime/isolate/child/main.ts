@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { dieWithParent } from '../../../ffi/libc.ts'
+import { dieWithParent, exitNow } from '../../../ffi/libc.ts'
 import type { Deployment } from '../../deployments/deployment.ts'
 import { sha256File } from '../../digest.ts'
 import { openHere, openOnThread } from '../../engines/thread.ts'
@@ -9,7 +9,7 @@ import { warmUp } from '../../steps/index.ts'
 import { callsSocketName } from '../calls.ts'
 import type { FromIsolate, ToIsolate } from '../messages.ts'
 import { createCallClient } from './call-client.ts'
-import { importFunction, readFiles } from './function.ts'
+import { firstFrames, importFunction, readFiles } from './function.ts'
 import { bindChains } from './pipeline.ts'
 import { createIsolateServer, type IsolateServer } from './server.ts'
 import { Turnstile } from './turnstile.ts'
@@ -19,6 +19,10 @@ dieWithParent(Number(process.env['PELLET_PARENT_PID']))
 let isolate: IsolateServer | undefined
 
 process.on('disconnect', end)
+// Function code threw where nobody catches, or called process.exit: Node would stop the engine's thread on its way out, and
+// writes an error only behind this.
+process.on('uncaughtExceptionMonitor', (error) => console.error(`nobody caught this: ${firstFrames(error)}`))
+process.on('exit', exitNow)
 // Ctrl+C and service managers signal the whole group; the requests in here are main's to finish, and it ends us then.
 process.on('SIGTERM', () => {})
 process.on('SIGINT', () => {})
@@ -32,7 +36,6 @@ process.on('message', (message: ToIsolate) => {
 /** One that runs, and one that is ready, so that the engine need not wait for this thread to hand it the next. */
 const inEngineHands = 2
 
-/** `process.exit` while the engine works would abort with a core dump. */
 function end(): void {
   process.kill(process.pid, 'SIGKILL')
 }
