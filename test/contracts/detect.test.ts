@@ -108,6 +108,7 @@ testWithShared(test, 'Blue Iris and Home Assistant set min_confidence as a field
     ['0.40', 0.4],
     ['0.7', 0.7],
     ['0.99', 0.99],
+    ['', 0.4],
   ] as const) {
     const { status, json } = await call(
       own + route,

@@ -65,7 +65,6 @@ for (const [key, text, value] of alike)
   })
 
 const wrongText: [key: string, text: string][] = [
-  ['top', ''],
   ['top', ' '],
   ['top', '0x10'],
   ['top', '0b1'],
@@ -79,12 +78,9 @@ const wrongText: [key: string, text: string][] = [
   ['top', '5px'],
   ['top', 'true'],
   ['top', '1e999'],
-  ['normalize', ''],
   ['normalize', '2'],
   ['normalize', 'maybe'],
   ['output_format', 'NUMPY'],
-  ['output_format', ''],
-  ['limit', ''],
   ['box', 'a,b'],
   ['box', '{}'],
   ['map', 'a=1'],
@@ -116,6 +112,18 @@ for (const [key, value] of wrongJson)
   test(`JSON keeps its types: ${key}: ${JSON.stringify(value)} is refused`, () => {
     assert.equal(refusal(() => read('body', { [key]: value })).details[0]!.loc.slice(0, 2), ['body', key])
   })
+
+test('an empty field is no value, where an option takes no empty text: the next source counts, then the default', () => {
+  for (const source of ['form', 'query', 'header'] as const)
+    for (const key of ['top', 'normalize', 'output_format', 'limit', 'box', 'choice'])
+      assert.equal(read(source, { [key]: '' }), {}, `${key} from ${source}`)
+  const sources: [OptionSource, Record<string, unknown>][] = [
+    ['form', { top: '', label: '' }],
+    ['query', { top: '7', label: 'x' }],
+  ]
+  assert.equal(reader.read(sources, {}), { top: 7, label: '' })
+  assert.equal(refusal(() => read('body', { top: '' })).details[0]!.loc, ['body', 'top'], 'JSON has null for that')
+})
 
 test('null is no value, where an option takes none: the next source counts, then the default', () => {
   assert.equal(reader.read([['body', { top: null, normalize: null }]], {}), {})

@@ -34,7 +34,9 @@ export function createOptionReader(input: z.ZodRawShape): OptionReader {
     const given: Record<string, unknown> = {}
     const details: ErrorDetail[] = []
     for (const key of keys) {
-      const found = sources.find(([, values]) => Object.hasOwn(values, key) && isGiven(values[key], input[key]!))
+      const found = sources.find(
+        ([source, values]) => Object.hasOwn(values, key) && isGiven(values[key], source, input[key]!),
+      )
       if (!found) {
         if (required.includes(key) && !Object.hasOwn(known, key))
           details.push({ loc: ['body', key], msg: 'expected a value, found none', type: 'missing' })
@@ -68,9 +70,13 @@ interface JsonSchema {
   oneOf?: JsonSchema[]
 }
 
-/** Clients in Python send null for what they do not give; an option that takes null is given it. */
-function isGiven(value: unknown, schema: z.core.$ZodType): boolean {
-  return value !== undefined && (value !== null || z.safeParse(schema, null).success)
+/**
+ * Clients in Python send null for what they do not give, forms and DeepStack's clients an empty field; an option that takes
+ * just that is given it.
+ */
+function isGiven(value: unknown, source: OptionSource, schema: z.core.$ZodType): boolean {
+  const isNothing = value === undefined || value === null || (value === '' && source !== 'body')
+  return !isNothing || (value !== undefined && z.safeParse(schema, value).success)
 }
 
 /** The JSON types that an option takes, through unions. */
