@@ -7,6 +7,8 @@ import type { Picture, TensorInfo } from 'pellet'
  */
 const template = [38.2946, 51.6963, 73.5318, 51.5014, 56.0252, 71.7366, 41.5493, 92.3655, 70.7299, 92.2041]
 const side = 112
+/** No picture's side is longer by far; products of such numbers stay exact enough. */
+const coordinate = z.number().min(-1e5).max(1e5)
 
 /** What makes a face that one: a vector of length 1, whose dot product with another's (their cosine) is their likeness. */
 export default defineFunction({
@@ -24,7 +26,7 @@ export default defineFunction({
      * picture is taken for an aligned face already.
      */
     landmarks: z
-      .array(z.union([z.tuple([z.number(), z.number()]), z.object({ x: z.number(), y: z.number() })]))
+      .array(z.union([z.tuple([coordinate, coordinate]), z.object({ x: coordinate, y: coordinate })]))
       .length(5)
       .optional(),
   },
@@ -35,7 +37,8 @@ export default defineFunction({
       if (!landmarks) return picture
       const points = landmarks.flatMap((point) => (Array.isArray(point) ? point : [point.x, point.y]))
       const matrix = similarity(points, template)
-      if (matrix[0] === 0 && matrix[1] === 0)
+      const isOnePlace = points.every((at, i) => at === points[i % 2])
+      if (isOnePlace || (matrix[0] === 0 && matrix[1] === 0))
         throw new PelletError(
           'invalid_input',
           `landmarks: expected eyes, nose and corners of the mouth in this order, found ${points.join(', ')}`,

@@ -48,19 +48,17 @@ export default defineFunction({
         throw new PelletError('invalid_option', `labels: expected classes of the model, found ${unknown}`)
       const [boxes, scores, classes]: [number[], number[], number[]] = [[], [], []]
       reader.read(outputs, options.min_confidence, (box, score, index) => {
-        if (wanted?.includes(labels[index]!) === false) return
+        if (wanted?.includes(labels[index]!) === false || !isSeen(boxToSource(input, box))) return
         boxes.push(...box)
         scores.push(score)
         classes.push(index)
       })
-      return nms(boxes, scores, { iou: options.nms, limit: options.max_objects, classes })
-        .map((i) => ({
-          label: labels[classes[i]!]!,
-          class_id: classes[i]!,
-          confidence: Math.min(Math.round(scores[i]! * 1e4) / 1e4, 1),
-          box: boxToSource(input, boxes.slice(i * 4, i * 4 + 4)),
-        }))
-        .filter(({ box: [left, top, right, bottom] }) => right > left && bottom > top)
+      return nms(boxes, scores, { iou: options.nms, limit: options.max_objects, classes }).map((i) => ({
+        label: labels[classes[i]!]!,
+        class_id: classes[i]!,
+        confidence: Math.min(Math.round(scores[i]! * 1e4) / 1e4, 1),
+        box: boxToSource(input, boxes.slice(i * 4, i * 4 + 4)),
+      }))
     }),
 
     /** DeepStack's answer: whole pixels of the posted picture, edges within it. */
@@ -120,6 +118,11 @@ const readers: Record<string, (outputs: readonly TensorInfo[], size: Size) => Re
   'nms-by-class': nmsReader,
 }
 
+/** Whether whole pixels are left of a clipped box: not in the letterbox's margin, nor made of NaN. */
+function isSeen([left, top, right, bottom]: Box): boolean {
+  return Math.round(right) > Math.round(left) && Math.round(bottom) > Math.round(top)
+}
+
 function checkModel({ model, files }: CheckContext): void {
   const { decode } = model.entry
   if (decode !== undefined && !Object.hasOwn(readers, decode))
@@ -176,11 +179,8 @@ function yoloxReader(outputs: readonly TensorInfo[], size: Size): Reader | undef
   let start = 0
   const grids = strides.map((stride): Grid => {
     const cells = cellsOf(size, [stride])
-    const boxes = { name, from: start, cellStep: columns, channelStep: 1 }
-    const [objectness, scores] = [
-      { ...boxes, from: start + 4 },
-      { ...boxes, from: start + 5 },
-    ]
+    const view = (column: number): View => ({ name, from: start + column, cellStep: columns, channelStep: 1 })
+    const [boxes, objectness, scores] = [view(0), view(4), view(5)]
     start += cells * columns
     return { stride, width: Math.ceil(size.width / stride), cells, boxes, objectness, scores }
   })

@@ -175,6 +175,20 @@ objects('keeps the surest of boxes of one class that overlap, and those of other
   assert.equal(await found({ labels: [' owl ', 'dog'], min_confidence: 0.75 }), [])
 })
 
+objects('what lies in the margin of the letterbox takes nobody’s place', async () => {
+  const margin: Thing[] = [
+    { box: [4, 40, 20, 60], score: 0.95, index: 0, stride: 16 },
+    { box: [30, 36, 60, 62], score: 0.9, index: 1, stride: 32 },
+  ]
+  const seen: Thing = { box: [20, 4, 40, 20], score: 0.6, index: 2, stride: 8 }
+  const outputs = { nms: nmsByClass([...margin, seen]) }
+  const { objects } = await answerFor(outputs, { max_objects: 1 }, { image: await picture(64, 32) })
+  assert.equal(
+    objects.map(({ label }) => label),
+    ['owl'],
+  )
+})
+
 objects('of classes that are equally likely takes the first', async () => {
   const output = exported([things[0]!])
   output.data[6 * 84 + 70] = output.data[5 * 84 + 70]!
