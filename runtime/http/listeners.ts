@@ -26,10 +26,8 @@ export async function listenTcp(handler: RequestListener, host: string, port: nu
     isProd: true,
     showURL: false,
     autoClose: false,
-  }).catch((error: Error) => {
-    throw new Error(
-      `${host}:${port}: expected a free port, found it taken or not allowed (${error.message}); stop the other program or set port`,
-    )
+  }).catch(async (error: Error) => {
+    throw new Error(`${host}:${port}: ${refusals[await refusalOf(host, port)] ?? error.message}`)
   })
   const open = prepare(server as Server, handler, 'pellet')
   return { server: server as Server, address: addressOf(server as Server) ?? String(address), open }
@@ -109,6 +107,24 @@ export async function answersSent(listeners: Listener[], timeoutMs: number): Pro
 }
 
 // --- internal ---
+
+/** By the code of node's error. */
+const refusals: Record<string, string> = {
+  EADDRINUSE: 'expected a free port, found it taken; stop the other program, or set port',
+  EACCES: 'expected a port that this user may have, found one below 1024; grant CAP_NET_BIND_SERVICE, or set port',
+  EADDRNOTAVAIL: 'expected an address of this machine, found another; set host',
+  ENOTFOUND: 'expected an address of this machine, found a name that leads nowhere; set host',
+}
+
+/** Why nobody can listen there: listhen keeps the reason to itself. */
+async function refusalOf(host: string, port: number): Promise<string> {
+  const server = createServer()
+  const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    server.once('error', resolve)
+    server.listen(port, host, () => server.close(() => resolve(undefined)))
+  })
+  return error?.code ?? ''
+}
 
 function prepare(server: Server, handler: RequestListener, shape: ErrorShape): Set<ServerResponse> {
   const open = new Set<ServerResponse>()

@@ -31,6 +31,10 @@ export function answerMalformed(server: Server, shape: ErrorShape): void {
     timer.unref()
     socket.once('close', () => clearTimeout(timer))
   })
+  server.on('connect', (req: IncomingMessage, stream) => {
+    const message = `CONNECT: expected a request to this server, found one to be a proxy to ${req.url}`
+    stream.on('error', () => stream.destroy()).end(toText(400, message, shape))
+  })
   server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => {
     const message = `Expect: expected 100-continue, found ${JSON.stringify(req.headers.expect)}`
     const answer = toErrorAnswer(new PelletError('invalid_request', message), shape, toRequestId(req), 417)

@@ -57,7 +57,11 @@ const variables: Record<StatusVariable, (facts: Facts) => unknown> = {
   uptime_s: () => Math.round(process.uptime() * 10) / 10,
   inferences: ({ pellet, deployment }) => pellet.meter.tallyOf(deployment.name).inferences,
   errors: ({ pellet, deployment }) => pellet.meter.tallyOf(deployment.name).errors,
-  last_error: ({ pellet, deployment, row }) => pellet.meter.tallyOf(deployment.name).lastError ?? row?.lastError,
+  last_error: ({ pellet, deployment, row, readiness }) => {
+    const { lastError } = pellet.meter.tallyOf(deployment.name)
+    // Why it cannot be loaded, not what the last caller was told about it.
+    return readiness === 'failed' ? (row?.lastError ?? lastError) : (lastError ?? row?.lastError)
+  },
   latency_ms: ({ pellet, deployment }) => pellet.meter.tallyOf(deployment.name).latencyMs,
 }
 

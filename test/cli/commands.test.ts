@@ -203,6 +203,9 @@ test('a second Pellet on the same folder, or the same port, is refused and the f
   assert.is(samePort.code, 1)
   assert.match(samePort.stderr, new RegExp(`127\\.0\\.0\\.1:${port}: expected a free port.*set port`))
   assert.is((await pellet.fetch('/v1/plain')).status, 200)
+  const elsewhere = await runCli(pellet.folder, ['start', '--host', '203.0.113.9', '--public', '--data', 'other'])
+  assert.is(elsewhere.code, 1)
+  assert.match(elsewhere.stderr, /203\.0\.113\.9:11500: expected an address of this machine, .*set host/)
 })
 
 test('a Pellet elsewhere is reached with --root', async () => {

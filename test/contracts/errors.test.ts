@@ -174,12 +174,14 @@ test("another deployment's routes are not on its port", async () => {
 
 test('what is no HTTP is answered in its shape too', async () => {
   for (const name of names) {
-    const connection = new RawConnection(own[name])
-    await connection.send('hello\r\n\r\n')
-    const { status, json: body } = await connection.answer()
-    assert.is(status, 400)
-    assertShape(body, daemons[name].error(/./, 400))
-    await connection.closed
+    for (const bytes of ['hello\r\n\r\n', 'CONNECT a.example:443 HTTP/1.1\r\nhost: a.example\r\n\r\n']) {
+      const connection = new RawConnection(own[name])
+      await connection.send(bytes)
+      const { status, json: body } = await connection.answer()
+      assert.is(status, 400)
+      assertShape(body, daemons[name].error(/./, 400))
+      await connection.closed
+    }
   }
 })
 
