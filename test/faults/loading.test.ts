@@ -3,7 +3,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { functionProject } from '../support/functions.ts'
+import { functionProject, stuck } from '../support/functions.ts'
 import { RunningPellet, withPellet } from '../support/pellet.ts'
 import { childrenOf, until } from '../support/process.ts'
 import { isAlive } from '../support/processes.ts'
@@ -28,7 +28,7 @@ describing('is refused with file and reason; the others are served', () =>
       rejecter: { module: `await Promise.reject(new TypeError('awaited in vain'))` },
       exiter: { module: `process.exit(0)` },
       aborter: { module: `process.abort()` },
-      looper: { module: `for (;;);` },
+      looper: { module: stuck },
       waiter: { module: `setInterval(() => {}, 1000); await new Promise(() => {})` },
     }),
     [],
@@ -77,7 +77,7 @@ loading.before(async () => {
         manifest: { limits: { heap: '64MB' } },
         module: whenItMay('{ const kept = []; for (;;) kept.push(new Array(1000).fill(Math.random())) }'),
       },
-      looper: { manifest: { limits: { timeout: '4s' } }, module: whenItMay('for (;;);') },
+      looper: { manifest: { limits: { timeout: '4s' } }, module: whenItMay(stuck) },
     }),
   )
 })
@@ -124,6 +124,7 @@ loading('and loops for ever: 504 at limits.timeout, and unload ends it', () =>
     rmSync(marker)
     await pellet.cli('unload', 'looper')
     await until(() => !isAlive(pid!), 'the looping process to be gone')
+    await pellet.admin('POST', '/api/deployments/looper/load')
     await expectOk(await pellet.post('/v1/looper', {}))
   }),
 )

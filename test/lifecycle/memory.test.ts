@@ -1,5 +1,4 @@
-// @alone
-// @timeout 180s
+// @timeout 120s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -35,8 +34,11 @@ memory('is within 10 MB of its start after ten rounds of loading and unloading t
     await round()
     const warm = await settled(pellet.pid)
     for (let count = 0; count < rounds; count++) await round()
-    const after = await settled(pellet.pid)
-    const inMegabytes = [atStart, warm, after].map((size) => (size / megabyte).toFixed(1))
+    // Main gives back what it holds once it is quiet, which on a busy machine may be later.
+    let after = Infinity
+    const isBack = async () => (after = await settled(pellet.pid)) - atStart < 10 * megabyte
+    await until(isBack, () => `main within 10 MB of its start, found ${toMegabytes(after - atStart)} more`, 15_000)
+    const inMegabytes = [atStart, warm, after].map(toMegabytes)
     console.log(
       `RSS in MB: ${inMegabytes[0]} at the start, ${inMegabytes[1]} after one round, ${inMegabytes[2]} after ${rounds} more`,
     )
@@ -44,7 +46,6 @@ memory('is within 10 MB of its start after ten rounds of loading and unloading t
       const { loads, memory_bytes: bytes, state } = await pellet.row(name)
       assert.equal([loads, bytes, state], [rounds + 1, 0, 'cold'])
     }
-    assert.ok(after - atStart < 10 * megabyte, `main grew by ${((after - atStart) / megabyte).toFixed(1)} MB`)
     assert.is(await pellet.stop(), 0)
   })
 })
@@ -52,6 +53,10 @@ memory('is within 10 MB of its start after ten rounds of loading and unloading t
 memory.run()
 
 // --- internal ---
+
+function toMegabytes(bytes: number): string {
+  return (bytes / megabyte).toFixed(1)
+}
 
 /** Resident size, once it has stopped to move. */
 async function settled(pid: number): Promise<number> {

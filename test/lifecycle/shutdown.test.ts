@@ -6,17 +6,33 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expectOk } from '../faults/beside.ts'
 import { Connection } from '../support/connection.ts'
-import { functionProject } from '../support/functions.ts'
-import { RunningPellet, withPellet } from '../support/pellet.ts'
+import { functionProject, holdThread, slow, stuck } from '../support/functions.ts'
+import { createProject, RunningPellet, withPellet } from '../support/pellet.ts'
 import { childrenOf, until } from '../support/process.ts'
 import { isAlive } from '../support/processes.ts'
 
 const shutdown = suite('SIGTERM')
 
-const slow = `if (fields.ms) await new Promise((resolve) => setTimeout(resolve, fields.ms))`
 /** In the middle of a run, as far as anybody outside can see: the thread is not free for anything else. */
-const blocking = `const end = Date.now() + (fields.ms ?? 0); while (Date.now() < end);`
+const blocking = holdThread('fields.ms ?? 0')
 const graceMs = 10_000
+
+/** One for all starts: what was compiled for the first serves the others. */
+const folder = createProject(
+  functionProject({
+    steady: {},
+    slow: { pre: slow },
+    blocking: { pre: blocking },
+    narrow: { manifest: { limits: { concurrency: 1 } }, pre: slow },
+    large: { post: `return { text: 'x'.repeat(64 * 2 ** 20) }` },
+    looper: { pre: `if (fields.fault) for (;;);` },
+    gated: {
+      module: `
+import { existsSync } from 'node:fs'
+while (existsSync('wait')) await new Promise((resolve) => setTimeout(resolve, 20))`,
+    },
+  }),
+)
 
 async function expectGone(pellet: RunningPellet, sinceMs: number, children: number[]): Promise<void> {
   assert.is(await pellet.ended(), 0, pellet.text())
@@ -27,7 +43,7 @@ async function expectGone(pellet: RunningPellet, sinceMs: number, children: numb
 }
 
 shutdown('ends with 0, also with idle kept-alive connections', () =>
-  withPellet(functionProject({ steady: {} }), [], async (pellet) => {
+  withPellet(folder, [], async (pellet) => {
     const open = await Promise.all([1, 2, 3].map(() => Connection.open(pellet.url)))
     for (const connection of open.slice(1)) {
       connection.send('/v1/steady', {})
@@ -45,57 +61,44 @@ shutdown('ends with 0, also with idle kept-alive connections', () =>
 shutdown(
   'loses no request: those in flight, in a run, waiting for a place or for a load are answered, with close',
   () =>
-    withPellet(
-      functionProject({
-        slow: { pre: slow },
-        blocking: { pre: blocking },
-        narrow: { manifest: { limits: { concurrency: 1 } }, pre: slow },
-        gated: {
-          module: `
-import { existsSync } from 'node:fs'
-while (existsSync('wait')) await new Promise((resolve) => setTimeout(resolve, 20))`,
-        },
-      }),
-      [],
-      async (pellet) => {
-        for (const name of ['slow', 'blocking', 'narrow']) await expectOk(await pellet.post(`/v1/${name}`, {}))
-        writeFileSync(join(pellet.folder, 'wait'), '')
-        const calls = [
-          ['slow', 2500],
-          ['blocking', 2500],
-          ['narrow', 1000],
-          ['narrow', 1000],
-          ['gated', 0],
-        ] as const
-        const open = await Promise.all(
-          calls.map(async ([name, ms]) => {
-            const connection = await Connection.open(pellet.url)
-            connection.send(`/v1/${name}`, { ms })
-            return connection
-          }),
-        )
-        await until(async () => {
-          const rows = await pellet.ps()
-          const counts = [rows['slow'], rows['blocking'], rows['narrow']].map((row) => row!.in_flight)
-          return counts.every((count) => count === 1) && rows['narrow']!.queued === 1 && rows['gated']!.queued === 1
-        }, 'all to be under way')
-        const children = childrenOf(pellet.pid)
-        const since = performance.now()
-        pellet.child.kill('SIGTERM')
-        await pellet.logged(({ msg }) => msg.startsWith('stopping'))
-        rmSync(join(pellet.folder, 'wait'))
-        const answers = await Promise.all(open.map((connection) => connection.answer()))
-        for (const [at, { status, headers, body }] of answers.entries()) {
-          assert.is(status, 200, `${calls[at]![0]}: ${body}`)
-          assert.is(headers['connection'], 'close', calls[at]![0])
-        }
-        await expectGone(pellet, since, children)
-      },
-    ),
+    withPellet(folder, [], async (pellet) => {
+      for (const name of ['slow', 'blocking', 'narrow']) await expectOk(await pellet.post(`/v1/${name}`, {}))
+      writeFileSync(join(pellet.folder, 'wait'), '')
+      const calls = [
+        ['slow', 2500],
+        ['blocking', 2500],
+        ['narrow', 1000],
+        ['narrow', 1000],
+        ['gated', 0],
+      ] as const
+      const open = await Promise.all(
+        calls.map(async ([name, ms]) => {
+          const connection = await Connection.open(pellet.url)
+          connection.send(`/v1/${name}`, { ms })
+          return connection
+        }),
+      )
+      await until(async () => {
+        const rows = await pellet.ps()
+        const counts = [rows['slow'], rows['blocking'], rows['narrow']].map((row) => row!.in_flight)
+        return counts.every((count) => count === 1) && rows['narrow']!.queued === 1 && rows['gated']!.queued === 1
+      }, 'all to be under way')
+      const children = childrenOf(pellet.pid)
+      const since = performance.now()
+      pellet.child.kill('SIGTERM')
+      await pellet.logged(({ msg }) => msg.startsWith('stopping'))
+      rmSync(join(pellet.folder, 'wait'))
+      const answers = await Promise.all(open.map((connection) => connection.answer()))
+      for (const [at, { status, headers, body }] of answers.entries()) {
+        assert.is(status, 200, `${calls[at]![0]}: ${body}`)
+        assert.is(headers['connection'], 'close', calls[at]![0])
+      }
+      await expectGone(pellet, since, children)
+    }),
 )
 
 shutdown('takes new requests for half a second, then refuses them at the door', () =>
-  withPellet(functionProject({ slow: { pre: slow } }), [], async (pellet) => {
+  withPellet(folder, [], async (pellet) => {
     await expectOk(await pellet.post('/v1/slow', {}))
     const running = await Connection.open(pellet.url)
     running.send('/v1/slow', { ms: 3000 })
@@ -115,7 +118,7 @@ shutdown('takes new requests for half a second, then refuses them at the door', 
 )
 
 shutdown('lets a slow reader have the whole of a large answer', () =>
-  withPellet(functionProject({ large: { post: `return { text: 'x'.repeat(64 * 2 ** 20) }` } }), [], async (pellet) => {
+  withPellet(folder, [], async (pellet) => {
     const reader = await Connection.open(pellet.url)
     reader.socket.pause()
     reader.send('/v1/large', {})
@@ -132,42 +135,35 @@ shutdown('lets a slow reader have the whole of a large answer', () =>
   }),
 )
 
-shutdown('answers even what outlives the grace time: 503, and an endless loop does not hold it up', () =>
-  withPellet(
-    functionProject({ slow: { pre: slow }, looper: { pre: `if (fields.fault) for (;;);` } }),
-    [],
-    async (first) => {
-      await first.stop()
-      const pellet = await RunningPellet.start(first.folder, [], { PELLET_GRACE: '2s' })
-      try {
-        await expectOk(await pellet.post('/v1/slow', {}))
-        await expectOk(await pellet.post('/v1/looper', {}))
-        const children = childrenOf(pellet.pid)
-        const open = await Promise.all([1, 2].map(() => Connection.open(pellet.url)))
-        open[0]!.send('/v1/slow', { ms: 25_000 })
-        open[1]!.send('/v1/looper', { fault: true })
-        await pellet.rowWhen('looper', (row) => row.in_flight === 1)
-        await pellet.rowWhen('slow', (row) => row.in_flight === 1)
-        const since = performance.now()
-        pellet.child.kill('SIGTERM')
-        for (const connection of open) {
-          const { status, headers, body } = await connection.answer()
-          assert.is(status, 503, body)
-          assert.is(headers['x-pellet-error'], 'stopping')
-          assert.ok(headers['retry-after'])
-        }
-        assert.is(await pellet.ended(), 0)
-        assert.ok(performance.now() - since < 5000)
-        assert.not(children.some(isAlive))
-      } finally {
-        await pellet.stop('SIGKILL')
-      }
-    },
-  ),
-)
+shutdown('answers even what outlives the grace time: 503, and an endless loop does not hold it up', async () => {
+  const pellet = await RunningPellet.start(folder, [], { PELLET_GRACE: '2s' })
+  try {
+    await expectOk(await pellet.post('/v1/slow', {}))
+    await expectOk(await pellet.post('/v1/looper', {}))
+    const children = childrenOf(pellet.pid)
+    const open = await Promise.all([1, 2].map(() => Connection.open(pellet.url)))
+    open[0]!.send('/v1/slow', { ms: 25_000 })
+    open[1]!.send('/v1/looper', { fault: true })
+    await pellet.rowWhen('looper', (row) => row.in_flight === 1)
+    await pellet.rowWhen('slow', (row) => row.in_flight === 1)
+    const since = performance.now()
+    pellet.child.kill('SIGTERM')
+    for (const connection of open) {
+      const { status, headers, body } = await connection.answer()
+      assert.is(status, 503, body)
+      assert.is(headers['x-pellet-error'], 'stopping')
+      assert.ok(headers['retry-after'])
+    }
+    assert.is(await pellet.ended(), 0)
+    assert.ok(performance.now() - since < 5000)
+    assert.not(children.some(isAlive))
+  } finally {
+    await pellet.stop('SIGKILL')
+  }
+})
 
 shutdown('to the whole process group, as a terminal and systemd send it, ends no isolate before its request', () =>
-  withPellet(functionProject({ slow: { pre: slow } }), [], async (pellet) => {
+  withPellet(folder, [], async (pellet) => {
     const { pid } = await expectOk(await pellet.post('/v1/slow', {}))
     const running = await Connection.open(pellet.url)
     running.send('/v1/slow', { ms: 1500 })
@@ -182,7 +178,7 @@ shutdown('to the whole process group, as a terminal and systemd send it, ends no
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
   shutdown(`and then ${signal} ends at once, with 1 and no child left`, () =>
-    withPellet(functionProject({ slow: { pre: slow } }), [], async (pellet) => {
+    withPellet(folder, [], async (pellet) => {
       const { pid } = await expectOk(await pellet.post('/v1/slow', {}))
       const running = await Connection.open(pellet.url)
       running.send('/v1/slow', { ms: 20_000 })
@@ -204,9 +200,9 @@ shutdown('during the start ends with 0, within the grace time and without a chil
   const pellet = RunningPellet.spawn(
     functionProject({
       steady: {},
-      one: { module: `for (;;);` },
-      two: { module: `for (;;);` },
-      three: { module: `for (;;);` },
+      one: { module: stuck },
+      two: { module: stuck },
+      three: { module: stuck },
     }),
   )
   await until(() => childrenOf(pellet.pid).flatMap(childrenOf).length > 0, 'the compiler to be at work')

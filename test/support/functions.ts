@@ -1,5 +1,17 @@
 import { starterModel, type ProjectFiles } from './pellet.ts'
 
+/**
+ * Statements that never give the thread back, as an endless loop does, and cost the other tests no processor time: from
+ * outside, by the event loop and by signals, the two cannot be told apart.
+ */
+export const stuck = `Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)`
+
+/** Holds the thread for so many milliseconds, as a run does that calculates all the while. */
+export const holdThread = (ms: string) => `Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${ms})`
+
+/** A step's code that takes as many milliseconds as the request says, and leaves the thread free. */
+export const slow = `if (fields.ms) await new Promise((resolve) => setTimeout(resolve, fields.ms))`
+
 export interface FunctionParts {
   /** Over `route: POST /v1/NAME`, the starter motion model and the steps `start` and `end`. */
   manifest?: Record<string, unknown>
