@@ -1,7 +1,7 @@
 // @timeout 90s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { functionProject } from '../support/functions.ts'
+import { functionProject, stuck } from '../support/functions.ts'
 import { RunningPellet } from '../support/pellet.ts'
 import { until } from '../support/process.ts'
 import { isAlive } from '../support/processes.ts'
@@ -22,7 +22,7 @@ steps.before(async () => {
         pre: `if (fields.fault) return { imu_window: { type: 'float32', dims: [1, 5], data: new Float32Array(5) } }`,
       },
       looper: { manifest: { limits: { timeout: '2s' } }, pre: `if (fields.fault) for (;;);` },
-      abandoned: { manifest: { limits: { timeout: '2s' } }, pre: `if (fields.fault) for (;;);` },
+      abandoned: { manifest: { limits: { timeout: '2s' } }, pre: `if (fields.fault) ${stuck}` },
       babbler: {
         pre: `if (fields.fault) {
           for (const message of [null, 'x', 7, {}, { type: 'failed' }, { type: 'ready' }, { type: 'pong' }])
@@ -39,6 +39,9 @@ steps.before(async () => {
       },
     }),
   )
+  // Their deadlines are short; a load counts, and may take longer on a busy machine.
+  for (const name of ['looper', 'abandoned', 'never', 'slow'])
+    await pellet.admin('POST', `/api/deployments/${name}/load`)
 })
 steps.after(async () => {
   await pellet.stop('SIGKILL')
@@ -82,8 +85,7 @@ steps('that loops for ever is answered 504 at limits.timeout; its process goes, 
     const tookMs = performance.now() - startedAt
     await expectError(answer, { status: 504, code: 'deadline_exceeded', message: /2000 ms \(limits.timeout\)/ })
     assert.ok(tookMs > 1900 && tookMs < 8000, `answered after ${tookMs} ms`)
-    // Within the same short deadline: a silent isolate gets no more requests, and another is loaded beside it.
-    assert.is.not((await expectOk(await pellet.post('/v1/looper', {}))).pid, pid)
+    await servedByAnother('looper', pid)
     await until(() => !isAlive(pid), 'the looping process to be gone')
     assert.is((await pellet.row('looper')).loads, 2)
   }),
@@ -95,7 +97,7 @@ steps('that loops for ever for a caller who left is found out by the deadline, a
     const stuck = pellet.post('/v1/abandoned', { fault: true }, {}, AbortSignal.timeout(300))
     await expectLeft(stuck)
     await until(() => !isAlive(pid), 'the looping process to be gone', 15_000)
-    await expectOk(await pellet.post('/v1/abandoned', {}))
+    await servedByAnother('abandoned', pid)
   }),
 )
 
@@ -103,8 +105,7 @@ steps('that never answers is answered 504, and replaced, since what it holds is 
   besideSteady(pellet, async () => {
     const { pid } = await expectOk(await pellet.post('/v1/never', {}))
     await expectError(await pellet.post('/v1/never', { fault: true }), { status: 504, code: 'deadline_exceeded' })
-    const next = await expectOk(await pellet.post('/v1/never', {}))
-    assert.is.not(next.pid, pid)
+    await servedByAnother('never', pid)
     await until(() => !isAlive(pid), 'the process of the lost request to be gone')
   }),
 )
@@ -136,3 +137,19 @@ steps('that cuts itself off from its parent ends; the next request works', () =>
 )
 
 steps.run()
+
+// --- internal ---
+
+/**
+ * A silent isolate gets no more requests, and another is loaded beside it: most often within the same short deadline,
+ * and where the machine is busy within one of the next.
+ */
+async function servedByAnother(name: string, silent: number): Promise<void> {
+  let answer = await pellet.post(`/v1/${name}`, {})
+  for (let turn = 0; turn < 5 && answer.status !== 200; turn++) {
+    await expectError(answer, { status: 504, code: 'deadline_exceeded' })
+    assert.is.not((await pellet.row(name)).pid, silent, 'the request was given to the silent one')
+    answer = await pellet.post(`/v1/${name}`, {})
+  }
+  assert.is.not((await expectOk(answer)).pid, silent)
+}
