@@ -4,7 +4,7 @@ import sharp from 'sharp'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { onnxTypeNumber, toOnnx, type OnnxModel } from '../support/onnx-writer.ts'
-import { withPellet, type ProjectFiles } from '../support/pellet.ts'
+import { RunningPellet, type ProjectFiles } from '../support/pellet.ts'
 import { projectRoot } from '../support/root.ts'
 import { depthOf, ownFile } from './calls.ts'
 import { assertNear } from './measure.ts'
@@ -18,50 +18,51 @@ const weights = [0.6, 0.3, 0.1]
 const bare = { mean: 0, std: 1 }
 const layouts = suite('one manifest for models of several layouts and types')
 
-layouts('feeds float32 NCHW, float32 NHWC and uint8 NHWC alike, in the channel order of each', async () => {
-  const picture = readFileSync(join(projectRoot, 'models/golden/room_1_256x320.png'))
-  const entries: Record<string, { model: OnnxModel; entry: object }> = {
-    'float-nchw': { model: floatNchw(weights), entry: { mean, std } },
-    'float-nhwc': { model: nhwc('float32', weights), entry: { mean, std } },
-    'uint8-nhwc': { model: normalising(weights), entry: bare },
-    'uint8-nhwc-bgr': { model: normalising(weights.toReversed(), true), entry: { ...bare, channels: 'bgr' } },
-    'float-nchw-bgr': {
-      model: floatNchw(weights.toReversed()),
-      entry: { channels: 'bgr', mean: mean.toReversed(), std: std.toReversed() },
-    },
-  }
+const picture = readFileSync(join(projectRoot, 'models/golden/room_1_256x320.png'))
+const alike: Record<string, { model: OnnxModel; entry: object }> = {
+  'float-nchw': { model: floatNchw(weights), entry: { mean, std } },
+  'float-nhwc': { model: nhwc('float32', weights), entry: { mean, std } },
+  'uint8-nhwc': { model: normalising(weights), entry: bare },
+  'uint8-nhwc-bgr': { model: normalising(weights.toReversed(), true), entry: { ...bare, channels: 'bgr' } },
+  'float-nchw-bgr': {
+    model: floatNchw(weights.toReversed()),
+    entry: { channels: 'bgr', mean: mean.toReversed(), std: std.toReversed() },
+  },
+}
+let pellet: RunningPellet
+
+layouts.before(async () => {
   const files: ProjectFiles = { 'functions/depth.ts': ownFile('functions/depth.ts') }
-  for (const [name, { model, entry }] of Object.entries(entries)) {
+  const green = { model: nhwc('uint8', [0, 1, 0]), entry: bare }
+  for (const [name, { model, entry }] of Object.entries({ ...alike, green })) {
     files[`models/${name}.onnx`] = toOnnx(model)
     files[`manifests/${name}.yaml`] = manifest(name, entry)
   }
+  pellet = await RunningPellet.start(files)
+})
+
+layouts.after(async () => {
+  assert.is(await pellet.stop(), 0)
+})
+
+layouts('feeds float32 NCHW, float32 NHWC and uint8 NHWC alike, in the channel order of each', async () => {
   const expected = await weighted(picture)
-  await withPellet(files, [], async (pellet) => {
-    for (const name of Object.keys(entries)) {
-      const found = await depthOf(pellet, `/v1/${name}`, picture)
-      assert.equal([found.model, found.depth_shape], [name, [height, width]])
-      assertNear(found.data, expected, 1e-5, name)
-    }
-  })
+  for (const name of Object.keys(alike)) {
+    const found = await depthOf(pellet, `/v1/${name}`, picture)
+    assert.equal([found.model, found.depth_shape], [name, [height, width]])
+    assertNear(found.data, expected, 1e-5, name)
+  }
 })
 
 layouts('takes what a quantised model gives', async () => {
-  const picture = readFileSync(join(projectRoot, 'models/golden/room_1_256x320.png'))
-  const files = {
-    'functions/depth.ts': ownFile('functions/depth.ts'),
-    'models/green.onnx': toOnnx(nhwc('uint8', [0, 1, 0])),
-    'manifests/green.yaml': manifest('green', bare),
-  }
   const { data } = await sharp(picture).removeAlpha().raw().toBuffer({ resolveWithObject: true })
-  await withPellet(files, [], async (pellet) => {
-    const found = await depthOf(pellet, '/v1/green', picture)
-    assertNear(
-      found.data,
-      Float32Array.from(found.data, (_, i) => data[i * 3 + 1]!),
-      0,
-      'green',
-    )
-  })
+  const found = await depthOf(pellet, '/v1/green', picture)
+  assertNear(
+    found.data,
+    Float32Array.from(found.data, (_, i) => data[i * 3 + 1]!),
+    0,
+    'green',
+  )
 })
 
 layouts.run()

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { starterModel, withPellet } from '../support/pellet.ts'
+import { RunningPellet, starterModel } from '../support/pellet.ts'
 import { projectRoot } from '../support/root.ts'
 import { testWithShared } from '../support/shared.ts'
 import { depthOf, ownFile, readShared } from './calls.ts'
@@ -15,34 +15,39 @@ const files = {
 }
 const route = '/v1/depth/estimate'
 const orientation = suite('EXIF orientation')
+let pellet: RunningPellet
+
+orientation.before(async () => {
+  pellet = await RunningPellet.start(files)
+})
+
+orientation.after(async () => {
+  assert.is(await pellet.stop(), 0)
+})
 
 orientation('1 to 8 give one map of one picture, in the size in which it is shown', async () => {
   const shown = await mosaic(readFileSync(join(projectRoot, 'models/samples/room_1.jpg')))
-  await withPellet(files, [], async (pellet) => {
-    const plain = await depthOf(pellet, route, await toJpeg(shown))
-    assert.equal(plain.depth_shape, [480, 640])
-    for (const [number, [row, column]] of Object.entries(sides)) {
-      const stored = await toJpeg(toStored(shown, row, column))
-      for (const order of ['II', 'MM'] as const) {
-        const found = await depthOf(pellet, route, withOrientation(stored, Number(number), order))
-        assert.equal(found.input_shape, [480, 640, 3], `${number} ${order}`)
-        assert.ok(found.depth_map === plain.depth_map, `${number} ${order}: another map`)
-      }
-      // Else the maps above would say nothing.
-      if (number === '1') continue
-      assert.ok(
-        (await depthOf(pellet, route, stored)).depth_map !== plain.depth_map,
-        `${number}: turned, and yet the same`,
-      )
+  const plain = await depthOf(pellet, route, await toJpeg(shown))
+  assert.equal(plain.depth_shape, [480, 640])
+  for (const [number, [row, column]] of Object.entries(sides)) {
+    const stored = await toJpeg(toStored(shown, row, column))
+    for (const order of ['II', 'MM'] as const) {
+      const found = await depthOf(pellet, route, withOrientation(stored, Number(number), order))
+      assert.equal(found.input_shape, [480, 640, 3], `${number} ${order}`)
+      assert.ok(found.depth_map === plain.depth_map, `${number} ${order}: another map`)
     }
-  })
+    // Else the maps above would say nothing.
+    if (number === '1') continue
+    assert.ok(
+      (await depthOf(pellet, route, stored)).depth_map !== plain.depth_map,
+      `${number}: turned, and yet the same`,
+    )
+  }
 })
 
 testWithShared(orientation, 'of a photo that lies on its side is applied', async () => {
-  await withPellet(files, [], async (pellet) => {
-    const { depth_shape } = await depthOf(pellet, route, readShared('images/exif6_landscape.jpg'))
-    assert.equal(depth_shape, [450, 600])
-  })
+  const { depth_shape } = await depthOf(pellet, route, readShared('images/exif6_landscape.jpg'))
+  assert.equal(depth_shape, [450, 600])
 })
 
 orientation.run()
