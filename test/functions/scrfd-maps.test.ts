@@ -92,13 +92,13 @@ decode('33,600 anchors with a crowd take about a millisecond', async () => {
     const { run } = driver.definition.steps!['scrfd.decode']!
     const picture = { ...wide, toSource: (x: number, y: number) => [x * 1.5, y * 1.5] }
     const source = { width: 1920, height: 960 }
-    const time = (options: Record<string, unknown>) => {
+    const time = (runs: number, options: Record<string, unknown>) => {
       const context = {
         options: { threshold: 0.5, nms: 0.4, max_faces: 200, ...options },
         input: picture,
         source,
       } as never
-      const durations = Array.from({ length: 40 }, () => {
+      const durations = Array.from({ length: runs }, () => {
         const startedAt = performance.now()
         const { faces } = run(outputs as never, context) as Detections
         assert.ok(faces.length >= 150, String(faces.length))
@@ -106,12 +106,12 @@ decode('33,600 anchors with a crowd take about a millisecond', async () => {
       })
       return Math.min(...durations)
     }
-    const crowdMs = time({})
-    const allMs = time({ threshold: 0 })
+    const crowdMs = time(60, {})
+    const allMs = time(10, { threshold: 0 })
     console.log(
       `${layout.isMap ? 'bytes' : 'floats'}: crowd ${crowdMs.toFixed(2)} ms, threshold 0 ${allMs.toFixed(1)} ms`,
     )
-    // Measured: 0.9 and 10 ms; a machine under load may take some times as long.
+    // Measured: 0.9 and 10 ms at best; a machine under load may take some times as long.
     assert.ok(crowdMs < 4, `${crowdMs} ms`)
     assert.ok(allMs < 200, `${allMs} ms`)
   }

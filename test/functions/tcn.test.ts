@@ -203,9 +203,13 @@ answers('reads a window in a fraction of a millisecond', async () => {
   const fields = { x: windowOf((row, channel) => row / 100 - channel) }
   const outputs = outputsOf()
   await call(driver, { fields, outputs })
-  const startedAt = performance.now()
-  for (let i = 0; i < 1000; i++) await call(driver, { fields, outputs })
-  assert.ok(performance.now() - startedAt < 1000)
+  let bestMs = Infinity
+  for (let batch = 0; batch < 10; batch++) {
+    const startedAt = performance.now()
+    for (let i = 0; i < 50; i++) await call(driver, { fields, outputs })
+    bestMs = Math.min(bestMs, (performance.now() - startedAt) / 50)
+  }
+  assert.ok(bestMs < 0.5, `${bestMs} ms`)
 })
 
 const corners = Array.from({ length: 12 }, (_, k) => Array.from({ length: 64 }, (_, i) => Number(i === k) * 2))
