@@ -120,10 +120,10 @@ export async function openHere(engine: EngineName, file: string, options: OpenOp
  */
 function toOwn(tensor: Tensor, mayKeep: boolean, lent: ArrayBuffer[]): Tensor {
   if (!ArrayBuffer.isView(tensor?.data)) return tensor
-  const { data } = tensor
-  if (data.byteLength !== data.buffer.byteLength) return { ...tensor, data: data.slice() }
+  const { type, dims, data } = tensor
+  if (data.byteLength !== data.buffer.byteLength) return { type, dims, data: data.slice() }
   if (mayKeep && isLent(data.buffer) && !lent.includes(data.buffer)) lent.push(data.buffer)
-  return tensor
+  return { type, dims, data }
 }
 
 function toError({ code, message, details }: ThreadError): PelletError {

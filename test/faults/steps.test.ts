@@ -16,6 +16,7 @@ steps.before(async () => {
       steady: {},
       thrower: { pre: `if (fields.fault) throw new TypeError('the shoe pinches')` },
       'post-thrower': { post: `throw { not: 'an error' }` },
+      'no-tensors': { pre: `if (fields.fault) return` },
       nothing: { post: `return undefined` },
       'no-json': { post: `const loop = {}; loop.loop = loop; return loop` },
       'wrong-shape': {
@@ -68,6 +69,11 @@ steps('that throws what is no error, or returns what cannot be written, is answe
   const nothing = await pellet.post('/v1/nothing', {})
   await expectError(nothing, { status: 500, code: 'function_failed', message: /returned nothing/ })
   await expectError(await pellet.post('/v1/no-json', {}), { status: 500, code: 'function_failed', message: /circular/ })
+})
+
+steps('that hands the model nothing is answered 500 with its name', async () => {
+  const answer = await pellet.post('/v1/no-tensors', { fault: true })
+  await expectError(answer, { status: 500, code: 'function_failed', message: /step start: .* found undefined/ })
 })
 
 steps('that hands the model a wrong shape is told so by name, and works on', async () => {

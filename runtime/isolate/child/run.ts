@@ -63,7 +63,13 @@ export async function runPipeline(
       return answers
     },
   }
-  const tensors = (await runSteps(pipeline.pre, request.input, context, given)) as Tensors
+  const tensors = (await runSteps(pipeline.pre, request.input, context, given)) as Tensors | undefined
+  const last = pipeline.pre.at(-1)
+  if (typeof tensors !== 'object' || tensors === null)
+    throw new PelletError(
+      'function_failed',
+      `step ${last?.name}: expected the inputs of the model by name, found ${tensors}`,
+    )
   const preparedAt = performance.now()
   phases.pre = preparedAt - startedAt
   await loaded.engineTurn.enter()
@@ -72,7 +78,7 @@ export async function runPipeline(
     // Checked after the wait: the engine's time is not spent on a caller who left meanwhile.
     signal.throwIfAborted()
     // Where the built-in step came last, no code of the function has seen the tensors, and their memory is ours to give.
-    inference = await loaded.engine.run(tensors, pipeline.pre.at(-1)?.step === tensorStep)
+    inference = await loaded.engine.run(tensors, last?.step === tensorStep)
   } finally {
     loaded.engineTurn.leave()
   }
