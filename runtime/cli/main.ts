@@ -9,8 +9,8 @@ const commands: Record<string, () => Promise<CommandDef<any>>> = {
   list: () => import('./commands/list.ts').then((module) => module.default),
   ps: () => import('./commands/ps.ts').then((module) => module.default),
   invoke: () => import('./commands/invoke.ts').then((module) => module.default),
-  load: () => import('./commands/load.ts').then((module) => module.default),
-  unload: () => import('./commands/unload.ts').then((module) => module.default),
+  load: () => import('./commands/load.ts').then((module) => module.load),
+  unload: () => import('./commands/load.ts').then((module) => module.unload),
   validate: () => import('./commands/validate.ts').then((module) => module.default),
 }
 

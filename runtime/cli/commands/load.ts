@@ -4,16 +4,24 @@ import { callJson } from '../client.ts'
 import { projectArgs, readSocketPath } from '../settings.ts'
 import { toPsTable } from './ps.ts'
 
-export default defineCommand({
-  meta: { name: 'load', description: 'Load a model now, and wait until it is ready' },
-  args: {
-    name: { type: 'positional', description: 'Name of the deployment', required: true },
-    ...projectArgs,
-    json: { type: 'boolean', description: 'Print JSON' },
-  },
-  async run({ args }) {
-    const path = `/api/deployments/${encodeURIComponent(args.name)}/load`
-    const row = await callJson<PsRow>(await readSocketPath({ ...args }), 'POST', path)
-    console.log(args.json ? JSON.stringify(row, null, 2) : toPsTable([row]))
-  },
-})
+export const load = defineAction('load', 'Load a model now, and wait until it is ready')
+export const unload = defineAction('unload', 'Unload a model; requests under way finish first')
+
+// --- internal ---
+
+/** A command that has one deployment do something, and shows what became of it. */
+function defineAction(action: string, description: string) {
+  return defineCommand({
+    meta: { name: action, description },
+    args: {
+      name: { type: 'positional', description: 'Name of the deployment', required: true },
+      ...projectArgs,
+      json: { type: 'boolean', description: 'Print JSON' },
+    },
+    async run({ args }) {
+      const path = `/api/deployments/${encodeURIComponent(args.name)}/${action}`
+      const row = await callJson<PsRow>(await readSocketPath({ ...args }), 'POST', path)
+      console.log(args.json ? JSON.stringify(row, null, 2) : toPsTable([row]))
+    },
+  })
+}
