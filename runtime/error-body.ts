@@ -1,5 +1,5 @@
-import { messageOf, PelletError } from '../errors.ts'
-import type { ErrorShape } from '../manifest/manifest.ts'
+import { messageOf, PelletError } from './errors.ts'
+import type { ErrorShape } from './manifest/manifest.ts'
 
 export interface ErrorAnswer {
   status: number

@@ -1,6 +1,6 @@
 import { request, type IncomingMessage } from 'node:http'
 import { buffer } from 'node:stream/consumers'
-import { messageIn } from '../http/error-body.ts'
+import { messageIn } from '../error-body.ts'
 import { CliError } from './cli-error.ts'
 
 export interface Reply {

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { Deployment } from '../deployments/deployment.ts'
 import { PelletError } from '../errors.ts'
 import { exchangeHeader } from '../isolate/calls.ts'
-import { toErrorAnswer } from './error-body.ts'
+import { toErrorAnswer } from '../error-body.ts'
 import type { Proxy } from './proxy.ts'
 import type { RouteTable, RouteTarget } from './route-table.ts'
 

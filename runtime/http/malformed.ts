@@ -3,7 +3,7 @@ import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import { PelletError } from '../errors.ts'
 import type { ErrorShape } from '../manifest/manifest.ts'
-import { toErrorAnswer } from './error-body.ts'
+import { toErrorAnswer } from '../error-body.ts'
 import { toRequestId } from './request-id.ts'
 
 /** How long a caller may take to read why it was refused. */

@@ -1,7 +1,7 @@
 import { usedEntry, type Deployment } from '../deployments/deployment.ts'
 import { errorCodes, type ErrorCode } from '../errors.ts'
 import type { ErrorShape, Route, StatusRoute } from '../manifest/manifest.ts'
-import { toStatus } from './error-body.ts'
+import { toStatus } from '../error-body.ts'
 import { errorSchemas } from './error-schemas.ts'
 import { optionsOf, takesPicture, type JsonSchema, type RouteOption } from './route-options.ts'
 import { toStatusSchema } from './status-schema.ts'

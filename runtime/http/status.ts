@@ -3,7 +3,7 @@ import type { StatusBody, StatusCase, StatusRoute } from '../manifest/manifest.t
 import { toStatusParts, type StatusPart, type StatusVariable } from '../manifest/status-variables.ts'
 import type { Pellet } from '../pellet.ts'
 import type { DeploymentSnapshot } from '../scheduler/types.ts'
-import { toErrorAnswer } from './error-body.ts'
+import { toErrorAnswer } from '../error-body.ts'
 import { jsonPage, type Page } from './page.ts'
 import { stopping } from './proxy.ts'
 

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCodes, PelletError, type ErrorCode } from '../../runtime/errors.ts'
-import { toErrorAnswer } from '../../runtime/http/error-body.ts'
+import { toErrorAnswer } from '../../runtime/error-body.ts'
 import { projectRoot } from '../support/root.ts'
 
 const test = suite('the registry of errors')

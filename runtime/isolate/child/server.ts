@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { messageOf, PelletError } from '../../errors.ts'
-import { toErrorAnswer } from '../../http/error-body.ts'
+import { toErrorAnswer } from '../../error-body.ts'
 import { callHeader, exchangeHeader } from '../calls.ts'
 import type { Manifest } from '../../manifest/manifest.ts'
 import { answerCall } from './answer-call.ts'
