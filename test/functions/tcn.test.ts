@@ -4,9 +4,23 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import tcn from '../../functions/tcn.ts'
 import { PelletError, type ErrorDetail } from '../../runtime/errors.ts'
-import type { TensorInfo } from '../../runtime/engines/engine.ts'
 import { projectRoot } from '../support/root.ts'
 import { sharedData, testWithShared } from '../support/shared.ts'
+import {
+  assertAllNear,
+  assertFails,
+  cell,
+  corners,
+  input,
+  latent,
+  outputsOf,
+  refusalOf,
+  scores,
+  windowFrom,
+  windowOf,
+  withCell,
+  without,
+} from './tcn-window.ts'
 import { call, callJson, check, drive, type DriverParts } from './driver.ts'
 
 interface Answer {
@@ -20,9 +34,6 @@ const golden = JSON.parse(readFileSync(join(models, 'golden.json'), 'utf8')) as 
   tcn: Record<'latent_embeddings' | 'motif_scores' | 'input_stats_normalised', { all: number[]; first16: number[] }>[] &
     { input: string }[]
 }
-const input: TensorInfo = { name: 'imu_window', type: 'float32', shape: [1, 100, 9] }
-const latent: TensorInfo = { name: 'latent_embeddings', type: 'float32', shape: [1, 64] }
-const scores: TensorInfo = { name: 'motif_scores', type: 'float32', shape: [1, 12] }
 const answers = suite('tcn')
 
 answers('gives the golden latents and scores of the starter model, on both routes', async () => {
@@ -212,8 +223,6 @@ answers('reads a window in a fraction of a millisecond', async () => {
   assert.ok(bestMs < 0.5, `${bestMs} ms`)
 })
 
-const corners = Array.from({ length: 12 }, (_, k) => Array.from({ length: 64 }, (_, i) => Number(i === k) * 2))
-
 answers('scores by centroids are the softmax of negative squared distances', async () => {
   const driver = await without(scores, { centroids: corners })
   check(driver)
@@ -317,61 +326,3 @@ testWithShared(answers, 'the TCN-VAE encoder gives the reference latents within 
 })
 
 answers.run()
-
-// --- internal ---
-
-function windowFrom(file: string): number[][] {
-  return (JSON.parse(readFileSync(file, 'utf8')) as { x: number[][] }).x
-}
-
-function windowOf(value: (row: number, channel: number) => number): number[][] {
-  return Array.from({ length: 100 }, (_, row) => Array.from({ length: 9 }, (_, channel) => value(row, channel)))
-}
-
-function withCell(row: number, channel: number, value: unknown): unknown[][] {
-  return windowOf((r, c) => (r === row && c === channel ? (value as number) : 0))
-}
-
-function cell(row: number, channel: number, expected: string, type: string): ErrorDetail {
-  return { loc: ['body', 'x', row, channel], msg: `expected ${expected}`, type }
-}
-
-/** A model that says it has no such output. */
-function without({ name }: TensorInfo, files: Record<string, unknown> = { centroids: corners }) {
-  const outputs = [latent, scores].filter((output) => output.name !== name)
-  return drive('tcn', tcn, undefined, { inputs: [input], outputs, files })
-}
-
-function outputsOf() {
-  return {
-    latent_embeddings: { type: 'float32' as const, dims: [1, 64], data: new Float32Array(64) },
-    motif_scores: { type: 'float32' as const, dims: [1, 12], data: new Float32Array(12) },
-  }
-}
-
-async function refusalOf(fields: Record<string, unknown>): Promise<PelletError> {
-  try {
-    await call(await without(scores), { fields })
-  } catch (error) {
-    assert.instance(error, PelletError)
-    return error as PelletError
-  }
-  throw new Error('expected a refusal, found an answer')
-}
-
-async function assertFails(run: () => Promise<unknown>, message: RegExp): Promise<void> {
-  try {
-    await run()
-  } catch (error) {
-    assert.is((error as PelletError).code, 'function_failed')
-    assert.match((error as Error).message, message)
-    return
-  }
-  assert.unreachable('expected an error, found none')
-}
-
-function assertAllNear(found: ArrayLike<number>, expected: ArrayLike<number>, within: number): void {
-  assert.is(found.length, expected.length)
-  for (let i = 0; i < found.length; i++)
-    assert.ok(Math.abs(found[i]! - expected[i]!) <= within, `[${i}]: expected ${expected[i]}, found ${found[i]}`)
-}
