@@ -6,25 +6,15 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { onnxruntime } from '../../runtime/engines/onnxruntime.ts'
 import type { Tensor } from '../../runtime/tensor.ts'
+import type { GoldenStats } from '../support/golden.ts'
 import { projectRoot } from '../support/root.ts'
 import { opened } from './conformance.ts'
 
-/** What models/train/make_golden.py keeps of a tensor. */
-interface Stats {
-  shape: number[]
-  min: number
-  max: number
-  mean: number
-  std: number
-  argmax: number
-  first16: number[]
-  all?: number[]
-}
 interface Golden {
   sha256: Record<string, string>
-  tcn: { input: string; latent_embeddings: Stats; motif_scores: Stats }[]
-  scrfd: { input: string; input_sum: number; outputs: Record<string, Stats> }[]
-  depth: { input: string; input_sum: number; logits: Stats }[]
+  tcn: { input: string; latent_embeddings: GoldenStats; motif_scores: GoldenStats }[]
+  scrfd: { input: string; input_sum: number; outputs: Record<string, GoldenStats> }[]
+  depth: { input: string; input_sum: number; logits: GoldenStats }[]
 }
 
 const models = join(projectRoot, 'models')
@@ -92,7 +82,7 @@ async function toTensor(path: string, mean: number, std: number): Promise<Tensor
   return { type: 'float32', dims: [1, 3, info.height, info.width], data: out }
 }
 
-function compare(found: Tensor | undefined, expected: Stats, where: string): void {
+function compare(found: Tensor | undefined, expected: GoldenStats, where: string): void {
   assert.equal([...(found?.dims ?? [])], expected.shape, where)
   const data = found?.data as Float32Array
   const mean = sum(data) / data.length

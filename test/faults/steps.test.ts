@@ -1,4 +1,4 @@
-// @timeout 90s
+// @timeout 150s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { functionProject, stuck } from '../support/functions.ts'

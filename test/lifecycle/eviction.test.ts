@@ -1,4 +1,4 @@
-// @timeout 90s
+// @timeout 120s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { setTimeout as pause } from 'node:timers/promises'

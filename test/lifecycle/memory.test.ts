@@ -1,4 +1,4 @@
-// @timeout 120s
+// @timeout 180s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { setTimeout as pause } from 'node:timers/promises'

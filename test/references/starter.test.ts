@@ -2,25 +2,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { GoldenStats } from '../support/golden.ts'
 import { RunningPellet, starterModel } from '../support/pellet.ts'
 import { projectRoot } from '../support/root.ts'
 import { depthOf, jsonOf, ownFile, readJson, type DepthAnswer } from './calls.ts'
 import { assertNear, gridMeans, meanOf, percentilesOf, readNpz } from './measure.ts'
 
-/** What models/train/make_golden.py keeps of a tensor. */
-interface Stats {
-  min: number
-  max: number
-  mean: number
-  std: number
-  argmax: number
-  first16: number[]
-  all?: number[]
-}
-
 interface Golden {
-  tcn: { input: string; top_motif: string; latent_embeddings: Stats; motif_scores: Stats }[]
-  depth: { input: string; depth: Stats & { p5_p50_p95: number[]; grid_mean_8x10: number[][] } }[]
+  tcn: { input: string; top_motif: string; latent_embeddings: GoldenStats; motif_scores: GoldenStats }[]
+  depth: { input: string; depth: GoldenStats & { p5_p50_p95: number[]; grid_mean_8x10: number[][] } }[]
 }
 
 const tolerance = 1e-3
