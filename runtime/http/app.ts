@@ -1,4 +1,4 @@
-import { H3, HTTPError, HTTPResponse, toNodeHandler, type H3Event } from 'h3/node'
+import { H3, HTTPError, toNodeHandler, type H3Event, type HTTPResponse } from 'h3/node'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { FailedSource } from '../deployments/deployment.ts'
 import { whyNotDeployed } from '../deployments/missing-model.ts'
@@ -8,6 +8,7 @@ import { registerAdmin } from './admin.ts'
 import { methodNotAllowed, sendError, sendTarget, toOrigin } from './answer.ts'
 import { toErrorAnswer } from '../error-body.ts'
 import { ownPaths, registerHealth } from './health.ts'
+import { toResponse } from './page.ts'
 import { stopping } from './proxy.ts'
 import { toRequestId } from './request-id.ts'
 import { methodsOf, targetOf } from './route-table.ts'
@@ -86,8 +87,7 @@ function answerError(error: HTTPError, event: H3Event): HTTPResponse {
     (one) => one instanceof PelletError,
   )
   const requestId = event.runtime!.node!.res!.getHeader('x-request-id') as string
-  const { status, headers, body } = toErrorAnswer(thrown ?? toPelletError(error), 'pellet', requestId)
-  return new HTTPResponse(body, { status, headers })
+  return toResponse(toErrorAnswer(thrown ?? toPelletError(error), 'pellet', requestId))
 }
 
 function toPelletError(error: HTTPError): PelletError {

@@ -1,22 +1,16 @@
-import { HTTPResponse, type H3, type H3Event } from 'h3/node'
+import type { H3, H3Event } from 'h3/node'
 import { whyNotDeployed } from '../deployments/missing-model.ts'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
-import { docsPage, jsonPage, metricsPage, openApiPage, originOf, type PageAnswer } from './page.ts'
+import { docsPage, jsonPage, metricsPage, openApiPage, originOf, toResponse, type PageAnswer } from './page.ts'
 
 /** Pellet's own pages on the main port: answered by main from what it knows. GET, and HEAD with it. */
 export const ownPaths = ['/', '/health', '/health/live', '/health/ready', '/docs', '/openapi.json', '/metrics']
 
 export function registerHealth(app: H3, pellet: Pellet): void {
   const page = (path: string, answer: (event: H3Event) => PageAnswer | Promise<PageAnswer>) => {
-    app.get(path, async (event) => {
-      const { status, headers, body } = await answer(event)
-      return new HTTPResponse(body, { status, headers })
-    })
-    app.head(path, async (event) => {
-      const { status, headers } = await answer(event)
-      return new HTTPResponse(null, { status, headers })
-    })
+    app.get(path, async (event) => toResponse(await answer(event)))
+    app.head(path, async (event) => toResponse(await answer(event), true))
   }
   const get = (path: string, answer: () => unknown) => page(path, () => jsonPage(answer()))
 

@@ -1,4 +1,5 @@
-import type { IncomingMessage } from 'node:http'
+import { HTTPResponse } from 'h3/node'
+import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import { usedEntry, type Deployment } from '../deployments/deployment.ts'
 import { metricsType } from '../metrics/instruments.ts'
 import type { Pellet } from '../pellet.ts'
@@ -25,6 +26,11 @@ export type Page = (pellet: Pellet, request: PageRequest) => PageAnswer | Promis
 
 export function jsonPage(value: unknown, status = 200): PageAnswer {
   return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) }
+}
+
+/** For h3, which leaves out the reason phrase that node adds; some clients show it to people. */
+export function toResponse({ status, headers, body }: PageAnswer, isHead = false): HTTPResponse {
+  return new HTTPResponse(isHead ? null : body, { status, statusText: STATUS_CODES[status] ?? '', headers })
 }
 
 /** Metrics in Prometheus' text format: of all deployments, or of one. */

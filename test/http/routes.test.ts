@@ -63,6 +63,8 @@ test('an unknown path is 404, whatever the method', async () => {
       assert.is(headers['x-pellet-error'], 'not_found')
     }
   assert.is((await call(url('/v1/%E0%A4%A'), { method: 'GET' })).status, 400, 'a broken escape')
+  const { statusText } = await fetch(url('/v1/nothing'))
+  assert.equal([statusText, (await fetch(url('/health'))).statusText], ['Not Found', 'OK'])
 })
 
 const wrongMethods: [method: string, path: string, allow: string][] = [
