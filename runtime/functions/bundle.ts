@@ -65,6 +65,12 @@ export async function bundleFunction(file: string, root: string, outFolder: stri
   return { file: join(outFolder, name), hash, sources }
 }
 
+/** A path as people write it: relative to the project where it lies inside. */
+export function displayPath(root: string, file: string): string {
+  const short = relative(root, file)
+  return short === '' || short.startsWith('..') ? file : short
+}
+
 // --- internal ---
 
 /** Stands for an own package until the code is hashed: absolute URLs would make the hash a machine's own. */
@@ -91,10 +97,4 @@ async function writeWhole(file: string, text: string): Promise<void> {
   const aside = `${file}.${randomUUID()}.tmp`
   await writeFile(aside, text)
   await rename(aside, file)
-}
-
-/** A path as people write it: relative to the project where it lies inside. */
-export function displayPath(root: string, file: string): string {
-  const short = relative(root, file)
-  return short === '' || short.startsWith('..') ? file : short
 }
