@@ -84,6 +84,7 @@ export class Pellet {
     this.dispatcher = new Dispatcher({
       log,
       clock,
+      root: config.root,
       socketFolder: this.#socketFolder,
       memoryBytes,
       allowUrls,

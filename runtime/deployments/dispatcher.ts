@@ -16,6 +16,8 @@ import type { SizeBook } from './size-book.ts'
 export interface DispatcherOptions {
   log: Logger
   clock: Clock
+  /** The project's folder. */
+  root: string
   /** Private folder for the isolates' sockets. */
   socketFolder: string
   memoryBytes: number
@@ -212,7 +214,9 @@ export class Dispatcher {
       },
       failed: (failure) => {
         log.error(fields, `load failed: ${failure.message}`)
-        this.#apply(this.#scheduler.loadFailed(id, failure))
+        // Callers read this, perhaps strangers: where the project lies is none of their business.
+        const message = failure.message.replaceAll(`${this.#options.root}/`, '')
+        this.#apply(this.#scheduler.loadFailed(id, { ...failure, message }))
       },
       exited: (message) => {
         log.info({ ...fields, pid: this.#isolates.get(id)?.pid }, `gone: ${message}`)

@@ -23,7 +23,9 @@ test('is not loaded under the old revision; put back, or only touched, it is', (
       const refused = await pellet.post('/v1/one', {})
       assert.is(refused.status, 503)
       assert.is(refused.headers.get('x-pellet-error'), 'load_failed')
-      assert.match(await refused.text(), /identity\.onnx: expected the model that was deployed .*restart Pellet/)
+      const text = await refused.text()
+      assert.match(text, /models\/identity\.onnx: expected the model that was deployed .*restart Pellet/)
+      assert.not.match(text, pellet.folder)
       cpSync(join(pellet.folder, 'models/keep.onnx'), model)
       utimesSync(model, 1, 1)
       // `load` tries at once, whatever the back-off says.
