@@ -28,6 +28,8 @@ loading.before(async () => {
       early: {},
     }),
   )
+  // The compiler's process may outlast its answer by a moment.
+  await until(() => childrenOf(pellet.pid).length === 0, 'the compiler to be gone')
 })
 // Each begins with nothing loaded, and leaves nothing loaded behind.
 loading.before.each(() => {
