@@ -61,6 +61,11 @@ export function usedEntry({ manifest, engine }: Deployment): ModelEntry | undefi
   return engine === 'onnxruntime' ? manifest.model.onnx : Object.values(manifest.model.hef ?? {})[0]
 }
 
+/** The name of that entry, as people and metrics know the model. */
+export function modelNameOf(deployment: Deployment): string {
+  return usedEntry(deployment)?.name ?? deployment.name
+}
+
 /** What a source that cannot be deployed would answer. */
 export function answersOf({ routes, errors }: Manifest): Pick<FailedSource, 'routes' | 'errors'> {
   return { routes: routes.map(({ method, path }) => ({ method, path })), errors }

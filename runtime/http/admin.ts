@@ -1,4 +1,5 @@
 import { getRouterParam, type H3, type H3Event } from 'h3/node'
+import { modelNameOf } from '../deployments/deployment.ts'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
 import type { PortRow } from './own-ports.ts'
@@ -69,7 +70,7 @@ function toPsRows(pellet: Pellet): PsRow[] {
     name: row.name,
     state: row.state,
     engine: row.engine,
-    model: pellet.routes.deployments.get(row.name)?.manifest.model.onnx?.name ?? '',
+    model: modelOf(pellet, row.name),
     revision: row.revision.slice(0, 12),
     pid: row.pid ?? null,
     memory_bytes: row.sizeBytes,
@@ -85,6 +86,12 @@ function toPsRows(pellet: Pellet): PsRow[] {
   }))
 }
 
+/** Empty for one that was removed and whose isolate still ends. */
+function modelOf(pellet: Pellet, name: string): string {
+  const deployment = pellet.routes.deployments.get(name)
+  return deployment ? modelNameOf(deployment) : ''
+}
+
 function toListRows(pellet: Pellet): ListRow[] {
   const states = new Map(pellet.dispatcher.snapshot().map(({ name, state }) => [name, state]))
   const live = [...pellet.routes.deployments.values()].map((deployment): ListRow => {
@@ -94,7 +101,7 @@ function toListRows(pellet: Pellet): ListRow[] {
       state: states.get(name) ?? 'cold',
       revision: revision.slice(0, 12),
       routes: manifest.routes.map(({ method, path }) => `${method} ${path}`),
-      model: manifest.model.onnx?.name ?? null,
+      model: modelNameOf(deployment),
       engine,
       keep_alive_s: manifest.keepAliveMs === -1 ? -1 : manifest.keepAliveMs / 1000,
       listen: pellet.ports.rows(name),

@@ -1,6 +1,6 @@
 import { HTTPResponse } from 'h3/node'
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
-import { usedEntry, type Deployment } from '../deployments/deployment.ts'
+import { modelNameOf, type Deployment } from '../deployments/deployment.ts'
 import { metricsType } from '../metrics/instruments.ts'
 import type { Pellet } from '../pellet.ts'
 import { docsHeaders, toDocsPage, type DocsOptions } from './docs-page.ts'
@@ -59,7 +59,7 @@ export function originOf({ headers, socket }: Pick<IncomingMessage, 'headers' | 
 /** What stands on each own port of a deployment, unless a status route of its own has the path. */
 export function builtInPages(deployment: Deployment, paths: Paths): Record<string, Page> {
   const { name } = deployment
-  const model = usedEntry(deployment)?.name ?? null
+  const model = modelNameOf(deployment)
   const parts = [{ deployment, statusPrefix: '' }]
   return {
     '/': ({ version }) => jsonPage({ name, model, version, routes: paths.list() }),

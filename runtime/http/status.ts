@@ -1,4 +1,4 @@
-import { usedEntry, type Deployment } from '../deployments/deployment.ts'
+import { modelNameOf, type Deployment } from '../deployments/deployment.ts'
 import type { StatusBody, StatusCase, StatusRoute } from '../manifest/manifest.ts'
 import { toStatusParts, type StatusPart, type StatusVariable } from '../manifest/status-variables.ts'
 import type { Pellet } from '../pellet.ts'
@@ -44,7 +44,7 @@ function factsOf(pellet: Pellet, deployment: Deployment): Facts {
 /** Values of `$name` and the like; docs/manifest.md explains each. */
 const variables: Record<StatusVariable, (facts: Facts) => unknown> = {
   name: ({ deployment }) => deployment.name,
-  model: ({ deployment }) => usedEntry(deployment)?.name,
+  model: ({ deployment }) => modelNameOf(deployment),
   engine: ({ deployment }) => deployment.engine,
   device: ({ deployment }) => (deployment.engine === 'onnxruntime' ? 'cpu' : undefined),
   version: ({ pellet }) => pellet.version,

@@ -3,12 +3,11 @@ import Gauge from 'prom-client/lib/gauge.js'
 import Histogram from 'prom-client/lib/histogram.js'
 import Registry from 'prom-client/lib/registry.js'
 import type { GaugeConfiguration } from 'prom-client'
-import { usedEntry, type Deployment } from '../deployments/deployment.ts'
+import { modelNameOf, type Deployment } from '../deployments/deployment.ts'
 
 /** A request that is over. */
 export interface CountedRequest {
-  name: string
-  model: string
+  deployment: Deployment
   /** e.g. `POST /v1/detect` */
   route: string
   /** 499: the caller left. */
@@ -88,8 +87,8 @@ export class Instruments {
         const names = loaded()
         const all = [...deployments.values()]
         // Two deployments may run one model.
-        const models = new Set(all.filter(({ name }) => names.has(name)).map(modelOf))
-        for (const model of all.map(modelOf)) this.set({ model, version }, Number(models.has(model)))
+        const models = new Set(all.filter(({ name }) => names.has(name)).map(modelNameOf))
+        for (const model of all.map(modelNameOf)) this.set({ model, version }, Number(models.has(model)))
       },
     })
     gauge({
@@ -115,14 +114,16 @@ export class Instruments {
   /** Its series begin at zero: a rate needs a first value. */
   add(deployment: Deployment): void {
     const { name, manifest } = deployment
-    const model = modelOf(deployment)
+    const model = modelNameOf(deployment)
     this.#deployments.set(name, deployment)
     for (const { method, path } of manifest.routes)
       this.#requests.inc({ deployment: name, route: `${method} ${path}`, code: 200 }, 0)
     for (const status of ['success', 'error']) this.#inferences.inc({ status, model }, 0)
   }
 
-  count({ name, model, route, status, ms, code }: CountedRequest): void {
+  count({ deployment, route, status, ms, code }: CountedRequest): void {
+    const { name } = deployment
+    const model = modelNameOf(deployment)
     this.#requests.inc({ deployment: name, route, code: status })
     if (status === 499) return
     this.#durations.observe({ deployment: name, route }, ms / 1000)
@@ -146,8 +147,4 @@ export const metricsType = Registry.PROMETHEUS_CONTENT_TYPE
 /** A gauge is in its registry once it is made. */
 function gauge<Label extends string>(configuration: GaugeConfiguration<Label>): Gauge<Label> {
   return new Gauge(configuration)
-}
-
-function modelOf(deployment: Deployment): string {
-  return usedEntry(deployment)?.name ?? deployment.name
 }

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { usedEntry, type Deployment } from '../deployments/deployment.ts'
+import type { Deployment } from '../deployments/deployment.ts'
 import { Instruments } from './instruments.ts'
 
 /** What became of a deployment's inference requests since Pellet started. */
@@ -74,10 +74,9 @@ export class Meter {
         tally.errors++
         if (failure) tally.lastError = failure.message
       }
-      const { name } = deployment
-      const request = { name, model: usedEntry(deployment)?.name ?? name, route, status, ms, code: failure?.code }
+      const request = { deployment, route, status, ms, code: failure?.code }
       this.#all.count(request)
-      this.#alone.get(name)?.count(request)
+      this.#alone.get(deployment.name)?.count(request)
     })
     return (status, code, message) => (failure = { status, code, message })
   }

@@ -2,20 +2,12 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openPicture, openPixels } from '../../runtime/steps/encoded.ts'
 import { boxToSource } from '../../runtime/steps/geometry.ts'
-import type { Picture, Pixels, ResizeOptions } from '../../runtime/steps/picture.ts'
+import type { Picture, Pixels } from '../../runtime/steps/picture.ts'
 import { cropRaster, packRaster, rasterOf } from '../../runtime/steps/raster.ts'
 import { sampleLinear } from '../../runtime/steps/sample.ts'
-import { distance, noise, pixelAt, png, ramp, sharpOf } from './fixture-steps.ts'
+import { distance, kernels, noise, pixelAt, png, ramp, sharpOf } from './fixture-steps.ts'
 
 const limit = 50_000_000
-const kernels: NonNullable<ResizeOptions['kernel']>[] = [
-  'nearest',
-  'linear',
-  'cubic',
-  'mitchell',
-  'lanczos2',
-  'lanczos3',
-]
 const pictures = suite('pictures')
 const geometry = suite('geometry')
 

@@ -2,10 +2,20 @@ import sharp from 'sharp'
 import type { TensorInfo } from '../../runtime/engines/engine.ts'
 import { PelletError, type ErrorCode } from '../../runtime/errors.ts'
 import type { ModelEntry } from '../../runtime/manifest/manifest.ts'
-import type { Pixels } from '../../runtime/steps/picture.ts'
+import type { Pixels, ResizeOptions } from '../../runtime/steps/picture.ts'
 import type { RequestInput } from '../../runtime/steps/request.ts'
 import type { ModelInfo, StepContext } from '../../runtime/steps/step.ts'
 import * as assert from 'uvu/assert'
+
+/** Every way to resize. */
+export const kernels: NonNullable<ResizeOptions['kernel']>[] = [
+  'nearest',
+  'linear',
+  'cubic',
+  'mitchell',
+  'lanczos2',
+  'lanczos3',
+]
 
 export interface ModelParts {
   inputs?: TensorInfo[]

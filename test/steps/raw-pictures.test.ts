@@ -1,18 +1,10 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openPicture, openPixels } from '../../runtime/steps/encoded.ts'
-import type { Picture, Pixels, ResizeOptions } from '../../runtime/steps/picture.ts'
-import { failureOf, noise, png } from './fixture-steps.ts'
+import type { Picture, Pixels } from '../../runtime/steps/picture.ts'
+import { failureOf, kernels, noise, png } from './fixture-steps.ts'
 
 const limit = 50_000_000
-const kernels: NonNullable<ResizeOptions['kernel']>[] = [
-  'nearest',
-  'linear',
-  'cubic',
-  'mitchell',
-  'lanczos2',
-  'lanczos3',
-]
 const raw = suite('raw pictures')
 
 const open = async (pixels: Pixels): Promise<Picture> => openPicture(await png(pixels), limit)
