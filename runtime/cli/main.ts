@@ -12,6 +12,7 @@ const commands: Record<string, () => Promise<CommandDef<any>>> = {
   load: () => import('./commands/load.ts').then((module) => module.load),
   unload: () => import('./commands/load.ts').then((module) => module.unload),
   validate: () => import('./commands/validate.ts').then((module) => module.default),
+  inspect: () => import('./commands/inspect.ts').then((module) => module.default),
 }
 
 const examples: Record<string, string[]> = {
@@ -22,6 +23,7 @@ const examples: Record<string, string[]> = {
     `pellet invoke tags -d '{"image": "...", "top": 3}' --route /v1/tags`,
   ],
   validate: ['pellet validate', 'pellet validate manifests/depth.yaml functions/tags.ts'],
+  inspect: ['pellet inspect models/depth.onnx', 'pellet inspect models/depth.onnx --json'],
 }
 
 process.exitCode = await run(process.argv.slice(2))

@@ -2,15 +2,18 @@ import type { PortRow } from '../http/own-ports.ts'
 
 /** Rows as a table for people; columns as wide as their widest cell. */
 export function toTable(headings: string[], rows: string[][]): string {
-  const widths = headings.map((heading, column) => Math.max(heading.length, ...rows.map((row) => row[column]!.length)))
-  return [headings, ...rows]
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+  return toColumns([headings, ...rows]).join('\n')
+}
+
+/** Lines in which the cells of a column stand below each other. */
+export function toColumns(rows: string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  )
 }
 
 /** A deployment's own ports as a cell. */

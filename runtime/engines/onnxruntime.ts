@@ -1,4 +1,3 @@
-import { access, constants, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, resolve } from 'node:path'
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
@@ -6,6 +5,7 @@ import { PelletError, messageOf } from '../errors.ts'
 import type { Tensor, TensorData, Tensors, TensorType } from '../tensor.ts'
 import { arrayTypes, checkInputs, toText } from './check-inputs.ts'
 import type { Engine, OpenOptions, Session, TensorInfo } from './engine.ts'
+import { checkModelFile } from './model-bytes.ts'
 
 type Ort = typeof import('onnxruntime-node')
 
@@ -23,7 +23,7 @@ export const onnxruntime: Engine = {
 
 async function open(file: string, { threads = 1 }: OpenOptions = {}): Promise<Session> {
   const path = resolve(file)
-  await checkFile(path)
+  await checkModelFile(path, 'an ONNX model')
   // ORT's own packages report to Microsoft since 1.29 (pull request 27379): models' names and hashes, the machine, errors.
   // The variable is read once, when the library is loaded; whoever wants the reports sets it to 0.
   process.env.ORT_DISABLE_TELEMETRY ??= '1'
@@ -104,22 +104,6 @@ function toTensorInfo(role: string, value: InferenceSession.ValueMetadata, path:
   if (!value.isTensor) throw refuse('no tensor (a sequence, map or optional)')
   if (!(value.type in arrayTypes)) throw refuse(toText(value.type, value.shape))
   return { name: value.name, type: value.type as TensorType, shape: value.shape }
-}
-
-async function checkFile(path: string): Promise<void> {
-  const refuse = (why: string, cause?: unknown): never => {
-    throw new PelletError('load_failed', `${path}: expected an ONNX model, ${why}`, { cause })
-  }
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    const why =
-      error.code === 'ENOENT' || error.code === 'ENOTDIR' ? 'found no file' : `it cannot be reached (${error.code})`
-    return refuse(`${why}. Check the path, or put the file there.`, error)
-  })
-  if (found.isFile() === false) refuse('found a folder or device. Name the .onnx file itself.')
-  if (found.size === 0) refuse('found an empty file. Fetch it again.')
-  await access(path, constants.R_OK).catch((error: NodeJS.ErrnoException) =>
-    refuse(`it cannot be read (${error.code}). Check its permissions.`, error),
-  )
 }
 
 function toLoadError(path: string, error: unknown): PelletError {

@@ -7,7 +7,7 @@ import { createProject, runCli } from '../support/pellet.ts'
 import { projectRoot } from '../support/root.ts'
 
 const test = suite('the command line without a running Pellet')
-const names = ['start', 'list', 'ps', 'invoke', 'load', 'unload', 'validate']
+const names = ['start', 'list', 'ps', 'invoke', 'load', 'unload', 'validate', 'inspect']
 const folder = createProject({ 'bad.yaml': 'port: 99999\n', 'broken.yaml': 'port: [1\n', 'key.yaml': 'prot: 1\n' })
 
 interface Case {
@@ -89,7 +89,7 @@ for (const name of names)
   cases.push({
     args: [name, '--help'],
     code: 0,
-    stdout: new RegExp(`^Usage: pellet ${name}[^]* \\[options\\]\\n\\n[^]*--root <folder> `),
+    stdout: new RegExp(`^Usage: pellet ${name}[^]* \\[options\\]\\n\\n[^]*--(root <folder>|json) `),
   })
 
 // Two at a time: each is a process.
