@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock, type Clock } from './clock.ts'
 import { adminSocketPath, type Config } from './config.ts'
-import type { Compilation } from './deployments/deployment.ts'
+import { fileOf, type Deployment, type DeploymentResult } from './deployments/deployment.ts'
 import { Dispatcher } from './deployments/dispatcher.ts'
-import { formatMissing } from './deployments/missing-model.ts'
+import { ProblemLog } from './deployments/problem-log.ts'
+import { reconcile } from './deployments/reconcile.ts'
 import { openSizeBook } from './deployments/size-book.ts'
-import { PelletError } from './errors.ts'
+import { messageOf, PelletError } from './errors.ts'
 import { createHandler } from './http/app.ts'
 import { listenForCalls } from './http/calls.ts'
 import { answersSent, closeListeners, listenTcp, listenUnix, type Listener } from './http/listeners.ts'
@@ -45,6 +46,7 @@ export class Pellet {
   readonly ports: OwnPorts
   readonly meter: Meter
   routes = new RouteTable([], [])
+  readonly #problems: ProblemLog
   #listeners: Listener[] = []
   #calls: Server | undefined
   #socketFolder: string
@@ -59,15 +61,15 @@ export class Pellet {
 
   /**
    * Starts everything.
-   * @param compilation of the project, under way in a process of its own: when it answers, the listeners stand
+   * @param results of compiling the project, under way in a process of its own: when it answers, the listeners stand
    * @throws Error when a port is taken, another Pellet runs on the data folder, or the compilation was ended
    */
-  static async start(config: Config, log: Logger, compilation: Promise<Compilation>): Promise<Pellet> {
+  static async start(config: Config, log: Logger, results: Promise<DeploymentResult[]>): Promise<Pellet> {
     const sizes = await openSizeBook(createDataStore({ folder: config.dataFolder }))
     const pellet = new Pellet(config, log, sizes)
     try {
       await pellet.#listen()
-      await pellet.#deployAll(await compilation)
+      await pellet.take(await results)
     } catch (error) {
       await pellet.stop()
       throw error
@@ -78,6 +80,7 @@ export class Pellet {
   private constructor(config: Config, log: Logger, sizes: Awaited<ReturnType<typeof openSizeBook>>) {
     this.config = config
     this.log = log
+    this.#problems = new ProblemLog(log)
     this.#socketFolder = socketFolderOf(config.dataFolder)
     const { clock } = this
     const { memoryBytes, allowUrls, maxBytesInFlight, maxKeepAliveMs } = config
@@ -142,6 +145,29 @@ export class Pellet {
     if (row.state !== 'ready') throw new PelletError('load_failed', row.lastError ?? `${name}: it was unloaded again`)
   }
 
+  /**
+   * Takes what the project's sources give now: what changed goes live or goes away, all else is left as it is. Resolves when
+   * each new port was tried once.
+   */
+  async take(results: readonly DeploymentResult[]): Promise<void> {
+    if (this.#state === 'stopping') return
+    const before = this.routes.deployments
+    const live = [...before.values()]
+    const { deployments, failures } = reconcile({ live, results, ownPort: this.config.port })
+    const loaded = this.#loaded()
+    this.#problems.update(failures, new Set(deployments.map(fileOf)))
+    const names = new Set(deployments.map(({ name }) => name))
+    for (const name of before.keys()) if (!names.has(name)) this.#remove(name)
+    const changed = deployments.filter(({ name, revision }) => before.get(name)?.revision !== revision)
+    for (const deployment of deployments) this.dispatcher.deploy(deployment)
+    for (const deployment of changed) this.#deploy(deployment)
+    this.routes = new RouteTable(deployments, failures)
+    this.#onRoutes()
+    for (const deployment of changed) this.#warm(deployment, !before.has(deployment.name), loaded.has(deployment.name))
+    // After the preloads: what asks at these ports finds its deployment loading, not ready by mistake.
+    await this.ports.update(deployments)
+  }
+
   /** Serves what was accepted, refuses what is new, ends all isolates. Safe to call twice. */
   stop(graceMs = this.config.graceMs): Promise<void> {
     return (this.#stopped ??= this.#stop(graceMs))
@@ -159,26 +185,34 @@ export class Pellet {
     this.#listeners.push(await listenTcp(createHandler(this, false), config.host, config.port))
   }
 
-  async #deployAll({ deployments, failures }: Compilation): Promise<void> {
-    const { log } = this
-    for (const { name, problems, missing } of failures) {
-      if (missing) log.warn({ deployment: name }, formatMissing(name, missing))
-      else for (const problem of problems) log.error(problem)
-    }
-    for (const deployment of deployments) {
-      this.dispatcher.deploy(deployment)
-      this.meter.deploy(deployment)
-      const { name, manifest, engine, notes } = deployment
-      for (const note of notes) log.info({ deployment: name }, note)
-      const routes = manifest.routes.map(({ method, path }) => `${method} ${path}`)
-      log.info({ deployment: name, revision: deployment.revision.slice(0, 12), engine, routes }, 'deployed')
-    }
-    this.routes = new RouteTable(deployments, failures)
+  /** The routes are others now: what is kept for a deployment, and speaks of its revision, is renewed here. */
+  #onRoutes(): void {
     this.#state = 'running'
     this.#onStarted()
-    for (const { name, manifest } of deployments) if (manifest.preload) void this.#preload(name)
-    // After the preloads: what asks at these ports finds its deployment loading, not ready by mistake.
-    await Promise.all(deployments.map((deployment) => this.ports.open(deployment)))
+  }
+
+  /** A revision goes live: its deployment is new, or those in flight finish on the old one. */
+  #deploy(deployment: Deployment): void {
+    const { log } = this
+    const { name, revision, manifest, engine, notes } = deployment
+    this.meter.deploy(deployment)
+    for (const note of notes) log.info({ deployment: name }, note)
+    const routes = manifest.routes.map(({ method, path }) => `${method} ${path}`)
+    log.info({ deployment: name, revision: revision.slice(0, 12), engine, routes }, 'deployed')
+  }
+
+  #remove(name: string): void {
+    this.dispatcher.remove(name)
+    this.meter.remove(name)
+    this.#preloading.delete(name)
+    this.log.info({ deployment: name }, 'removed: its files are gone')
+  }
+
+  /** What is new is loaded where its manifest says so; what replaces a loaded revision, so that the next request is warm. */
+  #warm({ name, manifest }: Deployment, isNew: boolean, wasLoaded: boolean): void {
+    if (isNew && manifest.preload) void this.#preload(name)
+    // Without a keep_alive it is loaded for who asks, and not before.
+    else if (manifest.preload || (wasLoaded && manifest.keepAliveMs !== 0)) this.dispatcher.load(name)
   }
 
   /** Names of the deployments whose model is loaded. */
@@ -193,9 +227,10 @@ export class Pellet {
       await this.load(name)
       this.#preloading.delete(name)
     } catch (error) {
+      if (!this.routes.deployments.has(name)) return
       // Not ready, but not given up: the first request, or the operator, tries again.
-      this.#preloading.set(name, (error as Error).message)
-      await this.dispatcher.when(name, ({ state }) => state === 'ready')
+      this.#preloading.set(name, messageOf(error))
+      await this.dispatcher.when(name, ({ state }) => state === 'ready').catch(() => {})
       this.#preloading.delete(name)
     }
   }

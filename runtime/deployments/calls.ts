@@ -6,6 +6,14 @@ import type { MissingModel } from './missing-model.ts'
 /** The most deployments that one request may go through. Each keeps its lease until those behind it have answered. */
 export const maxCallDepth = 4
 
+/** Names of deployments that have served before. */
+export interface Standing {
+  /** Are not refused for their calls: these lead where they still can. */
+  kept?: ReadonlySet<string>
+  /** Serve on in an older revision where they are refused: nobody is refused for calling them. */
+  lasting?: ReadonlySet<string>
+}
+
 /** Every `call` step of a manifest: by route, then in the order of its post chain. */
 export function callSteps({ routes }: Manifest): { route: number; step: number; options: Record<string, unknown> }[] {
   return routes.flatMap(({ post }, route) =>
@@ -18,8 +26,11 @@ export function callSteps({ routes }: Manifest): { route: number; step: number; 
  * through more than `maxCallDepth` deployments, or to a deployment that is refused or misses its model. Pure.
  * @param compilation all that was compiled. What is refused for its calls may be right when others have changed: keep it.
  */
-export function resolveCalls({ deployments, failures }: Compilation): Compilation {
-  const graph = new CallGraph(deployments, failures)
+export function resolveCalls(
+  { deployments, failures }: Compilation,
+  { kept = new Set(), lasting = new Set() }: Standing = {},
+): Compilation {
+  const graph = new CallGraph(deployments, failures, { kept, lasting })
   const resolved: Compilation = { deployments: [], failures: [...failures] }
   for (const deployment of deployments) {
     const { name, origin, manifest } = deployment
@@ -45,22 +56,25 @@ class CallGraph {
   readonly #deployments: Map<string, Deployment>
   readonly #failures: Map<string, FailedSource>
   readonly #steps: Map<string, CallStep[]>
+  readonly #standing: Required<Standing>
   readonly #refusals = new Map<string, Refusal | undefined>()
   readonly #chains = new Map<string, string[]>()
 
-  constructor(deployments: Deployment[], failures: FailedSource[]) {
+  constructor(deployments: Deployment[], failures: FailedSource[], standing: Required<Standing>) {
+    this.#standing = standing
     this.#deployments = new Map(deployments.map((deployment) => [deployment.name, deployment]))
     this.#failures = new Map(failures.map((failure) => [failure.name, failure]))
     this.#steps = new Map(deployments.map((deployment) => [deployment.name, stepsOf(deployment)]))
   }
 
   callsOf(name: string): DeploymentCall[] {
-    const calls = this.#stepsOf(name).map((step) => this.#targetOf(step)!)
+    const calls = this.#stepsOf(name).flatMap((step) => this.#targetOf(step) ?? [])
     return [...new Map(calls.map((call) => [JSON.stringify(call), call])).values()]
   }
 
   /** Why a deployment cannot be, or undefined. Rings end here at their first member: it is refused for itself. */
   refusalOf(name: string): Refusal | undefined {
+    if (this.#standing.kept.has(name)) return undefined
     if (!this.#deployments.has(name)) return this.#failures.get(name)
     if (!this.#refusals.has(name)) this.#refusals.set(name, this.#refuse(name))
     return this.#refusals.get(name)
@@ -72,7 +86,7 @@ class CallGraph {
     const inherited = new Set<string>()
     let missing: MissingModel | undefined
     for (const { place, callee } of this.#stepsOf(name)) {
-      if (callee === name || this.#pathTo(callee, name)) continue
+      if (callee === name || this.#pathTo(callee, name) || this.#standing.lasting.has(callee)) continue
       const refusal = this.refusalOf(callee)
       if (!refusal) continue
       missing ??= refusal.missing

@@ -7,13 +7,19 @@ import { toIssueIn } from '../manifest/issues.ts'
 import { readManifest, type ManifestSource } from '../manifest/read.ts'
 import { callSteps, resolveCalls } from './calls.ts'
 import { refuseConflicts } from './conflicts.ts'
-import type { Compilation, FailedSource } from './deployment.ts'
+import type { Compilation, DeploymentResult, FailedSource } from './deployment.ts'
 import { discoverSources, functionEndings, functionName } from './discover.ts'
+import { reconcile } from './reconcile.ts'
 import { compileSource, toFailure, type CompileOptions, type Source } from './source.ts'
 
 /** Compiles every manifest and function file of a project. Never throws for what a file holds. */
 export async function compileProject(options: CompileOptions): Promise<Compilation> {
-  return resolveCalls(await compileJobs(await projectJobs(options), options))
+  return reconcile({ live: [], results: await compileSources(options), ownPort: options.port })
+}
+
+/** Compiles every manifest and function file of a project, each for itself. */
+export async function compileSources(options: CompileOptions): Promise<DeploymentResult[]> {
+  return compileJobs(await projectJobs(options), options)
 }
 
 /**
@@ -40,13 +46,13 @@ export async function compileFiles(files: string[], options: CompileOptions): Pr
       if (claiming.length === 0) jobs.set(path, { source })
     }
   }
-  const named = await compileJobs([...jobs.values()], options)
+  const named = refuseConflicts(await compileJobs([...jobs.values()], options), { ownPort: options.port })
   named.failures.push(...absent)
   if (!named.deployments.some(({ manifest }) => callSteps(manifest).length > 0)) return named
-  const others = await compileJobs(
-    (await projectJobs(options)).filter(({ source }) => !jobs.has(source.manifestFile ?? source.functionFile!)),
-    options,
+  const unnamed = (await projectJobs(options)).filter(
+    ({ source }) => !jobs.has(source.manifestFile ?? source.functionFile!),
   )
+  const others = refuseConflicts(await compileJobs(unnamed, options), { ownPort: options.port })
   const names = new Set([...named.deployments, ...named.failures].map(({ name }) => name))
   const whole = resolveCalls({
     deployments: [...named.deployments, ...others.deployments.filter(({ name }) => !names.has(name))],
@@ -78,11 +84,8 @@ async function manifestJob(file: string, functions: string[], options: CompileOp
   return { source: toSource(file, written, options.functionsFolder, functions), written }
 }
 
-async function compileJobs(jobs: Job[], options: CompileOptions): Promise<Compilation> {
-  const results = await mapLimited(jobs, availableParallelism(), ({ source, written }) =>
-    compileSource(source, written, options),
-  )
-  return refuseConflicts(results, options.port)
+function compileJobs(jobs: Job[], options: CompileOptions): Promise<DeploymentResult[]> {
+  return mapLimited(jobs, availableParallelism(), ({ source, written }) => compileSource(source, written, options))
 }
 
 async function readSource(file: string, root: string): Promise<ManifestSource> {

@@ -2,12 +2,12 @@ import { dieWithParent } from '../../ffi/libc.ts'
 import type { Config } from '../config.ts'
 import { messageOf } from '../errors.ts'
 import { createDataStore } from '../storage/storage.ts'
-import { compileProject } from './compile.ts'
+import { compileSources } from './compile.ts'
 import { createMemo } from './memo.ts'
 
 dieWithParent(Number(process.env['PELLET_PARENT_PID']))
 process.once('message', (config: Config) => {
-  compileProject({ ...config, memo: createMemo(createDataStore({ folder: config.dataFolder })) }).then(
+  compileSources({ ...config, memo: createMemo(createDataStore({ folder: config.dataFolder })) }).then(
     answer,
     (error: unknown) => answer({ error: messageOf(error) }),
   )

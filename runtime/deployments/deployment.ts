@@ -48,12 +48,26 @@ export interface FailedSource {
   errors?: ErrorShape
   /** Present where all that is wrong is a model file that is not there: nothing is broken, something is to be fetched. */
   missing?: MissingModel
+  /** Which revision serves on until it is mended, where one was live before. */
+  serves?: { name: string; revision: string }
 }
+
+/** What one source gives. */
+export type DeploymentResult = Deployment | FailedSource
 
 /** What one look at the folders gives. */
 export interface Compilation {
   deployments: Deployment[]
   failures: FailedSource[]
+}
+
+export function isFailed(result: DeploymentResult): result is FailedSource {
+  return 'problems' in result
+}
+
+/** The file that people are to look at, relative to the project. */
+export function fileOf({ name, origin }: DeploymentResult): string {
+  return origin.manifest ?? origin.function ?? name
 }
 
 /** The model entry that a deployment's engine runs. */

@@ -68,16 +68,25 @@ export class Dispatcher {
     )
   }
 
-  /** Adds a deployment or replaces its revision; requests in flight finish on the old one. */
+  /**
+   * Adds a deployment or replaces its revision; requests in flight finish on the old one. The same revision again changes
+   * nothing but what is known of its files.
+   */
   deploy(deployment: Deployment): void {
-    this.#deployments.set(deployment.name, deployment)
-    this.#revisions.set(deployment.revision, deployment)
+    const { name, revision } = deployment
+    const before = this.#deployments.get(name)
+    this.#deployments.set(name, deployment)
+    this.#revisions.set(revision, deployment)
+    if (before?.revision === revision) return
     this.#apply(this.#scheduler.deploy(this.#toTerms(deployment)))
+    if (before) this.#forget(before.revision)
   }
 
   remove(name: string): void {
+    const before = this.#deployments.get(name)
     this.#deployments.delete(name)
     this.#apply(this.#scheduler.remove(name))
+    if (before) this.#forget(before.revision)
   }
 
   /**
@@ -113,13 +122,17 @@ export class Dispatcher {
     this.#apply(this.#scheduler.unload(name))
   }
 
-  /** Resolves with the deployment's state once it is as wanted; never when that does not come. */
+  /**
+   * Resolves with the deployment's state once it is as wanted; never when that does not come.
+   * @throws PelletError `not_found` when it is removed
+   */
   when(name: string, isWanted: (row: DeploymentSnapshot) => boolean): Promise<DeploymentSnapshot> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#watchers.add((rows) => {
         const row = rows.find((one) => one.name === name)
-        if (!row || !isWanted(row)) return false
-        resolve(row)
+        if (row && !isWanted(row)) return false
+        if (row) resolve(row)
+        else reject(new PelletError('not_found', `${name}: it was removed meanwhile`))
         return true
       })
       this.#notify()

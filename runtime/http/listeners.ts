@@ -29,7 +29,7 @@ export async function listenTcp(handler: RequestListener, host: string, port: nu
   }).catch(async (error: Error) => {
     throw new Error(`${host}:${port}: ${refusals[await refusalOf(host, port)] ?? error.message}`)
   })
-  const open = prepare(server as Server, handler, 'pellet')
+  const open = prepare(server as Server, handler, () => 'pellet')
   return { server: server as Server, address: addressOf(server as Server) ?? String(address), open }
 }
 
@@ -42,7 +42,7 @@ export async function listenAlone(
   handler: RequestListener,
   host: string,
   port: number,
-  shape: ErrorShape,
+  shape: () => ErrorShape,
 ): Promise<Listener> {
   // A request without a host is answered by the handler, in its own shape.
   const server = createServer({ requireHostHeader: false }, handler)
@@ -66,7 +66,7 @@ export async function listenUnix(handler: RequestListener, path: string): Promis
     rmSync(path)
   }
   const server = createServer(handler)
-  const open = prepare(server, handler, 'pellet')
+  const open = prepare(server, handler, () => 'pellet')
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(path, resolve)
@@ -126,7 +126,7 @@ async function refusalOf(host: string, port: number): Promise<string> {
   return error?.code ?? ''
 }
 
-function prepare(server: Server, handler: RequestListener, shape: ErrorShape): Set<ServerResponse> {
+function prepare(server: Server, handler: RequestListener, shape: () => ErrorShape): Set<ServerResponse> {
   const open = new Set<ServerResponse>()
   const track = (_req: unknown, res: ServerResponse) => {
     open.add(res)

@@ -13,7 +13,7 @@ const lingerMs = 2000
  * Answers what node's parser refuses before any handler sees it, and expectations that nobody can meet: as JSON in the
  * shape that the listener's clients know. Node's own answers have no body.
  */
-export function answerMalformed(server: Server, shape: ErrorShape): void {
+export function answerMalformed(server: Server, shape: () => ErrorShape): void {
   server.on('clientError', (error: NodeJS.ErrnoException & { reason?: string }, stream) => {
     const socket = stream as Socket & { _httpMessage?: ServerResponse }
     // What comes after the answer is not read, and may well be as malformed.
@@ -25,7 +25,7 @@ export function answerMalformed(server: Server, shape: ErrorShape): void {
       400,
       `expected HTTP, found: ${error.reason ?? error.message}`,
     ]
-    socket.end(toText(status, message, shape))
+    socket.end(toText(status, message, shape()))
     // To close at once, with bytes unread, would reset the connection, and the answer with it (RFC 9112, 9.6).
     const timer = setTimeout(() => socket.destroy(), lingerMs)
     timer.unref()
@@ -33,11 +33,11 @@ export function answerMalformed(server: Server, shape: ErrorShape): void {
   })
   server.on('connect', (req: IncomingMessage, stream) => {
     const message = `CONNECT: expected a request to this server, found one to be a proxy to ${req.url}`
-    stream.on('error', () => stream.destroy()).end(toText(400, message, shape))
+    stream.on('error', () => stream.destroy()).end(toText(400, message, shape()))
   })
   server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => {
     const message = `Expect: expected 100-continue, found ${JSON.stringify(req.headers.expect)}`
-    const answer = toErrorAnswer(new PelletError('invalid_request', message), shape, toRequestId(req), 417)
+    const answer = toErrorAnswer(new PelletError('invalid_request', message), shape(), toRequestId(req), 417)
     // Its body may or may not follow.
     res.writeHead(417, { ...answer.headers, 'content-length': Buffer.byteLength(answer.body), connection: 'close' })
     res.end(answer.body)

@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http'
 import type { Deployment } from '../deployments/deployment.ts'
 import { messageOf } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import { listenAlone, type Listener } from './listeners.ts'
+import { closeListeners, listenAlone, type Listener } from './listeners.ts'
 import { findHolder } from './port-holder.ts'
 
 export interface OwnPortsOptions {
@@ -39,15 +39,25 @@ export class OwnPorts {
     return [...this.#ports.values()].flatMap(({ listener }) => listener ?? [])
   }
 
-  /** Opens a deployment's ports; resolves when each was tried once. */
-  async open({ name, manifest }: Deployment): Promise<void> {
-    const handler = this.#options.createHandler(name)
-    const opened = manifest.listen.map((port) => {
-      const own: OwnPort = { name, port, handler, shape: manifest.errors }
+  /**
+   * Opens the ports that these deployments have, and closes what no deployment has any more; one that goes from one to
+   * another stays open. Resolves when each new one was tried once.
+   */
+  async update(deployments: readonly Deployment[]): Promise<void> {
+    const wanted = new Map(deployments.flatMap((one) => one.manifest.listen.map((port) => [port, one] as const)))
+    for (const own of this.#ports.values()) if (!wanted.has(own.port)) this.#close(own)
+    const tried: Promise<void>[] = []
+    // In the order of the manifests, as listings have them.
+    const before = new Map(this.#ports)
+    this.#ports.clear()
+    for (const [port, { name, manifest }] of wanted) {
+      const own: OwnPort = before.get(port) ?? { port, name, handler: () => {}, shape: manifest.errors }
+      if (own.name !== name || !before.has(port)) own.handler = this.#options.createHandler(name)
+      Object.assign(own, { name, shape: manifest.errors })
       this.#ports.set(port, own)
-      return this.#try(own)
-    })
-    await Promise.all(opened)
+      if (!before.has(port)) tried.push(this.#try(own))
+    }
+    await Promise.all(tried)
   }
 
   /** A deployment's ports, in the order of its manifest. */
@@ -68,12 +78,29 @@ export class OwnPorts {
 
   // --- internal ---
 
+  /** Answers under way are finished; nothing new is taken. */
+  #close(own: OwnPort): void {
+    const { listener, name, port, timer } = own
+    own.isClosed = true
+    this.#ports.delete(port)
+    clearTimeout(timer)
+    if (!listener) return
+    void closeListeners([listener], 0)
+    this.#options.log.info({ deployment: name, port }, `${name}: listens no more on ${listener.address}`)
+  }
+
   async #try(own: OwnPort): Promise<void> {
     const { log, host } = this.#options
-    const { name, port, handler, shape } = own
+    const { name, port } = own
     try {
-      const listener = await listenAlone(handler, host, port, shape)
-      if (this.#isClosed) return void listener.server.close()
+      // Whose port it is, and so who answers, may change while it is open.
+      const listener = await listenAlone(
+        (req, res) => own.handler(req, res),
+        host,
+        port,
+        () => own.shape,
+      )
+      if (this.#isClosed || own.isClosed) return void listener.server.close()
       const again = own.problem === undefined ? '' : ', free at last'
       delete own.problem
       own.listener = listener
@@ -84,7 +111,7 @@ export class OwnPorts {
         own.problem = await problemOf(own, host, error as NodeJS.ErrnoException)
         log.error({ deployment: name, port }, own.problem)
       }
-      if (this.#isClosed) return
+      if (this.#isClosed || own.isClosed) return
       own.timer = setTimeout(() => void this.#try(own), retryMs)
       own.timer.unref()
     }
@@ -101,6 +128,7 @@ interface OwnPort {
   listener?: Listener
   problem?: string
   timer?: NodeJS.Timeout
+  isClosed?: true
 }
 
 async function problemOf({ name, port }: OwnPort, host: string, error: NodeJS.ErrnoException): Promise<string> {

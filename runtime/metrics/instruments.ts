@@ -62,6 +62,7 @@ export class Instruments {
       registers,
       collect() {
         const names = loaded()
+        this.reset()
         for (const name of deployments.keys()) this.set({ deployment: name }, Number(names.has(name)))
       },
     })
@@ -85,6 +86,7 @@ export class Instruments {
       registers,
       collect() {
         const names = loaded()
+        this.reset()
         const all = [...deployments.values()]
         // Two deployments may run one model.
         const models = new Set(all.filter(({ name }) => names.has(name)).map(modelNameOf))
@@ -119,6 +121,11 @@ export class Instruments {
     for (const { method, path } of manifest.routes)
       this.#requests.inc({ deployment: name, route: `${method} ${path}`, code: 200 }, 0)
     for (const status of ['success', 'error']) this.#inferences.inc({ status, model }, 0)
+  }
+
+  /** It has no model that could be loaded any more; its counters stay, as those of a process that goes on. */
+  remove(name: string): void {
+    this.#deployments.delete(name)
   }
 
   count({ deployment, route, status, ms, code }: CountedRequest): void {

@@ -45,6 +45,13 @@ export class Meter {
     this.#alone.set(name, alone)
   }
 
+  /** A deployment is gone. What was counted of it stays in the series of all. */
+  remove(name: string): void {
+    this.#all.remove(name)
+    this.#alone.delete(name)
+    this.#tallies.delete(name)
+  }
+
   tallyOf(name: string): Tally {
     let tally = this.#tallies.get(name)
     if (!tally) this.#tallies.set(name, (tally = { inferences: 0, errors: 0 }))

@@ -58,7 +58,7 @@ const rows: [why: string, second: ManifestInput & { name: string }, ownPort: num
 for (const [why, second, ownPort, told] of rows)
   test(`a second one with ${why}`, () => {
     const results = [deploymentOf(a), deploymentOf(second, places)]
-    const { deployments, failures } = refuseConflicts(results, ownPort)
+    const { deployments, failures } = refuseConflicts(results, { ownPort })
     assert.equal(deployments, told.length > 0 ? results.slice(0, 1) : results)
     assert.equal(
       failures.flatMap(({ problems }) => problems),
@@ -68,7 +68,9 @@ for (const [why, second, ownPort, told] of rows)
 
 test('what is refused holds nothing', () => {
   const results = [deploymentOf({ ...a, listen: 80 }, places), deploymentOf({ ...a, name: 'c', listen: 5001 })]
-  const { deployments, failures } = refuseConflicts([{ name: 'x', origin: {}, problems: ['wrong'] }, ...results], 80)
+  const { deployments, failures } = refuseConflicts([{ name: 'x', origin: {}, problems: ['wrong'] }, ...results], {
+    ownPort: 80,
+  })
   assert.equal([deployments.map(({ name }) => name), failures.map(({ name }) => name)], [['c'], ['x', 'a']])
 })
 

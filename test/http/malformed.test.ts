@@ -14,7 +14,7 @@ test.before(async () => {
     res.writeHead(200, { 'content-length': 10 })
     res.write('half ')
   })
-  answerMalformed(server, 'pellet')
+  answerMalformed(server, () => 'pellet')
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 })
