@@ -56,6 +56,11 @@ export class Field {
     return this.#reader.double()
   }
 
+  /** A repeated double, packed or not: calls with each. */
+  doubles(each: (value: number) => void): void {
+    this.#repeated(WireType.Bit64, (reader) => each(reader.double()))
+  }
+
   string(): string {
     return decoder.decode(this.bytes())
   }
