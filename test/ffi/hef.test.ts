@@ -137,26 +137,32 @@ function ofGroup({ streams, outputs, inputs, ...group }: HefNetworkGroup) {
 }
 
 function toGroupTruth(group: TruthGroup) {
+  const networks = group.networks.map((name) => `${group.name}/${name}`)
+  const toTruth = (direction: string) => (stream: TruthStream) => toStreamTruth(stream, direction, networks[0]!)
   return {
     name: group.name,
-    networks: group.networks.map((name) => `${group.name}/${name}`),
+    networks,
     contexts: group.n_contexts,
     bottleneckFps: group.bottleneck_fps,
     latencySeconds: group.latency,
     inputs: group.inputs.map(({ name }) => name),
     outputs: group.sorted_outputs,
-    streams: [...group.inputs.map(toStreamTruth('input')), ...group.outputs.map(toStreamTruth('output'))],
+    streams: [...group.inputs.map(toTruth('input')), ...group.outputs.map(toTruth('output'))],
   }
 }
 
-function ofStream({ network, kind, context, parts, featureScales, featureZeroPoints, ...stream }: HefStream) {
+function ofStream({ featureScales, featureZeroPoints, ...stream }: HefStream) {
   assert.is(featureZeroPoints.length, featureScales.length)
   return { ...stream, featureScales: featureScales.length }
 }
 
-const toStreamTruth = (direction: string) => (stream: TruthStream) => ({
+const toStreamTruth = (stream: TruthStream, direction: string, network: string) => ({
   name: stream.name,
   direction,
+  network,
+  kind: 'layer',
+  context: 0,
+  parts: [],
   index: stream.sys_index,
   shape: stream.shape,
   paddedShape: stream.padded,
