@@ -31,7 +31,9 @@ export function createCallClient(socketPath: string): CallClient {
       const path = `/${encodeURIComponent(deployment)}${query}`
       request({ socketPath, agent, method: 'POST', path, headers, signal }, resolve).on('error', reject).end(body)
     })
-    const bytes = await readAll(answer)
+    const bytes = await readAll(answer).catch((error: unknown) => {
+      throw signal.aborted ? error : brokenOff(deployment, error)
+    })
     if (answer.statusCode !== 200) throw toError(deployment, answer, bytes)
     return deserialize(bytes) as unknown[]
   }
@@ -57,6 +59,12 @@ export function readAll(message: IncomingMessage): Promise<Buffer> {
 }
 
 // --- internal ---
+
+/** Main can refuse only what has not begun: where the callee's process ends in the middle of its answer, the connection does. */
+function brokenOff(deployment: string, cause: unknown): CalleeError {
+  const message = `${deployment}: its process ended in the middle of its answer; try again`
+  return new CalleeError('isolate_crashed', message, { retryAfterMs: 1000, cause })
+}
 
 function toError(deployment: string, answer: IncomingMessage, body: Buffer): CalleeError {
   const given = String(answer.headers['x-pellet-error'])
