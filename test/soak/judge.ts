@@ -1,0 +1,125 @@
+import type { Mistake, PlannedRequest } from './plan.ts'
+import { mistakes } from './plan.ts'
+import { deploymentOf, type Name } from './project.ts'
+import { sampleKey, tagOf, type Outcome } from './send.ts'
+
+/** What an answer may take beyond `limits.timeout`: two busy cores, and this very process among those who want them. */
+const marginMs = 3000
+/** For so long after a crash its deployment may refuse: it backs off from the third in a row. */
+const aftermathMs = 10_000
+
+/** Times at which a deployment was brought down, on `performance.now()`. */
+export class Incidents {
+  readonly #list: { name: Name; from: number; to: number; isHang: boolean }[] = []
+
+  /** @returns what tells that it is over */
+  begin(name: Name, isHang = false): () => void {
+    const incident = { name, from: performance.now(), to: Infinity, isHang }
+    this.#list.push(incident)
+    return () => void (incident.to = performance.now())
+  }
+
+  codesFor(name: Name, from: number, to: number): string[] {
+    const touching = this.#list.filter(
+      (one) =>
+        (one.name === name || deploymentOf(name).calls?.includes(one.name)) &&
+        one.from <= to &&
+        one.to + aftermathMs >= from,
+    )
+    if (touching.length === 0) return []
+    // A load that is killed fails.
+    const codes = ['isolate_crashed', 'load_failed']
+    return touching.some(({ isHang }) => isHang) ? [...codes, 'deadline_exceeded'] : codes
+  }
+}
+
+export interface Evidence {
+  incidents: Incidents
+  /** Answers of a calm run by `sampleKey`, as `comparable` gives them. */
+  calm: Map<string, string>
+  /** Version of the file `text` that was live when the request was sent, and the last that was written. */
+  versions: { least: number; most: number }
+}
+
+/**
+ * What is wrong with an answer; undefined where nothing is. Right is the answer to just this request, or a refusal with
+ * one of the codes that are documented for what was going on, in time, with what goes with it.
+ */
+export function judge(planned: PlannedRequest, outcome: Outcome, evidence: Evidence): string | undefined {
+  const { deployment, leave } = planned
+  const { sentAt, endedAt, status, headers, body, broken } = outcome
+  const { timeoutMs } = deploymentOf(deployment)
+  const tookMs = endedAt - sentAt
+  if (broken !== undefined) {
+    // What has begun cannot become a refusal: where the isolate dies in the middle of its answer, it ends there.
+    const isCut = status === 200 && evidence.incidents.codesFor(deployment, sentAt, endedAt).length > 0
+    return isCut ? undefined : `expected a whole answer, found the connection broken: ${broken}`
+  }
+  if (tookMs > timeoutMs + marginMs)
+    return `expected an answer within ${timeoutMs} ms, found it after ${tookMs.toFixed(0)} ms`
+  if (status === 0) return leave ? undefined : 'expected an answer, found none'
+  if (headers['x-request-id'] !== `soak-${planned.id}`)
+    return `expected X-Request-Id soak-${planned.id}, found ${headers['x-request-id']}`
+  if (status === 200) return judgeAnswer(planned, outcome, evidence)
+  const code = String(headers['x-pellet-error'])
+  const allowed = allowedCodes(planned, outcome, evidence.incidents)
+  if (!allowed.includes(code))
+    return `expected ${allowed.length === 0 ? '200' : `200 or ${allowed.join(', ')}`}, found ${status} ${code}: ${String(body).slice(0, 300)}`
+  if (retryable.has(code) && !/^[1-9]\d*$/.test(String(headers['retry-after'])))
+    return `expected Retry-After with ${code}, found ${headers['retry-after']}`
+  return undefined
+}
+
+/** A model's answer without what differs each time. */
+export function comparable({ headers, body }: Outcome): string {
+  if (!String(headers['content-type']).includes('json')) return body.toString('base64')
+  const { inference_time_ms: _, ...rest } = JSON.parse(String(body)) as Record<string, unknown>
+  return JSON.stringify(rest)
+}
+
+// --- internal ---
+
+const retryable = new Set(['queue_full', 'dropped', 'isolate_crashed', 'load_failed'])
+
+/** Answered by main, whatever becomes of the isolate. */
+const refusedByMain = new Set<Mistake>([
+  'an unknown path',
+  'another method',
+  'a body that is too large',
+  'an odd X-Keep-Alive',
+])
+
+/** The codes that are documented for a situation, beside the answer itself. */
+function allowedCodes(planned: PlannedRequest, { sentAt, endedAt }: Outcome, incidents: Incidents): string[] {
+  const { deployment, fault, mistake } = planned
+  if (mistake && refusedByMain.has(mistake)) return [mistakes[mistake]]
+  const codes = incidents.codesFor(deployment, sentAt, endedAt)
+  if (mistake) codes.push(mistakes[mistake])
+  if (fault === 'throw') codes.push('function_failed')
+  else if (fault) codes.push('isolate_crashed')
+  if (deployment === 'slow') codes.push('queue_full')
+  if (deployment === 'camera') codes.push('dropped')
+  // Its deadline is shorter than what a load may have to wait for memory.
+  if (deploymentOf(deployment).timeoutMs < 10_000) codes.push('deadline_exceeded')
+  return codes
+}
+
+function judgeAnswer(planned: PlannedRequest, outcome: Outcome, { calm, versions }: Evidence): string | undefined {
+  const { deployment, id, fault, mistake, backBytes } = planned
+  if (mistake) return `expected ${mistakes[mistake]}, found 200`
+  if (fault) return `expected ${fault} to be told, found 200`
+  if (deploymentOf(deployment).kind === 'model') {
+    const key = sampleKey(planned)
+    return comparable(outcome) === calm.get(key) ? undefined : `expected the calm run's answer to ${key}, found another`
+  }
+  const answer = JSON.parse(String(outcome.body)) as { id: unknown; tag: string; version: number; back: string }
+  const tag = tagOf(planned)
+  if (String(answer.id) !== String(id)) return `expected the answer to request ${id}, found that to ${answer.id}`
+  if (answer.tag !== tag) return `expected the tag ${tag}, found ${answer.tag}`
+  if (answer.back !== tag.repeat(Math.ceil(backBytes / 64)))
+    return `expected ${backBytes} characters back, found ${answer.back.length} or others`
+  const { least, most } = deployment === 'text' ? versions : { least: 1, most: 1 }
+  if (!(answer.version >= least && answer.version <= most))
+    return `expected version ${least} to ${most} of the function, found ${answer.version}`
+  return undefined
+}
