@@ -24,6 +24,10 @@ export interface Config {
   maxKeepAliveMs: number
   /** Bytes of requests that may be under way at once, over all deployments. */
   maxBytesInFlight: number
+  /** How long the results of jobs are kept; -1: until there is no room for them. */
+  resultsTtlMs: number
+  /** Bytes of results of jobs that are kept; beyond them the oldest goes. */
+  resultsMaxBytes: number
   /** How long a stop waits for requests under way. */
   graceMs: number
   /** Hosts, host:port or networks (CIDR) that a picture URL may name; `*` for every public host. Empty: none. */
@@ -107,6 +111,18 @@ const settings: Record<string, Setting> = {
     expected: 'a size such as 128MB',
     parse: bytes,
     fallback: () => '128MB',
+  },
+  results_ttl: {
+    field: 'resultsTtlMs',
+    expected: 'a duration such as 1h, or -1',
+    parse: duration,
+    fallback: () => '1h',
+  },
+  results_max: {
+    field: 'resultsMaxBytes',
+    expected: 'a size such as 256MB',
+    parse: bytes,
+    fallback: () => '256MB',
   },
   grace: {
     field: 'graceMs',

@@ -38,6 +38,7 @@ export const errorCodes = {
   isolate_crashed: { status: 503, meaning: 'The process that served the request ended in the middle of it.' },
   out_of_memory: { status: 503, meaning: 'The model does not fit into memory, or its process outgrew limits.memory.' },
   overloaded: { status: 503, meaning: 'More request bytes are in flight than max_bytes_in_flight allows.' },
+  job_interrupted: { status: 503, meaning: 'Pellet ended while the job was under way; what it asked for is not kept.' },
   stopping: { status: 503, meaning: 'Pellet is shutting down.' },
   not_ready: { status: 503, meaning: 'Pellet, or a deployment that is to be preloaded, is not ready yet.' },
   deadline_exceeded: { status: 504, meaning: 'The request took longer than limits.timeout.' },

@@ -3,15 +3,17 @@ import { chmodSync, lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Storage } from 'unstorage'
 import { systemClock, type Clock } from './clock.ts'
 import { adminSocketPath, type Config } from './config.ts'
 import { fileOf, type Deployment, type DeploymentResult } from './deployments/deployment.ts'
 import { Dispatcher } from './deployments/dispatcher.ts'
 import { ProblemLog } from './deployments/problem-log.ts'
 import { reconcile } from './deployments/reconcile.ts'
-import { openSizeBook } from './deployments/size-book.ts'
+import { openSizeBook, type SizeBook } from './deployments/size-book.ts'
 import { messageOf, PelletError } from './errors.ts'
 import { createHandler } from './http/app.ts'
+import { createAcceptedHandler } from './http/accepted.ts'
 import { listenForCalls } from './http/calls.ts'
 import { answersSent, closeListeners, listenTcp, listenUnix, type Listener } from './http/listeners.ts'
 import { createOwnHandler } from './http/own-port.ts'
@@ -20,6 +22,10 @@ import { Proxy } from './http/proxy.ts'
 import { RouteTable } from './http/route-table.ts'
 import type { Readiness } from './http/status.ts'
 import type { Logger } from './log.ts'
+import { Jobs, maxJobs } from './jobs/jobs.ts'
+import { JobStore } from './jobs/job-store.ts'
+import { OwnRequests, ownSocketName } from './jobs/own-requests.ts'
+import { Room } from './jobs/room.ts'
 import { Meter } from './metrics/meter.ts'
 import type { DeploymentSnapshot } from './scheduler/types.ts'
 import { createDataStore } from './storage/storage.ts'
@@ -45,6 +51,11 @@ export class Pellet {
   readonly proxy: Proxy
   readonly ports: OwnPorts
   readonly meter: Meter
+  readonly jobs: Jobs
+  readonly ownRequests: OwnRequests
+  /** For bodies that wait in main. */
+  readonly room: Room
+  readonly #jobStore: JobStore
   routes = new RouteTable([], [])
   readonly #problems: ProblemLog
   #listeners: Listener[] = []
@@ -65,8 +76,8 @@ export class Pellet {
    * @throws Error when a port is taken, another Pellet runs on the data folder, or the compilation was ended
    */
   static async start(config: Config, log: Logger, results: Promise<DeploymentResult[]>): Promise<Pellet> {
-    const sizes = await openSizeBook(createDataStore({ folder: config.dataFolder }))
-    const pellet = new Pellet(config, log, sizes)
+    const storage = createDataStore({ folder: config.dataFolder })
+    const pellet = new Pellet(config, log, storage, await openSizeBook(storage))
     try {
       await pellet.#listen()
       await pellet.take(await results)
@@ -77,7 +88,7 @@ export class Pellet {
     return pellet
   }
 
-  private constructor(config: Config, log: Logger, sizes: Awaited<ReturnType<typeof openSizeBook>>) {
+  private constructor(config: Config, log: Logger, storage: Storage, sizes: SizeBook) {
     this.config = config
     this.log = log
     this.#problems = new ProblemLog(log)
@@ -101,8 +112,16 @@ export class Pellet {
       maxBytesInFlight,
       maxKeepAliveMs,
       begin: (...request) => this.meter.begin(...request),
-      isStopping: () => this.#refuseNew,
+      isStopping: (req) => this.#refuseNew && !this.ownRequests.has(req),
     })
+    const concurrencyOf = (name: string) => this.routes.deployments.get(name)?.manifest.limits.concurrency ?? 1
+    this.ownRequests = new OwnRequests({ clock, concurrencyOf })
+    this.room = new Room(maxBytesInFlight)
+    const now = () => Date.now()
+    const limits = { ttlMs: config.resultsTtlMs, maxBytes: config.resultsMaxBytes, maxCount: 10 * maxJobs }
+    const onProblem = (error: unknown) => log.error(messageOf(error))
+    this.#jobStore = new JobStore({ storage, limits, clock, now, onProblem })
+    this.jobs = new Jobs({ store: this.#jobStore, log, now })
     this.ports = new OwnPorts({ log, host: config.host, createHandler: (name) => createOwnHandler(this, name) })
   }
 
@@ -117,6 +136,11 @@ export class Pellet {
 
   isStopping(): boolean {
     return this.#state === 'stopping'
+  }
+
+  /** Nothing new is accepted any more, while what was accepted is still served. */
+  isRefusing(): boolean {
+    return this.#refuseNew
   }
 
   isReady(): boolean {
@@ -181,6 +205,8 @@ export class Pellet {
     // Only now is it certain that no other Pellet uses the folder.
     createPrivateFolder(this.#socketFolder)
     const { proxy } = this
+    void this.#jobStore.recover()
+    await this.ownRequests.listen(join(this.#socketFolder, ownSocketName), createAcceptedHandler(this))
     this.#calls = await listenForCalls(join(this.#socketFolder, callsSocketName), { proxy, routes: () => this.routes })
     this.#listeners.push(await listenTcp(createHandler(this, false), config.host, config.port))
   }
@@ -252,9 +278,12 @@ export class Pellet {
     const listeners = [...this.#listeners, ...this.ports.listeners]
     if (listeners.length > 0) await closeListeners(listeners, Math.min(farewellMs, graceMs))
     this.#refuseNew = true
+    await this.jobs.drain(Math.max(0, deadline - this.clock.now()))
     await this.dispatcher.stop(Math.max(0, deadline - this.clock.now()))
     await answersSent(listeners, Math.max(flushMs, deadline - this.clock.now()))
     for (const { server } of listeners) server.closeAllConnections()
+    this.#jobStore.close()
+    this.ownRequests.close()
     this.#calls?.close()
     this.#calls?.closeAllConnections()
     // What another Pellet on this folder made, who was here first, is left alone.

@@ -11,6 +11,7 @@ import { ownPaths, registerHealth } from './health.ts'
 import { toResponse } from './page.ts'
 import { stopping } from './proxy.ts'
 import { toRequestId } from './request-id.ts'
+import { isResultPath, serveResult } from './results.ts'
 import { methodsOf, targetOf } from './route-table.ts'
 
 /**
@@ -49,6 +50,7 @@ export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
       const shape = entry.values().next().value!.deployment.manifest.errors
       return sendError(req, res, methodNotAllowed(req.method!, path, methodsOf(entry)), shape)
     }
+    if (isResultPath(path)) return serveResult(pellet, req, res, { shape: 'pellet' })
     const failure = pellet.isStopping() || ownMethods(path, admin) ? undefined : pellet.routes.findFailure(path)
     if (failure) return sendError(req, res, notDeployed(req.method!, path, failure), failure.errors ?? 'pellet')
     res.setHeader('x-request-id', toRequestId(req))

@@ -2,6 +2,7 @@ import type { RequestListener } from 'node:http'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
 import { methodNotAllowed, sendError, sendTarget, toOrigin, withoutQuery } from './answer.ts'
+import { isResultPath, serveResult } from './results.ts'
 import { methodsOf, targetOf } from './route-table.ts'
 
 /**
@@ -21,6 +22,7 @@ export function createOwnHandler(pellet: Pellet, name: string): RequestListener 
     const target = entry && targetOf(entry, req.method!)
     if (target) return sendTarget(pellet, target, req, res)
     if (entry) return sendError(req, res, methodNotAllowed(req.method!, path, methodsOf(entry)), shape)
+    if (isResultPath(path)) return void serveResult(pellet, req, res, { shape, deployment: name })
     const known = paths?.list().join(', ') ?? 'nothing'
     const message = `expected one of ${known}, found ${req.method} ${path}`
     return sendError(req, res, new PelletError('not_found', message), shape)

@@ -8,6 +8,7 @@ import type { Failed } from '../metrics/meter.ts'
 import { formatBytes, parseDuration } from '../units.ts'
 import { messageIn, toErrorAnswer } from '../error-body.ts'
 import { Exchange, type Chain } from './exchange.ts'
+import { sendRefusal } from './refusal.ts'
 import { toRequestId } from './request-id.ts'
 import type { RouteTarget } from './route-table.ts'
 
@@ -18,8 +19,8 @@ export interface ProxyOptions {
   maxKeepAliveMs: number
   /** Counts the request once its answer is over; what it returns is told why it fails. */
   begin(deployment: Deployment, route: string, res: ServerResponse): Failed
-  /** True once no new requests are taken. */
-  isStopping(): boolean
+  /** True once requests such as this one are not taken any more. */
+  isStopping(req: IncomingMessage): boolean
 }
 
 /** Carries requests to isolates and answers back; admits on the headers and streams both ways. */
@@ -77,7 +78,7 @@ export class Proxy {
     const { req, target } = exchange
     const { name, manifest } = target.deployment
     const { bodyBytes, timeoutMs } = manifest.limits
-    if (isStopping()) throw stopping()
+    if (isStopping(req)) throw stopping()
     const length = req.headers['content-length']
     if (length !== undefined && Number(length) > bodyBytes) throw tooLarge(name, bodyBytes)
     const keepAliveMs = toKeepAlive(req.headers['x-keep-alive'], maxKeepAliveMs)
@@ -131,7 +132,8 @@ export class Proxy {
     }
     // An isolate that calls reads Pellet's own shape, whatever the callee's clients know.
     const shape = exchange.chain ? 'pellet' : target.deployment.manifest.errors
-    const { status, headers, body } = toErrorAnswer(error, shape, requestId)
+    const answer = toErrorAnswer(error, shape, requestId)
+    const { status, headers } = answer
     const level = status >= 500 ? 'warn' : 'debug'
     log[level](
       { deployment: target.deployment.name, requestId, status, code: headers['x-pellet-error'] },
@@ -139,20 +141,19 @@ export class Proxy {
     )
     failed(status, headers['x-pellet-error']!, messageOf(error))
     if (res.headersSent) return void res.destroy()
-    // What is left of the body is not wanted: a small rest is read and dropped, else the connection is closed.
-    const unread = !req.complete && Number(req.headers['content-length'] ?? Infinity) > 65_536
-    res.writeHead(status, {
-      ...headers,
-      'content-length': Buffer.byteLength(body),
-      ...(unread && { connection: 'close' }),
-    })
-    if (unread) linger(req, res, body)
-    else res.end(body)
+    sendRefusal(req, res, answer)
   }
 }
 
 export function stopping(): PelletError {
   return new PelletError('stopping', 'Pellet is shutting down; try again', { retryAfterMs: 2000 })
+}
+
+export function tooLarge(name: string, bodyBytes: number): PelletError {
+  return new PelletError(
+    'payload_too_large',
+    `${name}: expected a body of at most ${formatBytes(bodyBytes)} (limits.body), found more`,
+  )
 }
 
 // --- internal ---
@@ -167,29 +168,4 @@ function toKeepAlive(value: string | string[] | undefined, maxMs: number): numbe
   }
   if (maxMs === -1) return wanted
   return wanted === -1 ? maxMs : Math.min(wanted, maxMs)
-}
-
-function tooLarge(name: string, bodyBytes: number): PelletError {
-  return new PelletError(
-    'payload_too_large',
-    `${name}: expected a body of at most ${formatBytes(bodyBytes)} (limits.body), found more`,
-  )
-}
-
-/** How long the rest of a body that nobody wants is read and dropped before the connection is closed on it. */
-const lingerMs = 10_000
-
-/**
- * Answers while the body still comes. To close at once would reset the connection, and a caller who first sends all of
- * its body would never read the answer (RFC 9112, 9.6).
- */
-function linger(req: IncomingMessage, res: ServerResponse, body: string): void {
-  const close = () => {
-    clearTimeout(timer)
-    res.end()
-  }
-  const timer = setTimeout(close, lingerMs)
-  timer.unref()
-  res.write(body)
-  req.once('end', close).once('close', close).resume()
 }

@@ -4,8 +4,8 @@ import type { Driver, Storage } from 'unstorage'
 import { atomicFs } from './atomic-fs.ts'
 import type { Damage } from './atomic-fs.ts'
 
-/** `deployments:` what was learnt about them, `models:` what was fetched, `results:` answers that are kept. */
-export type MountName = 'deployments' | 'models' | 'results'
+/** `deployments:` what was learnt about them, `models:` what was fetched, `results:` answers that are kept, `jobs:` those that wait for who asked. */
+export type MountName = 'deployments' | 'models' | 'results' | 'jobs'
 
 export interface DataStoreOptions {
   /** The data folder; the entries lie under `storage/<mount>/` in it. Made with the first write. */
@@ -16,7 +16,7 @@ export interface DataStoreOptions {
   onDamaged?: (damage: Damage) => void
 }
 
-const mountNames: MountName[] = ['deployments', 'models', 'results']
+const mountNames: MountName[] = ['deployments', 'models', 'results', 'jobs']
 
 /**
  * The data folder as unstorage mounts: `store.getItem('deployments:sizes')`. Writes are atomic; a damaged entry is a
