@@ -28,6 +28,8 @@ test('the defaults', async () => {
     dataFolder: join(root, '.pellet'),
     maxKeepAliveMs: -1,
     maxBytesInFlight: 128 * 2 ** 20,
+    resultsTtlMs: 3_600_000,
+    resultsMaxBytes: 256 * 2 ** 20,
     graceMs: 10_000,
     allowUrls: [],
     logLevel: 'info',
