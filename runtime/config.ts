@@ -33,6 +33,18 @@ export interface Config {
   /** Hosts, host:port or networks (CIDR) that a picture URL may name; `*` for every public host. Empty: none. */
   allowUrls: string[]
   logLevel: LogLevel
+  /** Look at the project's files whenever they change, this configuration included. */
+  watch: boolean
+}
+
+/** A setting that is another now. */
+export interface ConfigChange {
+  key: string
+  field: keyof Config
+  from: unknown
+  to: unknown
+  /** It can be followed while Pellet runs. */
+  isLive: boolean
 }
 
 export class ConfigError extends Error {}
@@ -42,7 +54,7 @@ export async function loadConfig(flags: Record<string, unknown>, env = process.e
   const root = resolve(String(flags['root'] ?? env['PELLET_ROOT'] ?? '.'))
   if (!statSync(root, { throwIfNoEntry: false })?.isDirectory())
     throw new ConfigError(`${root}: expected a project folder, found ${existsSync(root) ? 'a file' : 'none'}`)
-  const file = resolve(root, String(flags['config'] ?? env['PELLET_CONFIG'] ?? 'pellet.yaml'))
+  const file = configFile(root, flags, env)
   const named = flags['config'] !== undefined || env['PELLET_CONFIG'] !== undefined
   if (named && !existsSync(file)) throw new ConfigError(`${file}: expected a configuration file, found none`)
   const written = existsSync(file) ? await readYaml(file) : {}
@@ -73,6 +85,19 @@ export async function loadConfig(flags: Record<string, unknown>, env = process.e
   return config as unknown as Config
 }
 
+/** Where the configuration is written, or would be. */
+export function configFile(root: string, flags: Record<string, unknown>, env = process.env): string {
+  return resolve(root, String(flags['config'] ?? env['PELLET_CONFIG'] ?? 'pellet.yaml'))
+}
+
+/** What is another in `after`. */
+export function compareConfigs(before: Config, after: Config): ConfigChange[] {
+  return Object.entries(settings).flatMap(([key, { field, isLive = false }]) => {
+    const [from, to] = [before[field], after[field]]
+    return JSON.stringify(from) === JSON.stringify(to) ? [] : [{ key, field, from, to, isLive }]
+  })
+}
+
 /** The admin socket: in a project under its data folder. */
 export function adminSocketPath(config: Config): string {
   return resolve(config.dataFolder, 'pellet.sock')
@@ -85,6 +110,7 @@ interface Setting {
   expected: string
   parse: (value: unknown) => unknown
   fallback: () => unknown
+  isLive?: true
 }
 
 const folder = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
@@ -99,18 +125,26 @@ const settings: Record<string, Setting> = {
   manifests: { field: 'manifestsFolder', expected: 'a folder', parse: folder, fallback: () => 'manifests' },
   models: { field: 'modelsFolder', expected: 'a folder', parse: folder, fallback: () => 'models' },
   data: { field: 'dataFolder', expected: 'a folder', parse: folder, fallback: () => '.pellet' },
-  memory: { field: 'memoryBytes', expected: 'a size such as 2GB', parse: bytes, fallback: defaultMemoryBytes },
+  memory: {
+    field: 'memoryBytes',
+    expected: 'a size such as 2GB',
+    parse: bytes,
+    fallback: defaultMemoryBytes,
+    isLive: true,
+  },
   max_keep_alive: {
     field: 'maxKeepAliveMs',
     expected: 'a duration such as 1h, or -1',
     parse: duration,
     fallback: () => -1,
+    isLive: true,
   },
   max_bytes_in_flight: {
     field: 'maxBytesInFlight',
     expected: 'a size such as 128MB',
     parse: bytes,
     fallback: () => '128MB',
+    isLive: true,
   },
   results_ttl: {
     field: 'resultsTtlMs',
@@ -129,19 +163,23 @@ const settings: Record<string, Setting> = {
     expected: 'a duration such as 10s',
     parse: (value) => (duration(value) === -1 ? undefined : duration(value)),
     fallback: () => '10s',
+    isLive: true,
   },
   allow_urls: {
     field: 'allowUrls',
     expected: 'a list of hosts (cam.local, cam.local:8080), networks (192.168.1.0/24) or *',
     parse: toUrlRules,
     fallback: () => [],
+    isLive: true,
   },
   log_level: {
     field: 'logLevel',
     expected: `one of ${logLevels.join(', ')}`,
     parse: toLogLevel,
     fallback: () => 'info',
+    isLive: true,
   },
+  watch: { field: 'watch', expected: 'true or false', parse: toBoolean, fallback: () => false },
 }
 
 async function readYaml(file: string): Promise<Record<string, unknown>> {
@@ -158,8 +196,15 @@ async function readYaml(file: string): Promise<Record<string, unknown>> {
   return value as Record<string, unknown>
 }
 
+let memoryBytes: number | undefined
+
 /** Half of what this machine (or its control group) has; models on a board share it with the system and the NPU driver. */
 function defaultMemoryBytes(): number {
+  // What is free changes from one reading to the next; the default may not.
+  return (memoryBytes ??= measureMemoryBytes())
+}
+
+function measureMemoryBytes(): number {
   const constrained = process.constrainedMemory?.() ?? 0
   const total = constrained > 0 && constrained < totalmem() ? constrained : totalmem()
   return Math.max(Math.floor(total / 2), Math.min(freemem(), 256 * 1024 * 1024))

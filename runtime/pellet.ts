@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Storage } from 'unstorage'
 import { systemClock, type Clock } from './clock.ts'
-import { adminSocketPath, type Config } from './config.ts'
+import { adminSocketPath, type Config, type ConfigChange } from './config.ts'
 import { fileOf, type Deployment, type DeploymentResult } from './deployments/deployment.ts'
 import { Dispatcher } from './deployments/dispatcher.ts'
 import { ProblemLog } from './deployments/problem-log.ts'
@@ -94,14 +94,13 @@ export class Pellet {
     this.#problems = new ProblemLog(log)
     this.#socketFolder = socketFolderOf(config.dataFolder)
     const { clock } = this
-    const { memoryBytes, allowUrls, maxBytesInFlight, maxKeepAliveMs } = config
     this.dispatcher = new Dispatcher({
       log,
       clock,
       root: config.root,
       socketFolder: this.#socketFolder,
-      memoryBytes,
-      allowUrls,
+      memoryBytes: config.memoryBytes,
+      allowUrls: () => config.allowUrls,
       sizes,
       onQuiet: () => this.#tidySoon(),
     })
@@ -109,14 +108,19 @@ export class Pellet {
     this.proxy = new Proxy({
       dispatcher: this.dispatcher,
       log,
-      maxBytesInFlight,
-      maxKeepAliveMs,
+      // May change while it runs: see `reconfigure`.
+      get maxBytesInFlight() {
+        return config.maxBytesInFlight
+      },
+      get maxKeepAliveMs() {
+        return config.maxKeepAliveMs
+      },
       begin: (...request) => this.meter.begin(...request),
       isStopping: (req) => this.#refuseNew && !this.ownRequests.has(req),
     })
     const concurrencyOf = (name: string) => this.routes.deployments.get(name)?.manifest.limits.concurrency ?? 1
     this.ownRequests = new OwnRequests({ clock, concurrencyOf })
-    this.room = new Room(maxBytesInFlight)
+    this.room = new Room(config.maxBytesInFlight)
     const now = () => Date.now()
     const limits = { ttlMs: config.resultsTtlMs, maxBytes: config.resultsMaxBytes, maxCount: 10 * maxJobs }
     const onProblem = (error: unknown) => log.error(messageOf(error))
@@ -190,6 +194,22 @@ export class Pellet {
     for (const deployment of changed) this.#warm(deployment, !before.has(deployment.name), loaded.has(deployment.name))
     // After the preloads: what asks at these ports finds its deployment loading, not ready by mistake.
     await this.ports.update(deployments)
+  }
+
+  /** Follows what can be followed of a changed configuration, and says what cannot. */
+  reconfigure(changes: readonly ConfigChange[]): void {
+    const { config, log } = this
+    for (const { key, field, from, to, isLive } of changes) {
+      const change = `configuration: ${key}: ${JSON.stringify(from)} -> ${JSON.stringify(to)}`
+      if (!isLive) {
+        log.warn(`${change} needs a restart`)
+        continue
+      }
+      Object.assign(config, { [field]: to })
+      if (field === 'memoryBytes') this.dispatcher.setMemory(config.memoryBytes)
+      if (field === 'logLevel') log.level = config.logLevel
+      log.info(field === 'allowUrls' ? `${change}, for what is loaded from now on` : change)
+    }
   }
 
   /** Serves what was accepted, refuses what is new, ends all isolates. Safe to call twice. */

@@ -1,16 +1,14 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { basename, extname, join, resolve } from 'node:path'
-import { messageOf } from '../errors.ts'
-import { displayPath } from '../functions/bundle.ts'
-import { toIssueIn } from '../manifest/issues.ts'
-import { readManifest, type ManifestSource } from '../manifest/read.ts'
+import { extname, resolve } from 'node:path'
 import { callSteps, resolveCalls } from './calls.ts'
 import { refuseConflicts } from './conflicts.ts'
 import type { Compilation, DeploymentResult, FailedSource } from './deployment.ts'
 import { discoverSources, functionEndings, functionName } from './discover.ts'
+import { mapLimited } from './map-limited.ts'
+import { manifestJob, projectJobs, type Job } from './project-sources.ts'
 import { reconcile } from './reconcile.ts'
-import { compileSource, toFailure, type CompileOptions, type Source } from './source.ts'
+import { compileSource, toFailure, type CompileOptions } from './source.ts'
 
 /** Compiles every manifest and function file of a project. Never throws for what a file holds. */
 export async function compileProject(options: CompileOptions): Promise<Compilation> {
@@ -66,71 +64,6 @@ export async function compileFiles(files: string[], options: CompileOptions): Pr
 
 // --- internal ---
 
-interface Job {
-  source: Source
-  written?: ManifestSource
-}
-
-async function projectJobs(options: CompileOptions): Promise<Job[]> {
-  const { functions, manifests } = await discoverSources(options.manifestsFolder, options.functionsFolder)
-  const jobs: Job[] = await Promise.all(manifests.map((file) => manifestJob(file, functions, options)))
-  const claimed = new Set(jobs.map(({ source }) => source.functionFile))
-  const alone = functions.filter((file) => !claimed.has(file))
-  return [...jobs, ...alone.map((file) => ({ source: { name: functionName(file), functionFile: file } }))]
-}
-
-async function manifestJob(file: string, functions: string[], options: CompileOptions): Promise<Job> {
-  const written = await readSource(file, options.root)
-  return { source: toSource(file, written, options.functionsFolder, functions), written }
-}
-
 function compileJobs(jobs: Job[], options: CompileOptions): Promise<DeploymentResult[]> {
   return mapLimited(jobs, availableParallelism(), ({ source, written }) => compileSource(source, written, options))
-}
-
-async function readSource(file: string, root: string): Promise<ManifestSource> {
-  const shown = displayPath(root, file)
-  try {
-    return readManifest(shown, await readFile(file, 'utf8'))
-  } catch (error) {
-    const place = { file: shown, value: undefined, locate: () => undefined }
-    const found = messageOf(error)
-    return {
-      ...place,
-      issues: [toIssueIn({ written: place }, { path: [], expected: 'a file that can be read', found })],
-    }
-  }
-}
-
-/** Which name and function a manifest means, as far as it can be read. */
-function toSource(
-  manifestFile: string,
-  { value }: ManifestSource,
-  functionsFolder: string,
-  functions: string[],
-): Source {
-  const { name, function: wanted } = (value ?? {}) as { name?: unknown; function?: unknown }
-  const deployment = typeof name === 'string' ? name : basename(manifestFile, extname(manifestFile))
-  const called = typeof wanted === 'string' ? wanted : deployment
-  const found = functions.find((file) => functionName(file) === called)
-  // A function that is named and not there is a problem of its own; its path says where it was looked for.
-  const functionFile = found ?? (typeof wanted === 'string' ? join(functionsFolder, `${wanted}.ts`) : undefined)
-  return { name: deployment, manifestFile, ...(functionFile && { functionFile }) }
-}
-
-async function mapLimited<Item, Result>(
-  items: Item[],
-  limit: number,
-  map: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = []
-  let next = 0
-  const worker = async () => {
-    while (next < items.length) {
-      const index = next++
-      results[index] = await map(items[index]!)
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker))
-  return results
 }

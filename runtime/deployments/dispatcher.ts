@@ -21,7 +21,8 @@ export interface DispatcherOptions {
   /** Private folder for the isolates' sockets. */
   socketFolder: string
   memoryBytes: number
-  allowUrls: string[]
+  /** Asked whenever an isolate starts. */
+  allowUrls(): string[]
   sizes: SizeBook
   /** The last isolate is gone. */
   onQuiet(): void
@@ -112,6 +113,11 @@ export class Dispatcher {
     return () => {
       if (this.#waiting.delete(id)) this.#apply(this.#scheduler.cancel(id))
     }
+  }
+
+  /** Another budget for all isolates: what is loaded beyond it goes when it is idle. */
+  setMemory(memoryBytes: number): void {
+    this.#apply(this.#scheduler.setBudget('onnxruntime', memoryBytes))
   }
 
   load(name: string): void {
@@ -244,7 +250,7 @@ export class Dispatcher {
     }
     try {
       const socketPath = join(socketFolder, `${id}.sock`)
-      this.#isolates.set(id, new Isolate(id, deployment, socketPath, allowUrls, events))
+      this.#isolates.set(id, new Isolate(id, deployment, socketPath, allowUrls(), events))
     } catch (error) {
       // No process could be made (memory, process limits). Told later, as every other failure: effects are under way.
       const message = `no process could be started: ${messageOf(error)}`

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { sha256File } from '../digest.ts'
+import { knownSha256 } from '../digest.ts'
 import type { EngineName } from '../engines/engine.ts'
 import { displayPath } from '../functions/bundle.ts'
 import type { Manifest, ModelEntry } from '../manifest/manifest.ts'
@@ -49,6 +49,12 @@ export async function resolveModel({ model }: Manifest, folders: ModelFolders): 
   return { engine: 'onnxruntime', ...(await digestFile(onnx, missingFiles(model, folders), folders)), notes }
 }
 
+/** Absolute paths of every model file that a manifest names, there or not. */
+export function modelFiles({ model }: Manifest, { modelsFolder }: ModelFolders): string[] {
+  const entries = [model.onnx, ...Object.values(model.hef ?? {})]
+  return entries.flatMap((entry) => (entry ? [resolve(modelsFolder, entry.file)] : []))
+}
+
 // --- internal ---
 
 async function digestFile(entry: ModelEntry, missing: MissingFile[], { root, modelsFolder }: ModelFolders) {
@@ -62,7 +68,7 @@ async function digestFile(entry: ModelEntry, missing: MissingFile[], { root, mod
     const reason = typeof found === 'string' ? found : 'something that is no file'
     throw new ModelError(path, `expected a model file at ${shown}, found ${reason}`)
   }
-  const sha256 = await sha256File(file)
+  const sha256 = await knownSha256(file)
   if (entry.sha256 && entry.sha256 !== sha256)
     throw new ModelError(
       [...path, 'sha256'],

@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { sha256File } from '../digest.ts'
+import { knownSha256 } from '../digest.ts'
 import { messageOf } from '../errors.ts'
 import { bundleFunction, BundleError, displayPath, type Bundle } from '../functions/bundle.ts'
 import { Describer, type FunctionDescription } from '../functions/describe.ts'
+import { LazyDescriber } from '../functions/describers.ts'
 import type { ChainProblem } from '../isolate/child/pipeline.ts'
 import { sortIssues, toIssueIn, type Finding, type ManifestIssue } from '../manifest/issues.ts'
 import type { Manifest } from '../manifest/manifest.ts'
@@ -11,10 +12,10 @@ import { mergeManifest, normalizeManifest, type RoutePaths } from '../manifest/n
 import { checkManifest, formatIssue, type ManifestSource } from '../manifest/read.ts'
 import type { ManifestInput } from '../manifest/schema.ts'
 import { callSteps } from './calls.ts'
-import { answersOf, type Deployment, type FailedSource } from './deployment.ts'
+import { answersOf, type Deployment, type DeploymentResult, type FailedSource } from './deployment.ts'
 import { functionName } from './discover.ts'
 import type { MissingFile } from './missing-model.ts'
-import { ModelError, resolveModel, type ResolvedModel } from './model-file.ts'
+import { ModelError, modelFiles, resolveModel, type ResolvedModel } from './model-file.ts'
 import { toRevision } from './revision.ts'
 
 export interface CompileOptions {
@@ -26,6 +27,8 @@ export interface CompileOptions {
   memo: Memo
   /** Pellet's own port on TCP, which no deployment may have; 0: whichever is free. */
   port: number
+  /** Gives a process in which code is looked at; a new one where this is absent. */
+  createDescriber?: () => Describer
 }
 
 /** Remembers what was learnt from code and models that did not change since. */
@@ -41,16 +44,21 @@ export interface Source {
   functionFile?: string
 }
 
-/** Compiles one source. Never throws: what is wrong with it is in the answer. */
+/**
+ * Compiles one source. Never throws: what is wrong with it is in the answer.
+ * @param inputs is given the absolute paths of all files that the answer depends on, there or not
+ */
 export async function compileSource(
   source: Source,
   written: ManifestSource | undefined,
   options: CompileOptions,
-): Promise<Deployment | FailedSource> {
+  inputs: Set<string> = new Set(),
+): Promise<DeploymentResult> {
+  for (const file of [source.manifestFile, source.functionFile]) if (file) inputs.add(file)
   // One child serves both looks at the code, and is not started where both are remembered.
-  const describer = new LazyDescriber()
+  const describer = new LazyDescriber(options.createDescriber ?? (() => new Describer()))
   try {
-    return await new SourceCompiler(source, written, options, describer).compile()
+    return await new SourceCompiler(source, written, options, describer, inputs).compile()
   } catch (error) {
     if (!(error instanceof Problems)) return toFailure(source, options, [`${source.name}: ${messageOf(error)}`])
     const { deployment, lines, missing, manifest } = error
@@ -76,6 +84,7 @@ class SourceCompiler {
   readonly #written: ManifestSource | undefined
   readonly #options: CompileOptions
   readonly #describer: LazyDescriber
+  readonly #inputs: Set<string>
   /** Of the deployment: a function file's own manifest may have another than the source. */
   #name: string
   #inline: ManifestSource | undefined
@@ -87,7 +96,14 @@ class SourceCompiler {
   /** Where its routes are known. */
   #manifest: Manifest | undefined
 
-  constructor(source: Source, written: ManifestSource | undefined, options: CompileOptions, describer: LazyDescriber) {
+  constructor(
+    source: Source,
+    written: ManifestSource | undefined,
+    options: CompileOptions,
+    describer: LazyDescriber,
+    inputs: Set<string>,
+  ) {
+    this.#inputs = inputs
     this.#source = source
     this.#name = source.name
     this.#written = written
@@ -160,11 +176,13 @@ class SourceCompiler {
     }
     try {
       const bundle = await bundleFunction(functionFile, root, join(dataFolder, 'bundles'))
+      this.#note(bundle.sources)
       const description = await this.#remembered(`describe:${bundle.hash}`, () =>
         this.#describer.get().describe(bundle.file),
       )
       return { bundle, description }
     } catch (error) {
+      if (error instanceof BundleError) this.#note(error.sources)
       this.#lines.push(...(error instanceof BundleError ? error.problems : [`${shown}: ${messageOf(error)}`]))
       return undefined
     }
@@ -201,6 +219,7 @@ class SourceCompiler {
   }
 
   async #resolveModel(manifest: Manifest): Promise<ResolvedModel | undefined> {
+    this.#note(modelFiles(manifest, this.#options))
     try {
       return await resolveModel(manifest, this.#options)
     } catch (error) {
@@ -216,8 +235,9 @@ class SourceCompiler {
     const digests: Record<string, string> = {}
     for (const [name, file] of Object.entries(manifest.files)) {
       files[name] = resolve(this.#options.modelsFolder, file)
+      this.#note([files[name]])
       try {
-        digests[`files.${name}`] = await sha256File(files[name])
+        digests[`files.${name}`] = await knownSha256(files[name])
       } catch (error) {
         const found = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'none' : messageOf(error)
         this.#issues.push(
@@ -229,6 +249,10 @@ class SourceCompiler {
       }
     }
     return { files, digests }
+  }
+
+  #note(files: string[]): void {
+    for (const file of files) this.#inputs.add(file)
   }
 
   async #remembered<Value>(key: string, learn: () => Promise<Value>): Promise<Value> {
@@ -310,18 +334,6 @@ function withoutWrongKeys(input: ManifestInput, issues: ManifestIssue[]) {
     input: { ...rest, ...(!isModelKnown && { model: { onnx: 'unknown.onnx' } }) } as ManifestInput,
     isModelKnown,
     areStepsKnown: !['', 'pre', 'post', 'route', 'routes'].some((key) => keys.has(key)),
-  }
-}
-
-class LazyDescriber implements Disposable {
-  #describer: Describer | undefined
-
-  get(): Describer {
-    return (this.#describer ??= new Describer())
-  }
-
-  [Symbol.dispose](): void {
-    this.#describer?.[Symbol.dispose]()
   }
 }
 

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { build, type Message, type Plugin } from 'esbuild'
 
 /** A function file with all that it imports, as one module that an isolate can import from anywhere. */
@@ -15,10 +15,13 @@ export interface Bundle {
 /** The problems of a file that does not bundle, each as `file:line:column: text`. */
 export class BundleError extends Error {
   readonly problems: string[]
+  /** Absolute paths of files that it wants, there or not: a change of one of them may mend it. */
+  readonly sources: string[]
 
-  constructor(problems: string[]) {
+  constructor(problems: string[], sources: string[]) {
     super(problems.join('\n'))
     this.problems = problems
+    this.sources = sources
   }
 }
 
@@ -28,6 +31,7 @@ export class BundleError extends Error {
  * @throws BundleError
  */
 export async function bundleFunction(file: string, root: string, outFolder: string): Promise<Bundle> {
+  const wanted = new Set<string>([file])
   const result = await build({
     entryPoints: [file],
     absWorkingDir: root,
@@ -45,9 +49,9 @@ export async function bundleFunction(file: string, root: string, outFolder: stri
     banner: {
       js: `import { createRequire as pelletCreateRequire } from 'node:module';const require = pelletCreateRequire(import.meta.url);`,
     },
-    plugins: [ownPackages],
+    plugins: [ownPackages, noteImports(root, wanted)],
   }).catch((error: { errors?: Message[] }) => {
-    throw new BundleError((error.errors ?? [{ text: String(error) } as Message]).map(toProblem))
+    throw new BundleError((error.errors ?? [{ text: String(error) } as Message]).map(toProblem), [...wanted])
   })
   const code = result.outputFiles.find((output) => output.path.endsWith('.mjs'))!
   const map = result.outputFiles.find((output) => output.path.endsWith('.map'))!
@@ -82,6 +86,24 @@ const ownPackages: Plugin = {
     onResolve({ filter: /^(pellet|zod|sharp)$/ }, ({ path }) => ({ path: placeholder + path, external: true }))
   },
 }
+
+/** Notes where each import may lead, also those that lead nowhere yet. */
+function noteImports(root: string, wanted: Set<string>): Plugin {
+  return {
+    name: 'pellet-note-imports',
+    setup({ onResolve }) {
+      onResolve({ filter: /.*/ }, ({ path, resolveDir, importer }) => {
+        if (importer.includes('node_modules')) return undefined
+        if (!/^\.{0,2}\//.test(path)) wanted.add(join(root, 'node_modules', path))
+        else
+          for (const ending of importEndings) wanted.add(resolve(resolveDir, path.replace(/\.[mc]?js$/, '')) + ending)
+        return undefined
+      })
+    },
+  }
+}
+
+const importEndings = ['', '.ts', '.mts', '.js', '.mjs', '.cjs', '.json', '/index.ts', '/index.js']
 
 function ownUrl(name: string): string {
   if (name === 'pellet') return new URL('../index.js', import.meta.url).href

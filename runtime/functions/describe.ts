@@ -53,6 +53,10 @@ export class Describer implements Disposable {
     })
   }
 
+  get isAlive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
   /** @throws Error that says what the function did instead of describing itself */
   async describe(bundleFile: string): Promise<FunctionDescription> {
     const answer = await this.#ask({ type: 'describe', bundleFile }, describeTimeoutMs)
@@ -105,7 +109,7 @@ export class Describer implements Disposable {
         child.off('exit', onExit).off('message', onMessage)
         done()
       }
-      if (child.exitCode !== null || child.signalCode !== null) return onExit(child.exitCode, child.signalCode)
+      if (!this.isAlive) return onExit(child.exitCode, child.signalCode)
       child.on('exit', onExit).on('message', onMessage as (answer: unknown) => void)
       child.send(message)
     })

@@ -62,6 +62,15 @@ export class Scheduler {
     return this.#settle()
   }
 
+  /** Another budget for an engine. What is loaded beyond it goes when it is idle. */
+  setBudget(engine: string, budgetBytes: number): Effect[] {
+    const ledger = this.#begin()
+    const pool = ledger.poolOf(engine)
+    pool.budgetBytes = budgetBytes
+    ledger.touch(pool)
+    return this.#settle()
+  }
+
   request(terms: RequestTerms): Effect[] {
     const ledger = this.#begin()
     const deployment = ledger.deployments.get(terms.name)

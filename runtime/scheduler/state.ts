@@ -54,7 +54,7 @@ export interface Isolate {
 /** The isolates and the budget of one engine. */
 export interface Pool {
   readonly engine: string
-  readonly budgetBytes: number
+  budgetBytes: number
   usedBytes: number
   readonly isolates: Set<Isolate>
   /** Deployments that need an isolate and have none that takes requests. */

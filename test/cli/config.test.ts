@@ -33,6 +33,7 @@ test('the defaults', async () => {
     graceMs: 10_000,
     allowUrls: [],
     logLevel: 'info',
+    watch: false,
   })
   assert.ok(memoryBytes > 2 ** 20 * 64)
 })

@@ -1,76 +1,11 @@
 import { defineCommand } from 'citty'
-import { isIP } from 'node:net'
-import { setFlagsFromString } from 'node:v8'
-import { compileInChild } from '../../deployments/compiler.ts'
-import { createLogger } from '../../log.ts'
-import { CliError } from '../cli-error.ts'
-import { projectArgs, readConfig } from '../settings.ts'
+import { serve, serveArgs } from '../serve.ts'
 
 export default defineCommand({
   meta: { name: 'start', description: 'Serve all functions and manifests of the project' },
   args: {
-    ...projectArgs,
-    host: { type: 'string', description: 'Address to listen on (default: 127.0.0.1)', valueHint: 'address' },
-    port: { type: 'string', description: 'Port to listen on, 0 for any free one (default: 11500)', valueHint: 'port' },
-    public: { type: 'boolean', description: 'Allow an address beyond loopback: everybody there may use the functions' },
-    memory: {
-      type: 'string',
-      description: 'Memory for loaded models (default: half of the machine’s)',
-      valueHint: 'size',
-    },
-    'log-level': {
-      type: 'string',
-      description: 'trace, debug, info, warn, error, fatal or silent',
-      valueHint: 'level',
-    },
+    ...serveArgs,
+    watch: { type: 'boolean', description: 'Follow changes of files while it runs, as pellet dev does' },
   },
-  async run({ args }) {
-    const config = await readConfig({ ...args })
-    if (!config.public && !isLoopback(config.host))
-      throw new CliError(
-        `host: expected a loopback address, found ${config.host}; --public lets everybody on that network use the functions`,
-        2,
-      )
-    // Main only passes bytes on. Left to itself, V8 answers a few megabytes of bodies with 15 MB of nursery for good.
-    setFlagsFromString('--semi-space-growth-factor=1')
-    const log = await createLogger(config.logLevel)
-    const stopping = new AbortController()
-    let stoppingSince = 0
-    const untilSignal = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve()))
-    const stop = (signal: NodeJS.Signals) => {
-      // A second signal from an impatient person ends it at once; children go with their parent. Supervisors that signal
-      // both the process and its group do so within the same moment, and mean one stop.
-      if (stopping.signal.aborted) return performance.now() - stoppingSince < sameSignalMs ? undefined : process.exit(1)
-      stoppingSince = performance.now()
-      log.info(`stopping (${signal})`)
-      stopping.abort()
-    }
-    process.on('SIGTERM', stop)
-    process.on('SIGINT', stop)
-    // The compiler starts before main loads its own modules: both take a quarter of a second, side by side.
-    const compilation = compileInChild(config, stopping.signal)
-    const { Pellet } = await import('../../pellet.ts')
-    const pellet = await Pellet.start(config, log, compilation).catch((error: unknown) => {
-      const isWanted = stopping.signal.aborted
-      stopping.abort()
-      if (!isWanted) throw error
-    })
-    if (pellet) {
-      log.info(`listening on ${pellet.address}`)
-      await untilSignal
-      await pellet.stop()
-    }
-    log.info('stopped')
-    log.flush()
-    process.exit(0)
-  },
+  run: ({ args }) => serve({ ...args }),
 })
-
-// --- internal ---
-
-const sameSignalMs = 100
-
-function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host === '::1') return true
-  return isIP(host) === 4 && host.startsWith('127.')
-}
