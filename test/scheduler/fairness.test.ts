@@ -1,5 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { Random } from '../support/random.ts'
+import { boundMs, flood, type Flooded } from './flood.ts'
 import { Stage } from './stage.ts'
 
 const whole = { sizeBytes: 1000, memoryBytes: 10_000 }
@@ -173,7 +175,10 @@ test('while one starves, nobody loads into what it needs', () => {
 })
 
 test('two floods alternate: neither starves', () => {
-  const served = flood({ name: 'a', ...whole, priority: 31 }, { name: 'b', ...whole, priority: 0 })
+  const served = flood([
+    { name: 'a', ...whole, priority: 31 },
+    { name: 'b', ...whole, priority: 0 },
+  ])
   assert.ok(served['a']!.count > 100 && served['b']!.count > 100, JSON.stringify(served))
   // Starving after 2 s, 16 s of ageing for 31 steps of priority, and one turn: 1 s, a request, a kill and a load.
   assert.ok(served['a']!.longestMs < 19_000 && served['b']!.longestMs < 19_000, JSON.stringify(served))
@@ -181,7 +186,7 @@ test('two floods alternate: neither starves', () => {
 
 test('many floods take turns', () => {
   const names = ['a', 'b', 'c', 'd', 'e', 'f']
-  const served = flood(...names.map((name) => ({ name, sizeBytes: 450, memoryBytes: 10_000 })))
+  const served = flood(names.map((name) => ({ name, sizeBytes: 450, memoryBytes: 10_000 })))
   for (const name of names) {
     assert.ok(served[name]!.count > 50, `${name} ${JSON.stringify(served)}`)
     // 2 s until it starves, and one turn of each other: 1 s, a request, a kill and a load.
@@ -197,55 +202,38 @@ test('a large one is not starved by small ones that come and go', () => {
     keepAliveMs: 0,
     priority: 31,
   }))
-  const served = flood({ name: 'a', ...whole, priority: 0 }, ...small)
+  const served = flood([{ name: 'a', ...whole, priority: 0 }, ...small])
   assert.ok(served['a']!.count > 20, JSON.stringify(served))
   assert.ok(served['a']!.longestMs < 25_000, JSON.stringify(served))
 })
+
+for (const seed of Array.from({ length: 40 }, (_, at) => at + 1))
+  test(`mix ${seed} of loads, requests, priorities and sizes: nobody waits longer than docs/scheduling.md says`, () => {
+    const mix = mixOf(seed)
+    const served = flood(mix, 60_000, seed)
+    const [quiet, ...others] = mix as [Flooded, ...Flooded[]]
+    const { count, longestMs } = served[quiet.name]!
+    assert.ok(count > 0 && longestMs <= boundMs(quiet, others), `${longestMs} ms: ${JSON.stringify(mix)}`)
+  })
 
 test.run()
 
 // --- internal ---
 
-/**
- * Two minutes in which two callers of each deployment ask again as soon as they are answered. Requests take 70 ms, loads
- * 200 ms, kills 20 ms.
- */
-function flood(...deployments: { name: string; sizeBytes: number; memoryBytes: number; priority?: number }[]) {
-  const stage = new Stage({}, ...deployments)
-  const due: { at: number; act: () => string[] }[] = []
-  const askedAt = new Map<number, { name: string; at: number }>()
-  const served: Record<string, { count: number; longestMs: number }> = {}
-  let requests = 0
-  const ask = (name: string) => {
-    askedAt.set(++requests, { name, at: stage.now })
-    follow(stage.request(name))
-  }
-  const later = (ms: number, act: () => string[]) => due.push({ at: stage.now + ms, act })
-  const follow = (lines: string[]) => {
-    for (const line of lines) {
-      const [what, first, second] = line.split(' ') as [string, string, string]
-      if (what === 'load') {
-        const { sizeBytes } = deployments.find(({ name }) => name === second)!
-        later(200, () => stage.loaded(Number(first.slice(1)), { sizeBytes, loadMs: 200 }))
-      } else if (what === 'kill') later(20, () => stage.exited(Number(first.slice(1))))
-      else if (what === 'grant') {
-        const { name, at } = askedAt.get(Number(first))!
-        const entry = (served[name] ??= { count: 0, longestMs: 0 })
-        entry.count++
-        entry.longestMs = Math.max(entry.longestMs, stage.now - at)
-        later(70, () => stage.release(Number(first)))
-        later(70, () => (ask(name), []))
-      } else throw new Error(`unexpected: ${line}`)
-    }
-  }
-  for (const { name } of deployments) for (let caller = 0; caller < 2; caller++) ask(name)
-  while (stage.now < 120_000) {
-    due.sort((a, b) => a.at - b.at)
-    const next = due[0]!
-    const wakeAt = stage.scheduler.nextWakeAt() ?? Infinity
-    stage.now = Math.max(stage.now, Math.min(next.at, wakeAt))
-    if (wakeAt < next.at) follow(stage.tell(stage.scheduler.tick()))
-    else follow(due.shift()!.act())
-  }
-  return served
+/** One who asks now and then, and one to three others, most of them floods; loads and requests of milliseconds to seconds. */
+function mixOf(seed: number): Flooded[] {
+  const random = new Random(seed)
+  return ['quiet', 'b', 'c', 'd'].slice(0, random.integer(2, 4)).map((name, at) => ({
+    name,
+    sizeBytes: random.pick([300, 500, 700, 1000]),
+    memoryBytes: 10_000,
+    priority: random.integer(0, 31),
+    keepAliveMs: random.pick([0, 500, -1]),
+    concurrency: random.integer(1, 4),
+    queue: { depth: 40, drop: 'newest' },
+    callers: at === 0 ? 1 : random.pick([1, 16]),
+    pauseMs: at === 0 ? 3000 : random.pick([0, 2000]),
+    requestMs: random.magnitude(5, 3000),
+    loadMs: random.magnitude(50, 6000),
+  }))
 }

@@ -1,6 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Terms } from '../../runtime/scheduler/types.ts'
+import { Random } from '../support/random.ts'
 import { House } from './house.ts'
 import type { HouseIsolate } from './house.ts'
 
@@ -78,7 +79,8 @@ class Chaos {
     this.#isFlood = isFlood
     this.#hasCalls = seed % 2 === 0
     this.#isCalm = isFlood
-    this.#random = mulberry32(seed)
+    const random = new Random(seed)
+    this.#random = () => random.next()
     this.house = new House({ cpu: 1000, npu: 800 })
     for (let n = 0; n < deployments; n++) this.house.deploy(this.#terms(`d${n}`))
     const { house } = this
@@ -245,16 +247,5 @@ class Chaos {
     const entries = [...from]
     const entry = entries[Math.floor(this.#random() * entries.length)]
     return what === 'key' ? entry?.[0] : entry?.[1]
-  }
-}
-
-/** A small generator of pseudo-random numbers from 0 to 1 (Tommy Ettinger's mulberry32, public domain). */
-function mulberry32(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
   }
 }
