@@ -4,6 +4,7 @@ import type { ErrorShape } from '../manifest/manifest.ts'
 import { parsePrefer } from '../jobs/prefer.ts'
 import type { Pellet } from '../pellet.ts'
 import { toErrorAnswer } from '../error-body.ts'
+import { serveBatch } from './batch.ts'
 import { originOf, type PageAnswer } from './page.ts'
 import { toRequestId } from './request-id.ts'
 import { respondAsync } from './respond-async.ts'
@@ -17,6 +18,7 @@ export function methodNotAllowed(method: string, path: string, allow: string[]):
 /** Serves a request: from main's own knowledge, or by the deployment's isolate. */
 export function sendTarget(pellet: Pellet, target: Target, req: IncomingMessage, res: ServerResponse): void {
   if ('page' in target) return void sendPage(pellet, target, req, res)
+  if ('batch' in target) return void serveBatch(pellet, target, req, res)
   if (req.headers['prefer'] !== undefined) {
     const preference = parsePrefer(req.headers['prefer'])
     if (preference.respondAsync) return void respondAsync(pellet, target, req, res, preference)

@@ -12,26 +12,26 @@ export function sendRefusal(req: IncomingMessage, res: ServerResponse, { status,
     'content-length': Buffer.byteLength(body),
     ...(unread && { connection: 'close' }),
   })
-  if (unread) linger(req, res, body)
-  else res.end(body)
+  if (!unread) return void res.end(body)
+  res.write(body)
+  endBehindBody(req, res)
+}
+
+/**
+ * Ends an answer that is whole while the body still comes. To close at once would reset the connection, and a caller who
+ * first sends all of its body would never read the answer (RFC 9112, 9.6).
+ */
+export function endBehindBody(req: IncomingMessage, res: ServerResponse): void {
+  const close = () => {
+    clearTimeout(timer)
+    res.end(() => req.complete || req.socket.destroySoon())
+  }
+  const timer = setTimeout(close, lingerMs)
+  timer.unref()
+  req.once('end', close).once('close', close).resume()
 }
 
 // --- internal ---
 
 /** How long the rest of a body that nobody wants is read and dropped before the connection is closed on it. */
 const lingerMs = 10_000
-
-/**
- * Answers while the body still comes. To close at once would reset the connection, and a caller who first sends all of
- * its body would never read the answer (RFC 9112, 9.6).
- */
-function linger(req: IncomingMessage, res: ServerResponse, body: string): void {
-  const close = () => {
-    clearTimeout(timer)
-    res.end()
-  }
-  const timer = setTimeout(close, lingerMs)
-  timer.unref()
-  res.write(body)
-  req.once('end', close).once('close', close).resume()
-}

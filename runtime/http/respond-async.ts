@@ -36,14 +36,20 @@ export async function respondAsync(
     held = 0
   }
   try {
-    const query = withoutCallback(pellet, req.url!)
+    refuseCallback(req.url!)
     if (pellet.isRefusing()) throw stopping()
     pellet.jobs.expectPlace()
     const { bodyBytes: maxBytes, timeoutMs } = manifest.limits
     const body = await gatherBody(req, res, { name, maxBytes, timeoutMs, take })
     if (pellet.isRefusing()) throw stopping()
     const headers = toOwnHeaders(req.headers, requestId)
-    const request = { deployment: name, method: req.method!, url: `/f/${name}${path}${query}`, headers, body }
+    const request = {
+      deployment: name,
+      method: req.method!,
+      url: `/f/${name}${path}${queryOf(req.url!)}`,
+      headers,
+      body,
+    }
     const route = `${req.method} ${path}`
     const run = (job: LiveJob, answer: AnswerWriter) => copyAnswer(pellet, request, job, answer)
     const order: JobOrder = { deployment: name, route, requestId, shape: manifest.errors, run }
@@ -63,20 +69,19 @@ export function toOwnHeaders(headers: IncomingHttpHeaders, requestId: string): R
   return { ...Object.fromEntries(own.map(([name, value]) => [name, String(value)])), 'x-request-id': requestId }
 }
 
+export function queryOf(url: string): string {
+  const at = url.indexOf('?')
+  return at === -1 ? '' : url.slice(at)
+}
+
 /**
- * The query of a request, which may ask for the result to be sent somewhere.
+ * A job's caller may ask for the answer to be sent somewhere.
  * @throws PelletError `url_input_disabled`
  */
-export function withoutCallback(_pellet: Pellet, url: string): string {
-  const at = url.indexOf('?')
-  if (at === -1) return ''
-  const query = url.slice(at)
-  if (new URLSearchParams(query).has('callback'))
-    throw new PelletError(
-      'url_input_disabled',
-      'callback: expected no URL, as results are not sent anywhere; fetch them from /results/{id}',
-    )
-  return query
+export function refuseCallback(url: string): void {
+  if (!new URLSearchParams(queryOf(url)).has('callback')) return
+  const message = 'callback: expected no URL, as results are not sent anywhere; fetch them from /results/{id}'
+  throw new PelletError('url_input_disabled', message)
 }
 
 /** 202 with the place of the result; or the result itself, where the caller waits for it and it comes in time. */

@@ -1,4 +1,5 @@
 import type { Deployment, FailedSource } from '../deployments/deployment.ts'
+import type { Route } from '../manifest/manifest.ts'
 import { builtInPages, type Page } from './page.ts'
 import { toStatusPage } from './status.ts'
 
@@ -14,7 +15,13 @@ export interface PageTarget {
   page: Page
 }
 
-export type Target = RouteTarget | PageTarget
+/** Many requests to a route in one. */
+export interface BatchTarget {
+  deployment: Deployment
+  batch: Pick<Route, 'method' | 'path'>
+}
+
+export type Target = RouteTarget | PageTarget | BatchTarget
 
 /** What a path leads to: a target for each method. */
 export type PathEntry = ReadonlyMap<string, Target>
@@ -72,6 +79,8 @@ export class RouteTable {
         this.#main.add(`/f/${name}${path}`, 'GET', { deployment, page: toStatusPage(deployment, route) })
       }
     }
+    for (const deployment of deployments)
+      for (const { path, batch } of batchesOf(deployment)) this.#main.add(path, 'POST', { deployment, batch })
   }
 
   /** What a path of the main port leads to. */
@@ -88,6 +97,21 @@ export class RouteTable {
         (!this.deployments.has(name) && `${plain}/`.startsWith(`/f/${name}/`)),
     )
   }
+}
+
+/** Where the batches of a deployment's routes stand on the main port, unless a manifest has a route there. */
+export function batchesOf({ name, manifest }: Deployment): { path: string; batch: Route }[] {
+  return manifest.routes
+    .filter(({ method }) => method !== 'GET' && method !== 'DELETE')
+    .flatMap((batch) => {
+      const path = `/f/${name}${batch.path === '/' ? '' : batch.path}/batch`
+      return batch === manifest.routes[0]
+        ? [
+            { path: `/f/${name}/batch`, batch },
+            { path, batch },
+          ]
+        : [{ path, batch }]
+    })
 }
 
 /** HEAD is answered where main answers GET; an isolate's routes are those of its manifest alone. */

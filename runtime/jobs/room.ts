@@ -28,6 +28,11 @@ export class Room {
     this.#bytes += bytes
   }
 
+  /** Takes them whether there is room or not: for bytes that are there already. */
+  hold(bytes: number): void {
+    this.#bytes += bytes
+  }
+
   giveBack(bytes: number): void {
     this.#bytes -= bytes
     if (this.isFull) return

@@ -15,8 +15,7 @@ const maxHeadBytes = 16_384
  * @throws Error saying what was expected and found
  */
 export function parseMultipart(body: Buffer, contentType: string): FormParts {
-  const boundary = parametersOf(contentType)['boundary']
-  if (!boundary) throw new Error('expected a boundary in the content type, found none')
+  const boundary = boundaryOf(contentType)
   const form: FormParts = { fields: [], files: [] }
   const delimiter = Buffer.from(`\r\n--${boundary}`)
   let part = startOf(body, delimiter)
@@ -37,6 +36,13 @@ export function parseMultipart(body: Buffer, contentType: string): FormParts {
     part = next
   }
   return form
+}
+
+/** @throws Error where the content type names none */
+export function boundaryOf(contentType: string): string {
+  const { boundary } = parametersOf(contentType)
+  if (!boundary) throw new Error('expected a boundary in the content type, found none')
+  return boundary
 }
 
 // --- internal ---
