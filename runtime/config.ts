@@ -32,6 +32,10 @@ export interface Config {
   graceMs: number
   /** Hosts, host:port or networks (CIDR) that a picture URL may name; `*` for every public host. Empty: none. */
   allowUrls: string[]
+  /** Where kept answers are: `fs` (in the data folder), `memory`, or the URL of a Redis. */
+  cacheStore: string
+  /** Kept answers of all deployments together, in bytes. */
+  cacheMaxBytes: number
   logLevel: LogLevel
   /** Look at the project's files whenever they change, this configuration included. */
   watch: boolean
@@ -172,6 +176,18 @@ const settings: Record<string, Setting> = {
     fallback: () => [],
     isLive: true,
   },
+  cache: {
+    field: 'cacheStore',
+    expected: 'fs, memory, or the URL of a Redis such as redis://127.0.0.1:6379/0',
+    parse: toCacheStore,
+    fallback: () => 'fs',
+  },
+  cache_max: {
+    field: 'cacheMaxBytes',
+    expected: 'a size such as 256MB',
+    parse: bytes,
+    fallback: () => '256MB',
+  },
   log_level: {
     field: 'logLevel',
     expected: `one of ${logLevels.join(', ')}`,
@@ -237,6 +253,12 @@ function toUrlRules(value: unknown): string[] | undefined {
     return rule === '*' || (URL.canParse(`http://${rule}`) && new URL(`http://${rule}`).pathname === '/')
   }
   return rules?.every(isRule) ? rules.map((rule) => rule.toLowerCase()) : undefined
+}
+
+function toCacheStore(value: unknown): string | undefined {
+  if (value === 'fs' || value === 'memory') return value
+  const isRedis = typeof value === 'string' && URL.canParse(value) && /^rediss?:$/.test(new URL(value).protocol)
+  return isRedis && new URL(value).hostname !== '' ? value : undefined
 }
 
 function toLogLevel(value: unknown): LogLevel | undefined {

@@ -28,6 +28,8 @@ import { OwnRequests, ownSocketName } from './jobs/own-requests.ts'
 import { Room } from './jobs/room.ts'
 import { Meter } from './metrics/meter.ts'
 import type { DeploymentSnapshot } from './scheduler/types.ts'
+import { ResultCache } from './results/result-cache.ts'
+import { createResultsDriver } from './storage/results-driver.ts'
 import { createDataStore } from './storage/storage.ts'
 import { callsSocketName } from './isolate/calls.ts'
 import { tidyMemory } from './tidy-memory.ts'
@@ -48,6 +50,8 @@ export class Pellet {
   readonly log: Logger
   readonly clock: Clock = systemClock
   readonly dispatcher: Dispatcher
+  readonly storage: Storage
+  readonly results: ResultCache
   readonly proxy: Proxy
   readonly ports: OwnPorts
   readonly meter: Meter
@@ -76,7 +80,8 @@ export class Pellet {
    * @throws Error when a port is taken, another Pellet runs on the data folder, or the compilation was ended
    */
   static async start(config: Config, log: Logger, results: Promise<DeploymentResult[]>): Promise<Pellet> {
-    const storage = createDataStore({ folder: config.dataFolder })
+    const kept = await createResultsDriver(config.cacheStore)
+    const storage = createDataStore({ folder: config.dataFolder, mounts: { ...(kept && { results: kept }) } })
     const pellet = new Pellet(config, log, storage, await openSizeBook(storage))
     try {
       await pellet.#listen()
@@ -92,6 +97,7 @@ export class Pellet {
     this.config = config
     this.log = log
     this.#problems = new ProblemLog(log)
+    this.storage = storage
     this.#socketFolder = socketFolderOf(config.dataFolder)
     const { clock } = this
     this.dispatcher = new Dispatcher({
@@ -104,9 +110,22 @@ export class Pellet {
       sizes,
       onQuiet: () => this.#tidySoon(),
     })
-    this.meter = new Meter({ version: this.version, loaded: () => this.#loaded() })
+    this.results = new ResultCache({
+      storage,
+      isShared: !['fs', 'memory'].includes(config.cacheStore),
+      maxBytes: config.cacheMaxBytes,
+      version: this.version,
+      log,
+      now: Date.now,
+    })
+    this.meter = new Meter({
+      version: this.version,
+      loaded: () => this.#loaded(),
+      kept: () => this.results.counts(),
+    })
     this.proxy = new Proxy({
       dispatcher: this.dispatcher,
+      results: this.results,
       log,
       // May change while it runs: see `reconfigure`.
       get maxBytesInFlight() {
@@ -233,6 +252,7 @@ export class Pellet {
 
   /** The routes are others now: what is kept for a deployment, and speaks of its revision, is renewed here. */
   #onRoutes(): void {
+    this.results.deploy(this.routes.deployments)
     this.#state = 'running'
     this.#onStarted()
   }
@@ -304,6 +324,8 @@ export class Pellet {
     for (const { server } of listeners) server.closeAllConnections()
     this.#jobStore.close()
     this.ownRequests.close()
+    await this.results.close(Math.max(flushMs, deadline - this.clock.now()))
+    await this.storage.dispose()
     this.#calls?.close()
     this.#calls?.closeAllConnections()
     // What another Pellet on this folder made, who was here first, is left alone.

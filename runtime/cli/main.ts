@@ -11,6 +11,7 @@ const commands: Record<string, () => Promise<CommandDef<any>>> = {
   invoke: () => import('./commands/invoke.ts').then((module) => module.default),
   load: () => import('./commands/load.ts').then((module) => module.load),
   unload: () => import('./commands/load.ts').then((module) => module.unload),
+  cache: () => import('./commands/cache.ts').then((module) => module.default),
   validate: () => import('./commands/validate.ts').then((module) => module.default),
   inspect: () => import('./commands/inspect.ts').then((module) => module.default),
 }
@@ -22,6 +23,7 @@ const examples: Record<string, string[]> = {
     'pellet invoke tcn -d @window.json',
     `pellet invoke tags -d '{"image": "...", "top": 3}' --route /v1/tags`,
   ],
+  cache: ['pellet cache stats', 'pellet cache stats depth --json', 'pellet cache clear depth'],
   validate: ['pellet validate', 'pellet validate manifests/depth.yaml functions/tags.ts'],
   inspect: ['pellet inspect models/depth.onnx', 'pellet inspect models/depth.onnx --json'],
 }

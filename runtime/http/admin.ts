@@ -52,6 +52,13 @@ export function registerAdmin(app: H3, pellet: Pellet): void {
     pellet.dispatcher.unload(name)
     return toPsRows(pellet).find((row) => row.name === name)
   })
+  app.get('/api/cache', () => pellet.results.stats())
+  app.get('/api/cache/:name', async (event: H3Event) => {
+    const name = keeping(pellet, event)
+    return (await pellet.results.stats()).filter((row) => row.name === name)
+  })
+  app.delete('/api/cache', () => pellet.results.clear())
+  app.delete('/api/cache/:name', (event: H3Event) => pellet.results.clear(keeping(pellet, event)))
 }
 
 // --- internal ---
@@ -61,6 +68,16 @@ function known(pellet: Pellet, event: H3Event): string {
   if (pellet.routes.deployments.has(name)) return name
   const names = [...pellet.routes.deployments.keys()].join(', ') || 'none'
   throw new PelletError('not_found', `deployment: expected one of ${names}, found ${JSON.stringify(name)}`)
+}
+
+/** @throws PelletError `not_found` for a deployment that keeps nothing */
+function keeping(pellet: Pellet, event: H3Event): string {
+  const name = known(pellet, event)
+  if (pellet.routes.deployments.get(name)!.manifest.cache) return name
+  throw new PelletError(
+    'not_found',
+    `${name}: expected a deployment that keeps its answers, found none; write cache: { ttl: 10m } into its manifest`,
+  )
 }
 
 function toPsRows(pellet: Pellet): PsRow[] {

@@ -76,6 +76,7 @@ function ownMethods(path: string, admin: boolean): string[] | undefined {
   if (ownPaths.includes(path)) return ['GET', 'HEAD']
   if (!admin) return undefined
   if (path === '/api/deployments' || path === '/api/ps') return ['GET']
+  if (/^\/api\/cache(\/[^/]+)?$/.test(path)) return ['GET', 'DELETE']
   return /^\/api\/deployments\/[^/]+\/(load|unload)$/.test(path) ? ['POST'] : undefined
 }
 

@@ -4,6 +4,7 @@ import { PelletError } from '../errors.ts'
 import { exchangeHeader } from '../isolate/calls.ts'
 import { toErrorAnswer } from '../error-body.ts'
 import type { Proxy } from './proxy.ts'
+import { answerResultQuestion } from './kept-answers.ts'
 import type { RouteTable, RouteTarget } from './route-table.ts'
 
 export interface CallSources {
@@ -14,7 +15,7 @@ export interface CallSources {
 
 /**
  * The listener on which isolates call other deployments: `POST /arcface?route=POST%20/v1/embed`, in the name of a request
- * that they work on. Its socket lies in the private folder of the isolates' own.
+ * that they work on, and ask for kept answers. Its socket lies in the private folder of the isolates' own.
  */
 export async function listenForCalls(path: string, sources: CallSources): Promise<Server> {
   // Isolates keep their connections; an idle one closed from here would race with a call.
@@ -31,6 +32,7 @@ export async function listenForCalls(path: string, sources: CallSources): Promis
 function answerCalls({ proxy, routes }: CallSources): RequestListener {
   return (req, res) => {
     const parent = proxy.find(String(req.headers[exchangeHeader]))
+    if (req.method === 'GET') return answerResultQuestion(parent?.session, req, res)
     try {
       if (!parent) throw new PelletError('function_failed', 'call: expected a request that is under way, found none')
       const { target, route } = findCallee(parent.target.deployment, routes(), req)

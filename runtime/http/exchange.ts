@@ -1,6 +1,13 @@
-import { request as httpRequest, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import {
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from 'node:http'
 import type { Lease } from '../deployments/lease.ts'
 import { PelletError } from '../errors.ts'
+import type { CacheSession } from '../results/cache-session.ts'
 import { toAnswerHeaders, toCallHeaders, toUpstreamHeaders } from './forwarded-headers.ts'
 import type { RouteTarget } from './route-table.ts'
 
@@ -20,6 +27,12 @@ export interface Chain {
   route: string
 }
 
+/** An answer that is there as a whole. */
+export interface WholeAnswer {
+  headers: OutgoingHttpHeaders
+  body: Uint8Array
+}
+
 let exchanges = 0
 
 /**
@@ -37,8 +50,10 @@ export class Exchange {
   /** On `performance.now()`. */
   readonly deadlineAt: number
   callerLeft = false
+  /** Where answers are kept: this request's dealings with them. */
+  session: CacheSession | undefined
   readonly #onEnd: (error?: unknown) => void
-  readonly #onFailure: (answer: IncomingMessage) => void
+  readonly #onAnswer: (answer: IncomingMessage, lease: Lease) => WholeAnswer | undefined
   readonly #deadline: NodeJS.Timeout | undefined
   /** Calls to other deployments under way: they end with it, however it ends. */
   readonly #calls = new Set<Exchange>()
@@ -49,7 +64,7 @@ export class Exchange {
 
   /**
    * @param onEnd called once, with what to tell the caller if the answer is not his already
-   * @param onFailure called when the isolate itself answers with a 4xx or 5xx, before its body is read
+   * @param onAnswer called when the isolate answers, before its body is read; may give another answer in its place
    * @param chain of a call from another deployment: its deadline is its parent's, of which it hears when that passes
    */
   constructor(
@@ -58,7 +73,7 @@ export class Exchange {
     res: ServerResponse,
     requestId: string,
     onEnd: (error?: unknown) => void,
-    onFailure: (answer: IncomingMessage) => void,
+    onAnswer: (answer: IncomingMessage, lease: Lease) => WholeAnswer | undefined,
     chain?: Chain,
   ) {
     this.target = target
@@ -66,7 +81,7 @@ export class Exchange {
     this.res = res
     this.requestId = requestId
     this.#onEnd = onEnd
-    this.#onFailure = onFailure
+    this.#onAnswer = onAnswer
     this.chain = chain
     const { name, manifest } = target.deployment
     const { timeoutMs } = manifest.limits
@@ -89,6 +104,10 @@ export class Exchange {
     return this.#isOver ? undefined : this.#lease
   }
 
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
   /** The request waits for a place; `leave` takes it out of the queue. */
   waits(leave: () => void): void {
     if (this.#isOver) leave()
@@ -100,9 +119,20 @@ export class Exchange {
     this.#finish('refused', error)
   }
 
-  /** @param onBody called for each part of the body, before it is passed on; may throw to end the request */
-  forward(lease: Lease, onBody: (bytes: number, total: number) => void): void {
-    const { req, res, requestId, target, chain } = this
+  /** Answers with what is at hand. */
+  answerWith({ headers, body }: WholeAnswer): void {
+    if (this.#isOver) return
+    this.res.writeHead(200, headers)
+    this.res.end(body)
+    this.#finish('answered')
+  }
+
+  /**
+   * @param onBody called for each part of the body, before it is passed on; may throw to end the request
+   * @param body where it was taken in already
+   */
+  forward(lease: Lease, onBody: (bytes: number, total: number) => void, body?: Buffer[]): void {
+    const { req, res, requestId, target, chain, session } = this
     this.#lease = lease
     if (this.#isOver) return lease.release(true)
     const upstream = httpRequest({
@@ -110,12 +140,16 @@ export class Exchange {
       agent: lease.isolate.agent,
       method: req.method!,
       path: chain ? target.path : toPath(target, req.url!),
-      headers: chain ? toCallHeaders(req, requestId, this.id, chain.route) : toUpstreamHeaders(req, requestId, this.id),
+      headers: chain
+        ? toCallHeaders(req, requestId, this.id, chain.route)
+        : toUpstreamHeaders(req, requestId, this.id, session),
     })
     this.#upstream = upstream
     upstream.on('error', (error) => this.#finish('lost', error))
     upstream.on('response', (answer) => {
-      if (answer.statusCode! >= 400) this.#onFailure(answer)
+      answer.on('error', (error) => this.#finish('lost', error))
+      const other = this.#onAnswer(answer, lease)
+      if (other) return void answer.on('end', () => this.answerWith(other)).resume()
       res.writeHead(answer.statusCode!, toAnswerHeaders(answer, lease, target, requestId))
       answer.on('data', (chunk: Buffer) => {
         if (res.write(chunk) || res.writableLength < maxBufferedBytes) return
@@ -126,8 +160,12 @@ export class Exchange {
         res.end()
         this.#finish('answered')
       })
-      answer.on('error', (error) => this.#finish('lost', error))
     })
+    if (body) {
+      for (const chunk of body) upstream.write(chunk)
+      upstream.end()
+      return
+    }
     if (req.headers.expect?.toLowerCase() === '100-continue') res.writeContinue()
     let total = 0
     req.on('data', (chunk: Buffer) => {

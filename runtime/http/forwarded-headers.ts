@@ -1,6 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import type { Lease } from '../deployments/lease.ts'
-import { callHeader, exchangeHeader } from '../isolate/calls.ts'
+import { callHeader, exchangeHeader, resultHeader } from '../isolate/calls.ts'
+import type { CacheSession } from '../results/cache-session.ts'
 import type { RouteTarget } from './route-table.ts'
 
 /**
@@ -20,16 +21,23 @@ const hopByHop = new Set([
   'authorization',
   exchangeHeader,
   callHeader,
+  resultHeader,
 ])
 
 /** A request's headers for the isolate. `exchange`: main's number for it. */
-export function toUpstreamHeaders(req: IncomingMessage, requestId: string, exchange: string): OutgoingHttpHeaders {
+export function toUpstreamHeaders(
+  req: IncomingMessage,
+  requestId: string,
+  exchange: string,
+  session?: CacheSession,
+): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {}
   for (const name in req.headers) {
     if (!hopByHop.has(name)) headers[name] = req.headers[name]
   }
   headers['x-request-id'] = requestId
   headers[exchangeHeader] = exchange
+  if (session?.isOpen) headers[resultHeader] = 'ask'
   return headers
 }
 

@@ -7,13 +7,19 @@ import type { Logger } from '../log.ts'
 import type { Failed } from '../metrics/meter.ts'
 import { formatBytes, parseDuration } from '../units.ts'
 import { messageIn, toErrorAnswer } from '../error-body.ts'
-import { Exchange, type Chain } from './exchange.ts'
+import { resultHeader } from '../isolate/calls.ts'
+import type { CacheSession } from '../results/cache-session.ts'
+import type { ResultCache } from '../results/result-cache.ts'
+import { Exchange, type Chain, type WholeAnswer } from './exchange.ts'
+import { toAnswerHeaders } from './forwarded-headers.ts'
+import { findKept, toKeptAnswer } from './kept-answers.ts'
 import { sendRefusal } from './refusal.ts'
 import { toRequestId } from './request-id.ts'
 import type { RouteTarget } from './route-table.ts'
 
 export interface ProxyOptions {
   dispatcher: Dispatcher
+  results: ResultCache
   log: Logger
   maxBytesInFlight: number
   maxKeepAliveMs: number
@@ -54,16 +60,14 @@ export class Proxy {
     const onEnd = (error?: unknown) => {
       this.#bytesInFlight -= counted
       this.#exchanges.delete(exchange.id)
+      exchange.session?.end()
       if (error !== undefined || exchange.callerLeft) this.#refuse(exchange, error, failed)
     }
-    const onFailure = (answer: IncomingMessage) => {
-      const status = answer.statusCode!
-      const code = String(answer.headers['x-pellet-error'] ?? '')
-      if (status >= 500)
-        this.#options.log.warn({ deployment: deployment.name, requestId, status, code }, 'the function failed')
-      answer.once('data', (body: Buffer) => failed(status, code, messageIn(String(body)) ?? code))
+    const onAnswer = (answer: IncomingMessage, lease: Lease) => {
+      if (answer.statusCode! >= 400) this.#noteFailure(exchange, answer, failed)
+      return exchange.session && this.#consult(exchange, exchange.session, answer, lease)
     }
-    const exchange = new Exchange(target, req, res, requestId, onEnd, onFailure, chain)
+    const exchange = new Exchange(target, req, res, requestId, onEnd, onAnswer, chain)
     this.#exchanges.set(exchange.id, exchange)
     try {
       if (chain) this.#admitCall(exchange, chain.parent, count)
@@ -74,7 +78,7 @@ export class Proxy {
   }
 
   #admit(exchange: Exchange, count: (bytes: number) => void): void {
-    const { dispatcher, maxKeepAliveMs, isStopping } = this.#options
+    const { dispatcher, results, maxKeepAliveMs, isStopping } = this.#options
     const { req, target } = exchange
     const { name, manifest } = target.deployment
     const { bodyBytes, timeoutMs } = manifest.limits
@@ -88,12 +92,20 @@ export class Proxy {
       if (total > bodyBytes) throw tooLarge(name, bodyBytes)
       if (length === undefined) count(bytes)
     }
-    const leave = dispatcher.acquire(
-      name,
-      { timeoutMs, ...(keepAliveMs !== undefined && { keepAliveMs }) },
-      { grant: (lease) => exchange.forward(lease, onBody), refuse: (error) => exchange.refuse(error) },
-    )
-    exchange.waits(leave)
+    const acquire = (body?: Buffer[]) => {
+      const leave = dispatcher.acquire(
+        name,
+        {
+          timeoutMs: body ? exchange.deadlineAt - performance.now() : timeoutMs,
+          ...(keepAliveMs !== undefined && { keepAliveMs }),
+        },
+        { grant: (lease) => exchange.forward(lease, onBody, body), refuse: (error) => exchange.refuse(error) },
+      )
+      exchange.waits(leave)
+    }
+    exchange.session = manifest.cache && results.open(target.deployment, req.headers['cache-control'])
+    if (exchange.session) findKept(exchange, exchange.session, onBody, acquire)
+    else acquire()
   }
 
   /**
@@ -112,6 +124,25 @@ export class Proxy {
       },
     )
     exchange.waits(leave)
+  }
+
+  /** The isolate answers: with what is kept, or with something to keep. */
+  #consult(exchange: Exchange, session: CacheSession, answer: IncomingMessage, lease: Lease): WholeAnswer | undefined {
+    const { res, target, requestId } = exchange
+    if (answer.headers[resultHeader] === undefined || !session.found) {
+      res.setHeader('x-cache', session.listen(answer))
+      return undefined
+    }
+    const timing = toAnswerHeaders(answer, lease, target, requestId)['server-timing']
+    return toKeptAnswer(exchange, session, session.found, String(timing))
+  }
+
+  #noteFailure({ target, requestId }: Exchange, answer: IncomingMessage, failed: Failed): void {
+    const status = answer.statusCode!
+    const code = String(answer.headers['x-pellet-error'] ?? '')
+    if (status >= 500)
+      this.#options.log.warn({ deployment: target.deployment.name, requestId, status, code }, 'the function failed')
+    answer.once('data', (body: Buffer) => failed(status, code, messageIn(String(body)) ?? code))
   }
 
   #overloaded(): PelletError {

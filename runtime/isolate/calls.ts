@@ -11,5 +11,10 @@ export const exchangeHeader = 'x-pellet-exchange'
  * from outside must never be deserialised.
  */
 export const callHeader = 'x-pellet-call'
+/**
+ * Of requests whose answer may be kept: the isolate asks main for it (`GET /results/DIGEST`, 200 or 204) before it works.
+ * In its answer: `kept`, main has the answer; it has none itself.
+ */
+export const resultHeader = 'x-pellet-result'
 /** Of bodies that hold values: a list of items, and the list of answers. */
 export const valuesType = 'application/x-pellet-values'

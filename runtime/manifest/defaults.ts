@@ -17,10 +17,10 @@ export const defaults = {
     memory: '512MB',
     threads: 1,
   },
+  cache: { ttl: '10m', max: '64MB' },
 } as const
 
 /** Keys of the design that this version does not have, and what to do instead. Refused by name. */
 export const notYet: Record<string, string> = {
-  cache: 'keeping results is not there yet; leave it out, every request is computed',
   probe: 'trying a revision before it goes live is not there yet; leave it out, call the route after deploying',
 }

@@ -70,6 +70,12 @@ export interface Limits {
   threads: number
 }
 
+/** How long answers are kept, and how many bytes of them. */
+export interface CacheTerms {
+  ttlMs: number
+  maxBytes: number
+}
+
 /** A manifest after defaults, shorthands and units: what the rest of Pellet works with. Plain data, JSON-safe. */
 export interface Manifest {
   name: string
@@ -95,4 +101,6 @@ export interface Manifest {
   /** TCP ports on which the deployment is alone. */
   listen: number[]
   limits: Limits
+  /** Answers are kept. Absent: none are. */
+  cache?: CacheTerms
 }

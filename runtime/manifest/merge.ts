@@ -3,7 +3,7 @@ import type { ManifestInput } from './schema.ts'
 
 /**
  * A function file's own manifest with the written one over it, key by key. `model`, `model.onnx`, `limits`,
- * `limits.queue`, `files` and `input` are merged one level deep; lists, `routes`, `status`, `listen` and `model.hef` are replaced. `route` in
+ * `limits.queue`, `cache`, `files` and `input` are merged one level deep; lists, `routes`, `status`, `listen` and `model.hef` are replaced. `route` in
  * the one replaces `routes` in the other. A written `model.onnx` with a file or
  * URL replaces the other whole: mean, std, layout and decode belong to the file.
  * Neither is changed; what is no mapping is passed on for the check to refuse.
@@ -20,6 +20,7 @@ export function mergeManifest(inline: ManifestInput | undefined, written: Manife
   const merged = overlay(base, written, {
     files: overlay,
     input: overlay,
+    cache: overlay,
     limits: (below, above) => overlay(below, above, { queue: overlay }),
     model: (below, above) => overlay(below, above, { onnx: overlayEntry }),
   })

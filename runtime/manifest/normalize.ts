@@ -4,6 +4,7 @@ import { findingsOf } from './findings.ts'
 import type { Finding, ManifestIssue, ManifestPath, ManifestPlaces } from './issues.ts'
 import { formatFound, sortIssues, toIssueIn } from './issues.ts'
 import type {
+  CacheTerms,
   HailoArch,
   Limits,
   Manifest,
@@ -76,6 +77,7 @@ export function normalizeManifest(input: ManifestInput, options: NormalizeOption
     status: toStatus(input.status ?? {}),
     listen: [input.listen ?? []].flat(),
     limits: toLimits(input.limits ?? {}),
+    ...(input.cache !== undefined && input.cache !== false && { cache: toCache(input.cache) }),
   }
   const ports = manifest.listen.map((_, index) => (Array.isArray(input.listen) ? ['listen', index] : ['listen']))
   return { manifest: structuredClone(manifest), paths, ports, issues: [] }
@@ -223,6 +225,11 @@ function toStep(input: StepInput): StepUse {
   if (typeof input === 'string') return { step: input, options: {} }
   const [step, options] = Object.entries(input)[0]!
   return { step, options: options ?? {} }
+}
+
+function toCache(input: Exclude<NonNullable<ManifestInput['cache']>, false>): CacheTerms {
+  const { ttl, max } = input === true ? {} : input
+  return { ttlMs: parseDuration(ttl ?? defaults.cache.ttl), maxBytes: parseBytes(max ?? defaults.cache.max) }
 }
 
 function toLimits(input: NonNullable<ManifestInput['limits']>): Limits {

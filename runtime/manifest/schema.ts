@@ -62,6 +62,27 @@ const limits = mapping(
   'a mapping with limits such as { concurrency: 4, timeout: 30s }',
 )
 
+const cacheExpected = 'a mapping such as { ttl: 10m, max: 64MB }, true, or false'
+const cache = z.union(
+  [
+    flag(),
+    mapping(
+      {
+        ttl: key(
+          duration({ minMs: 1, maxMs: maxDurationMs, forever: false }),
+          'How long an answer is kept. Seconds, or with a unit: ms, s, m, h, d.',
+          { value: defaults.cache.ttl },
+        ),
+        max: key(bytes(1), 'All kept answers together. Bytes, or with a unit: KB, MB, GB (powers of 1024).', {
+          value: defaults.cache.max,
+        }),
+      },
+      cacheExpected,
+    ),
+  ],
+  { error: cacheExpected },
+)
+
 const portExpected = 'a port from 1 to 65535, or a list of such'
 const port = z.int({ error: portExpected }).min(1, { error: portExpected }).max(65_535, { error: portExpected })
 const ports = z.union(
@@ -136,6 +157,11 @@ export const manifestSchema = mapping(
     ),
     listen: key(ports, 'Ports on which the deployment is alone: a number from 1 to 65535, or a list.', 'none'),
     limits: key(limits, 'Bounds for requests and for the isolate.', 'those of its keys'),
+    cache: key(
+      cache,
+      'Keeps answers, and gives them again to equal requests: { ttl, max }, or true for their defaults.',
+      'nothing is kept',
+    ),
   },
   'a manifest: a mapping with keys such as name, model, pre and post',
 )

@@ -2,7 +2,8 @@ import Counter from 'prom-client/lib/counter.js'
 import Gauge from 'prom-client/lib/gauge.js'
 import Histogram from 'prom-client/lib/histogram.js'
 import Registry from 'prom-client/lib/registry.js'
-import type { GaugeConfiguration } from 'prom-client'
+import type { CounterConfiguration, GaugeConfiguration } from 'prom-client'
+import type { CacheCount } from '../results/result-cache.ts'
 import { modelNameOf, type Deployment } from '../deployments/deployment.ts'
 
 /** A request that is over. */
@@ -15,12 +16,15 @@ export interface CountedRequest {
   ms: number
   /** Where it failed: why. */
   code: string | undefined
+  /** It was answered with what is kept. */
+  isKept: boolean
 }
 
 export interface InstrumentsOptions {
   version: string
   /** Names of the deployments whose model is loaded now. */
   loaded(): Set<string>
+  kept(): CacheCount[]
 }
 
 /** In seconds; those that the TCN sidecar had, so that its dashboards go on. */
@@ -39,7 +43,7 @@ export class Instruments {
   readonly #inferenceDurations
   readonly #errors
 
-  constructor({ version, loaded }: InstrumentsOptions) {
+  constructor({ version, loaded, kept }: InstrumentsOptions) {
     const registers = [this.#registry]
     const deployments = this.#deployments
     this.#requests = new Counter({
@@ -64,6 +68,29 @@ export class Instruments {
         const names = loaded()
         this.reset()
         for (const name of deployments.keys()) this.set({ deployment: name }, Number(names.has(name)))
+      },
+    })
+    counter({
+      name: 'pellet_cache_requests_total',
+      help: 'Requests to deployments that keep their answers, by X-Cache: hit, miss or bypass',
+      labelNames: ['deployment', 'outcome'],
+      registers,
+      collect() {
+        this.reset()
+        for (const { name, outcomes } of kept())
+          if (deployments.has(name))
+            for (const [outcome, requests] of Object.entries(outcomes))
+              this.inc({ deployment: name, outcome }, requests)
+      },
+    })
+    gauge({
+      name: 'pellet_cache_bytes',
+      help: 'Size of the answers that are kept',
+      labelNames: ['deployment'],
+      registers,
+      collect() {
+        this.reset()
+        for (const { name, bytes } of kept()) if (deployments.has(name)) this.set({ deployment: name }, bytes)
       },
     })
     this.#inferences = new Counter({
@@ -128,12 +155,13 @@ export class Instruments {
     this.#deployments.delete(name)
   }
 
-  count({ deployment, route, status, ms, code }: CountedRequest): void {
+  count({ deployment, route, status, ms, code, isKept }: CountedRequest): void {
     const { name } = deployment
     const model = modelNameOf(deployment)
     this.#requests.inc({ deployment: name, route, code: status })
     if (status === 499) return
     this.#durations.observe({ deployment: name, route }, ms / 1000)
+    if (isKept) return
     const isWell = status < 400
     this.#inferences.inc({ status: isWell ? 'success' : 'error', model })
     if (isWell) this.#inferenceDurations.observe({ model }, ms / 1000)
@@ -150,6 +178,11 @@ export class Instruments {
 export const metricsType = Registry.PROMETHEUS_CONTENT_TYPE
 
 // --- internal ---
+
+/** As a gauge, it is in its registry once it is made. */
+function counter<Label extends string>(configuration: CounterConfiguration<Label>): Counter<Label> {
+  return new Counter(configuration)
+}
 
 /** A gauge is in its registry once it is made. */
 function gauge<Label extends string>(configuration: GaugeConfiguration<Label>): Gauge<Label> {

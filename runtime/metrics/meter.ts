@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Deployment } from '../deployments/deployment.ts'
+import type { CacheCount } from '../results/result-cache.ts'
 import { Instruments } from './instruments.ts'
 
 /** What became of a deployment's inference requests since Pellet started. */
@@ -21,6 +22,7 @@ export interface MeterOptions {
   version: string
   /** Names of the deployments whose model is loaded now. */
   loaded(): Set<string>
+  kept(): CacheCount[]
 }
 
 /** Counts inference requests for status routes and metrics; on the path of each of them. */
@@ -74,14 +76,16 @@ export class Meter {
       const ms = performance.now() - since
       const status = failure?.status ?? (res.writableFinished ? res.statusCode : callerLeft)
       const tally = this.tallyOf(deployment.name)
-      if (status < 400) {
+      // No model had a part in an answer that was kept.
+      const isKept = deployment.manifest.cache !== undefined && res.getHeader('x-cache') === 'hit'
+      if (status < 400 && !isKept) {
         tally.inferences++
         tally.latencyMs = Math.round(ms * 1000) / 1000
       } else if (status >= 500) {
         tally.errors++
         if (failure) tally.lastError = failure.message
       }
-      const request = { deployment, route, status, ms, code: failure?.code }
+      const request = { deployment, route, status, ms, code: failure?.code, isKept }
       this.#all.count(request)
       this.#alone.get(deployment.name)?.count(request)
     })

@@ -42,9 +42,11 @@ export const broken: Record<string, [written: string, ...told: string[]][]> = {
     ['constructor: 1', '1:1 constructor: expected <keys>, found "constructor"'],
     ['1: 2', '1:1 ["1"]: expected <keys>, found "1"'],
     [
-      'cache: { ttl: 10m }',
-      '1:1 cache: expected a key that this version has, found "cache"; keeping results is not there yet; leave it out, every request is computed',
+      'cache: { ttl: -1 }',
+      '1:15 cache.ttl: expected a duration from 1ms to 36525d, such as "250ms", "30s", "5m", "1h30m", "1d" or a number of seconds, found -1',
     ],
+    ['cache: 10m', '1:8 cache: expected a mapping such as { ttl: 10m, max: 64MB }, true, or false, found "10m"'],
+    ['cache: { tll: 1m }', '1:10 cache.tll: expected one of ttl, max, found "tll"; did you mean ttl?'],
     [
       'probe: { input: a.jpg }',
       '1:1 probe: expected a key that this version has, found "probe"; trying a revision before it goes live is not there yet; leave it out, call the route after deploying',

@@ -20,6 +20,7 @@ merging('goes key by key, one level deep where that makes sense', () => {
     files: { labels: 'a.txt', centroids: 'c.json' },
     input: { top: 5, nested: { a: 1 } },
     limits: { timeout: '5s', threads: 2, queue: { depth: 1, drop: 'oldest' } },
+    cache: { ttl: '1h', max: '1MB' },
   }
   const written: ManifestInput = {
     keep_alive: -1,
@@ -27,6 +28,7 @@ merging('goes key by key, one level deep where that makes sense', () => {
     files: { labels: 'b.txt' },
     input: { nested: { b: 2 } },
     limits: { threads: 1, queue: { depth: 9 } },
+    cache: { ttl: '1m' },
   }
   assert.equal(mergeManifest(inline, written), {
     keep_alive: -1,
@@ -35,6 +37,7 @@ merging('goes key by key, one level deep where that makes sense', () => {
     files: { labels: 'b.txt', centroids: 'c.json' },
     input: { top: 5, nested: { b: 2 } },
     limits: { timeout: '5s', threads: 1, queue: { depth: 9, drop: 'oldest' } },
+    cache: { ttl: '1m', max: '1MB' },
   })
   assert.equal(inline.limits!.queue, { depth: 1, drop: 'oldest' })
 })

@@ -43,6 +43,14 @@ normalizing('fills in every default', () => {
   })
 })
 
+normalizing('keeps nothing unless the cache is asked for', () => {
+  const cacheOf = (cache: ManifestInput['cache']) =>
+    normalizeManifest({ ...tags, ...(cache !== undefined && { cache }) }, { name: 'x' }).manifest!.cache
+  assert.equal(cacheOf({ ttl: '1h', max: '2MB' }), { ttlMs: 3_600_000, maxBytes: 2_097_152 })
+  for (const defaults of [true, {}] as const) assert.equal(cacheOf(defaults), { ttlMs: 600_000, maxBytes: 67_108_864 })
+  for (const nothing of [false, undefined] as const) assert.is(cacheOf(nothing), undefined)
+})
+
 normalizing('takes name and function from the manifest, else from the caller', () => {
   const given = normalizeManifest({ ...tags, name: 'a', function: 'b' }, { name: 'c', function: 'd' }).manifest!
   assert.equal([given.name, given.function], ['a', 'b'])

@@ -7,7 +7,7 @@ import { brokenStatus } from './broken-status.ts'
 import { broken } from './broken.ts'
 
 const keys =
-  'one of name, function, model, files, keep_alive, preload, pin, priority, pre, post, route, routes, input, errors, status, listen, limits'
+  'one of name, function, model, files, keep_alive, preload, pin, priority, pre, post, route, routes, input, errors, status, listen, limits, cache'
 
 const variables =
   'one of $name, $model, $engine, $device, $version, $revision, $digest, $digest_short, $loaded, $ready, $state, $uptime_s, $inferences, $errors, $last_error, $latency_ms'

@@ -11,6 +11,7 @@ import type { FromIsolate, ToIsolate } from '../messages.ts'
 import { createCallClient } from './call-client.ts'
 import { firstFrames, importFunction, readFiles } from './function.ts'
 import { bindChains } from './pipeline.ts'
+import { createResultClient } from './result-client.ts'
 import { createIsolateServer, type IsolateServer } from './server.ts'
 import { Turnstile } from './turnstile.ts'
 
@@ -58,12 +59,14 @@ async function load({ deployment, socketPath, allowUrls }: Extract<ToIsolate, { 
     throw new PelletError('load_failed', `the steps no longer fit the manifest: ${JSON.stringify(problems[0])}`)
   if (pipelines.some(({ pre }) => pre.some(({ step }) => step.from === 'image' || step.to === 'image'))) await warmUp()
   const files = await readFiles(deployment.files)
-  const call = createCallClient(join(dirname(socketPath), callsSocketName))
+  const callsPath = join(dirname(socketPath), callsSocketName)
+  const call = createCallClient(callsPath)
+  const askForResult = createResultClient(callsPath)
   const { pixels } = manifest.limits
   const opened = await opening
   const model = { engine, entry: manifest.model.onnx!, inputs: opened.inputs, outputs: opened.outputs }
   const engineTurn = new Turnstile(inEngineHands)
-  const loaded = { engine: opened, model, files, options, pixels, engineTurn, call }
+  const loaded = { engine: opened, model, files, options, pixels, engineTurn, call, askForResult }
   isolate = createIsolateServer(manifest, loaded, pipelines, async (url) => {
     const { fetchPicture } = await import('./fetch-picture.ts')
     return fetchPicture(url, allowUrls, manifest.limits.bodyBytes)

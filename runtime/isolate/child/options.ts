@@ -6,6 +6,8 @@ export type OptionSource = 'body' | 'form' | 'query' | 'header'
 
 /** Reads the options that a function's `input` names from a request. */
 export interface OptionReader {
+  /** Of all options. */
+  names: ReadonlySet<string>
   /** Values for the options that the request may leave out. */
   defaults: Record<string, unknown>
   /**
@@ -59,7 +61,7 @@ export function createOptionReader(input: z.ZodRawShape): OptionReader {
     }
     return given
   }
-  return { defaults, read, schema }
+  return { names: new Set(keys), defaults, read, schema }
 }
 
 // --- internal ---

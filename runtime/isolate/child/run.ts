@@ -8,12 +8,15 @@ import type { CallClient } from './call-client.ts'
 import type { OptionReader } from './options.ts'
 import type { ParsedRequest } from './parse.ts'
 import type { BoundStep, Pipeline } from './pipeline.ts'
+import type { AskForResult } from './result-client.ts'
 import type { Turnstile } from './turnstile.ts'
 
 /** Times of one request, in milliseconds, by phase; `wait` is for the engine, behind other requests of the isolate. */
 export type Phases = Record<'receive' | 'pre' | 'wait' | 'infer' | 'post', number> & {
   /** Spent in other deployments, where the route calls any; no part of `post`. */
   call?: number
+  /** Until main had said whether it has the answer, where answers are kept. */
+  cache?: number
 }
 
 /** What a request brings beside its input. */
@@ -35,6 +38,7 @@ export interface Loaded {
   pixels: number
   engineTurn: Turnstile
   call: CallClient
+  askForResult: AskForResult
 }
 
 /** Runs one request through a route: pre, infer, post. @throws PelletError */

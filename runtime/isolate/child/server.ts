@@ -1,14 +1,15 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { messageOf, PelletError } from '../../errors.ts'
 import { toErrorAnswer } from '../../error-body.ts'
-import { callHeader, exchangeHeader } from '../calls.ts'
+import { callHeader, exchangeHeader, resultHeader } from '../calls.ts'
 import type { Manifest } from '../../manifest/manifest.ts'
 import { answerCall } from './answer-call.ts'
 import { CalleeError } from './call-client.ts'
 import { firstFrames } from './function.ts'
-import { parseRequest, type FetchPicture } from './parse.ts'
+import { parseRequest, type FetchPicture, type ParsedRequest } from './parse.ts'
 import type { Pipeline } from './pipeline.ts'
 import { toAnswer, type Answer } from './respond.ts'
+import { toResultDigest } from './result-digest.ts'
 import { runPipeline, type Loaded, type Phases, type RequestScope } from './run.ts'
 
 export interface IsolateServer {
@@ -43,7 +44,12 @@ export function createIsolateServer(
     active.add(exchange)
     try {
       const scope = { exchange, phases, signal: left.signal }
-      const { type, body } = await (call === undefined ? answer(req, scope) : answerCallOf(call, req, scope))
+      const answered = await (call === undefined ? answer(req, scope) : answerCallOf(call, req, scope))
+      if (answered === 'kept') {
+        res.writeHead(204, { 'server-timing': toServerTiming(phases), [resultHeader]: 'kept' }).end()
+        return
+      }
+      const { type, body } = answered
       res.writeHead(200, {
         'content-type': type,
         'content-length': Buffer.byteLength(body),
@@ -66,17 +72,32 @@ export function createIsolateServer(
     }
   }
 
-  async function answer(req: IncomingMessage, scope: RequestScope): Promise<Answer> {
+  async function answer(req: IncomingMessage, scope: RequestScope): Promise<Answer | 'kept'> {
     const { phases } = scope
     const pipeline = find(`${req.method} ${req.url!.split('?', 1)[0]!}`)
     const startedAt = performance.now()
     const request = await parseRequest(req, fetchPicture)
     phases.receive = performance.now() - startedAt
+    if (req.headers[resultHeader] && (await isKept(pipeline, request, req.headers.accept, scope))) return 'kept'
     const result = await runPipeline(loaded, pipeline, request, scope)
     const encodedAt = performance.now()
     const encoded = await toAnswer(result, req.headers.accept)
     phases.post += performance.now() - encodedAt
     return encoded
+  }
+
+  /** Whether main has the answer; what it depends on beside the picture or the fields makes it none to keep. */
+  async function isKept(
+    pipeline: Pipeline,
+    request: ParsedRequest,
+    accept: string | undefined,
+    scope: RequestScope,
+  ): Promise<boolean> {
+    const startedAt = performance.now()
+    const found = await toResultDigest(pipeline, request, accept, loaded.options)
+    const isThere = found !== undefined && (await loaded.askForResult(found.digest, found.isFetched, scope))
+    scope.phases.cache = performance.now() - startedAt
+    return isThere
   }
 
   async function answerCallOf(route: string, req: IncomingMessage, scope: RequestScope): Promise<Answer> {

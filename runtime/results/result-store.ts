@@ -1,0 +1,127 @@
+import type { Storage } from 'unstorage'
+import { messageOf } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import { decodeEntry, type Alias, type Entry } from './entry.ts'
+import type { KeptItem } from './kept-index.ts'
+import { partsOf } from './key.ts'
+
+export interface ResultStoreOptions {
+  /** Entries lie under `results:cache:`. */
+  storage: Storage
+  log: Logger
+}
+
+/** What may wait for a slow disk; beyond it, what comes is not kept. */
+const maxPendingBytes = 32 * 1024 ** 2
+/** How many entries are looked at side by side. */
+const scanWidth = 16
+
+/**
+ * Entries in their storage. Never throws and never makes anybody wait for a write: a storage that fails is one that has
+ * nothing, and the log says so once until it works again.
+ */
+export class ResultStore {
+  readonly #storage: Storage
+  readonly #log: Logger
+  /** Being written: as good as there. */
+  readonly #pending = new Map<string, Entry | Alias>()
+  #pendingBytes = 0
+  readonly #writes = new Set<Promise<void>>()
+  #isFailing = false
+
+  constructor({ storage, log }: ResultStoreOptions) {
+    this.#storage = storage
+    this.#log = log
+  }
+
+  /** Undefined where there is none, or a damaged one. */
+  async read(key: string): Promise<Entry | Alias | undefined> {
+    const pending = this.#pending.get(key)
+    if (pending) return pending
+    const bytes = await this.#tried('read', () => this.#storage.getItemRaw<Uint8Array>(prefix + key))
+    const entry = bytes instanceof Uint8Array ? decodeEntry(bytes) : undefined
+    if (bytes && !entry) this.remove(key)
+    return entry
+  }
+
+  /**
+   * Begins to write an entry; from now on it can be read.
+   * @param bytes the entry, encoded
+   * @param done told whether it was written
+   * @returns false where it is not kept since too many wait to be written
+   */
+  write(key: string, entry: Entry | Alias, bytes: Uint8Array, done: (isWritten: boolean) => void): boolean {
+    if (this.#pendingBytes + bytes.length > maxPendingBytes) return false
+    this.#pending.set(key, entry)
+    this.#pendingBytes += bytes.length
+    const ttl = Math.max(1, Math.ceil((entry.expiresAt - Date.now()) / 1000))
+    const write = async () => {
+      const isWritten = await this.#tried('write', async () => {
+        await this.#storage.setItemRaw(prefix + key, bytes, { ttl })
+        return true
+      })
+      this.#pendingBytes -= bytes.length
+      if (this.#pending.get(key) === entry) this.#pending.delete(key)
+      done(isWritten ?? false)
+    }
+    this.#track(write())
+    return true
+  }
+
+  remove(key: string): void {
+    this.#pending.delete(key)
+    this.#track(this.#tried('remove', () => this.#storage.removeItem(prefix + key)))
+  }
+
+  /** Looks through all that is there; what is none of ours is left out. How long an entry is kept is not the store's to know. */
+  async *scan(ttlMsOf: (key: string) => number): AsyncGenerator<KeptItem> {
+    const keys = (await this.#tried('list', () => this.#storage.getKeys(prefix))) ?? []
+    for (let at = 0; at < keys.length; at += scanWidth) {
+      const found = keys.slice(at, at + scanWidth).map(async (full): Promise<KeptItem | undefined> => {
+        const key = full.slice(prefix.length)
+        if (!full.startsWith(prefix) || !partsOf(key)) return undefined
+        const meta = await this.#tried('look at', () => this.#storage.getMeta(full, { nativeOnly: true }))
+        if (typeof meta?.['size'] !== 'number') return undefined
+        const ttlMs = ttlMsOf(key)
+        // A store that lets entries expire by itself says what is left to each; of files it is known when they were written.
+        const createdAt = meta.ttl === undefined ? Number(meta.mtime) : Date.now() + meta.ttl * 1000 - ttlMs
+        return { key, sizeBytes: meta['size'], createdAt, expiresAt: createdAt + ttlMs }
+      })
+      for (const item of await Promise.all(found)) if (item) yield item
+    }
+  }
+
+  /** Resolves when all that was begun is done. */
+  async settled(): Promise<void> {
+    while (this.#writes.size > 0) await Promise.all(this.#writes)
+  }
+
+  // --- internal ---
+
+  #track(work: Promise<unknown>): void {
+    const done = work.then(() => void this.#writes.delete(done))
+    this.#writes.add(done)
+  }
+
+  async #tried<Value>(doing: string, work: () => MaybePromise<Value>): Promise<Value | undefined> {
+    try {
+      const value = await work()
+      if (this.#isFailing) this.#log.info('kept results: the store works again')
+      this.#isFailing = false
+      return value
+    } catch (error) {
+      if (!this.#isFailing)
+        this.#log.warn(
+          `kept results: expected to ${doing} an entry, found: ${messageOf(error)}; requests are computed meanwhile`,
+        )
+      this.#isFailing = true
+      return undefined
+    }
+  }
+}
+
+// --- internal ---
+
+type MaybePromise<Value> = Value | Promise<Value>
+
+const prefix = 'results:cache:'
