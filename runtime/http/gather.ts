@@ -9,7 +9,7 @@ export interface GatherLimits {
   /** How long the body may take. */
   timeoutMs: number
   /** Called for each part, before it is kept; may throw. */
-  take(part: Buffer): void
+  take(bytes: number, part: Buffer): void
 }
 
 /** The caller left before the request was whole: there is nobody to answer. */
@@ -39,7 +39,7 @@ export function gatherBody(
       total += part.length
       try {
         if (total > maxBytes) throw tooLarge(name, maxBytes)
-        take(part)
+        take(part.length, part)
       } catch (error) {
         return fail(error as Error)
       }

@@ -21,8 +21,8 @@ export function findKept(
   const { name, manifest } = target.deployment
   const digest = bytesDigest(req, `${req.method} ${target.path}`)
   let totalBytes = 0
-  const take = (part: Buffer) => {
-    onBody(part.length, (totalBytes += part.length))
+  const take = (bytes: number, part: Buffer) => {
+    onBody(bytes, (totalBytes += bytes))
     digest.add(part)
   }
   const lookUp = (body: Buffer[]) => {

@@ -27,9 +27,9 @@ export async function respondAsync(
   const { name, manifest } = deployment
   const requestId = toRequestId(req)
   let held = 0
-  const take = (part: Buffer) => {
-    pellet.room.take(part.length)
-    held += part.length
+  const take = (bytes: number) => {
+    pellet.room.take(bytes)
+    held += bytes
   }
   const release = () => {
     pellet.room.giveBack(held)
