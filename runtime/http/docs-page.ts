@@ -6,6 +6,7 @@ import { docsStyle } from './docs-style.ts'
 import { toErrorAnswer } from '../error-body.ts'
 import { describeModel, type ApiPart } from './openapi.ts'
 import { examplesOf } from './examples.ts'
+import { batchesOf } from './route-table.ts'
 import { describeSchema, optionsOf, takesPicture } from './route-options.ts'
 
 export interface DocsOptions {
@@ -62,9 +63,19 @@ function section({ deployment, statusPrefix }: ApiPart, origin: string, hasHeadi
   return `<section id="${name}">
 ${hasHeading ? `<h2>${name}</h2>` : ''}
 <p class="model">${escape(describeModel(deployment))}; errors: <code>${escape(body)}</code></p>
+${manifest.routes.length > 0 ? later(deployment, statusPrefix !== '') : ''}
 ${manifest.routes.map((route) => inference(deployment, route, origin)).join('\n')}
 ${manifest.status.map((route) => status(route, statusPrefix, origin)).join('\n')}
 </section>`
+}
+
+/** What goes for every inference route. */
+function later(deployment: Deployment, isMainPort: boolean): string {
+  const [batch] = isMainPort ? batchesOf(deployment) : []
+  const async =
+    'With <code>Prefer: respond-async</code> the answer is 202, and the result waits at <code>Location</code>.'
+  const many = ` Many at once: <code>POST ${escape(batch?.path ?? '')}</code>, a line of JSON or a file of a form for each.`
+  return `<p>${async}${batch ? many : ''}</p>`
 }
 
 function absent(failures: readonly FailedSource[]): string {

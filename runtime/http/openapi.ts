@@ -3,6 +3,7 @@ import { errorCodes, type ErrorCode } from '../errors.ts'
 import type { ErrorShape, Route, StatusRoute } from '../manifest/manifest.ts'
 import { toStatus } from '../error-body.ts'
 import { errorSchemas } from './error-schemas.ts'
+import { acceptedResponse, batchOperations, jobsTag, preferParameter, resultOperations } from './openapi-jobs.ts'
 import { optionsOf, takesPicture, type JsonSchema, type RouteOption } from './route-options.ts'
 import { toStatusSchema } from './status-schema.ts'
 
@@ -28,12 +29,20 @@ export function toOpenApi(title: string, version: string, parts: ApiPart[]): Jso
       const path = statusPrefix + route.path
       ;(paths[path] ??= {})['get'] ??= { ...operation(name, 'GET', path), ...toStatusOperation(route) }
     }
+    // Batches stand on the main port only.
+    if (statusPrefix === '') continue
+    for (const [path, batch] of batchOperations(deployment, errorResponses(manifest.errors, true)))
+      (paths[path] ??= {})['post'] ??= batch
   }
+  if (shapes.size > 0) paths['/results/{id}'] = resultOperations()
   return {
     openapi: '3.1.0',
     info: { title, version },
     servers: [{ url: '/' }],
-    tags: parts.map(({ deployment }) => ({ name: deployment.name, description: describeModel(deployment) })),
+    tags: [
+      ...parts.map(({ deployment }) => ({ name: deployment.name, description: describeModel(deployment) })),
+      ...(shapes.size > 0 ? [jobsTag] : []),
+    ],
     paths,
     components: {
       schemas: Object.fromEntries([...shapes].map((shape) => [`error-${shape}`, errorSchemas[shape]])),
@@ -53,7 +62,14 @@ const pictureTypes = ['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'ima
 /** Codes that only requests with pictures meet. */
 const pictureCodes = new Set<ErrorCode>(['invalid_image', 'url_input_disabled', 'url_input_refused', 'image_too_large'])
 /** Codes of what is no inference route. */
-const otherCodes = new Set<ErrorCode>(['not_found', 'method_not_allowed', 'invalid_manifest', 'forbidden', 'not_ready'])
+const otherCodes = new Set<ErrorCode>([
+  'job_interrupted',
+  'not_found',
+  'method_not_allowed',
+  'invalid_manifest',
+  'forbidden',
+  'not_ready',
+])
 
 function operation(name: string, method: string, path: string) {
   const id = [name, method.toLowerCase(), ...path.split(/[^A-Za-z0-9]+/).filter(Boolean)].join('_')
@@ -72,7 +88,7 @@ function toInference(deployment: Deployment, route: Route): JsonSchema {
     schema,
   }))
   return {
-    parameters,
+    parameters: [...parameters, preferParameter],
     ...(hasBody && {
       requestBody: { required: isPicture, content: isPicture ? pictureBodies(options) : bodies(options) },
     }),
@@ -82,6 +98,7 @@ function toInference(deployment: Deployment, route: Route): JsonSchema {
         headers: { 'X-Request-Id': { schema: { type: 'string' } }, 'Server-Timing': { schema: { type: 'string' } } },
         content: { 'application/json': { schema: {} } },
       },
+      202: acceptedResponse,
       ...errorResponses(deployment.manifest.errors, isPicture),
     },
   }

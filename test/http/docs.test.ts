@@ -84,10 +84,11 @@ function check(document: any): string[] {
       for (const tag of operation.tags) assert.ok(tags.has(tag))
       assert.ok(Object.keys(operation.responses).length > 0)
       for (const [status, { description, content }] of Object.entries<any>(operation.responses)) {
-        assert.match(status, /^[1-5]\d\d$/)
-        assert.ok(description && content['application/json'].schema)
+        assert.match(status, /^(?:[1-5]\d\d|default)$/)
+        assert.ok(description && Object.values<any>(content ?? {}).every(({ schema }) => schema))
       }
-      for (const one of operation.parameters ?? []) assert.ok(one.name && one.in === 'query' && one.schema)
+      for (const one of operation.parameters ?? [])
+        assert.ok(one.name && one.schema && ['query', 'header', 'path'].includes(one.in))
       for (const one of Object.values<any>(operation.requestBody?.content ?? {})) assert.ok(one.schema)
       return `${method.toUpperCase()} ${path}`
     })
@@ -97,7 +98,15 @@ function check(document: any): string[] {
 test('the OpenAPI document of a deployment has its routes, options, errors and status routes', async () => {
   const { json, headers } = await get(`${alone}/openapi.json`)
   assert.is(headers['content-type'], 'application/json')
-  assert.equal(check(json).sort(), ['GET /health', 'GET /ready', 'POST /v1/colours', 'PUT /v1/colours'])
+  const jobs = ['DELETE /results/{id}', 'GET /results/{id}']
+  assert.equal(check(json).sort(), [
+    ...jobs.slice(0, 1),
+    'GET /health',
+    'GET /ready',
+    ...jobs.slice(1),
+    'POST /v1/colours',
+    'PUT /v1/colours',
+  ])
   const { post, put } = json.paths['/v1/colours']
   const bodies = post.requestBody.content
   assert.ok(post.requestBody.required)
@@ -110,8 +119,9 @@ test('the OpenAPI document of a deployment has its routes, options, errors and s
   assert.equal(bodies['multipart/form-data'].schema.required, ['image'])
   assert.ok(bodies['image/jpeg'] && bodies['image/png'])
   assert.is(put.requestBody.content['application/json'].schema.properties.top.default, 7, "the route's own")
-  const query = post.parameters.map(({ name }: { name: string }) => name)
-  assert.equal(query, ['top', 'mode', 'limit', 'word', 'both', 'any'])
+  const names = post.parameters.map(({ name }: { name: string }) => name)
+  assert.equal(names, ['top', 'mode', 'limit', 'word', 'both', 'any', 'Prefer'])
+  assert.ok(post.responses[202].headers.Location)
   for (const status of [400, 413, 422, 429, 500, 503, 504])
     assert.equal(post.responses[status].content['application/json'].schema, {
       $ref: '#/components/schemas/error-deepstack',
@@ -143,9 +153,13 @@ test('on the main port the document has all deployments, as they stand there', a
     'GET /v1/fields',
     'GET /f/colours/health',
     'GET /f/fields/',
+    'POST /f/fields/batch',
+    'POST /f/fields/v1/fields/batch',
+    'POST /f/colours/batch',
+    'GET /results/{id}',
   ])
     assert.ok(routes.includes(route), route)
-  for (const route of routes.filter((one) => one.startsWith('GET ') && !one.includes('fields')))
+  for (const route of routes.filter((one) => /^GET \/(?!results)/.test(one) && !one.includes('fields')))
     assert.is((await get(pellet.url + route.slice(4))).status, 200, route)
   const fields = json.paths['/v1/fields']
   assert.equal(fields.post.requestBody.content['application/json'].schema.required, ['n'])
@@ -178,7 +192,9 @@ test('the page loads nothing from elsewhere, runs nothing, and takes nothing of 
     assert.match(text, 'integer, 1 to 100')
     assert.match(text, 'one | two')
   }
-  assert.match((await get(`${pellet.url}/docs`)).text, /GET<\/span> \/f\/colours\/health/)
+  const { text } = await get(`${pellet.url}/docs`)
+  assert.match(text, /GET<\/span> \/f\/colours\/health/)
+  assert.match(text, 'POST /f/colours/batch')
 })
 
 test('a Host that is none does not get into the page', async () => {
