@@ -1,13 +1,13 @@
-import { createHash } from 'node:crypto'
-import { chmodSync, lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import type { Server } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Storage } from 'unstorage'
 import { systemClock, type Clock } from './clock.ts'
 import { adminSocketPath, type Config, type ConfigChange } from './config.ts'
-import { fileOf, type Deployment, type DeploymentResult } from './deployments/deployment.ts'
-import { Dispatcher } from './deployments/dispatcher.ts'
+import { forDebugging } from './deployments/debugging.ts'
+import { fileOf, isFailed, type Deployment, type DeploymentResult } from './deployments/deployment.ts'
+import { Dispatcher, type Inspect } from './deployments/dispatcher.ts'
+import { removeOldBundles } from './deployments/old-bundles.ts'
 import { ProblemLog } from './deployments/problem-log.ts'
 import { reconcile } from './deployments/reconcile.ts'
 import { openSizeBook, type SizeBook } from './deployments/size-book.ts'
@@ -32,6 +32,7 @@ import { ResultCache } from './results/result-cache.ts'
 import { createResultsDriver } from './storage/results-driver.ts'
 import { createDataStore } from './storage/storage.ts'
 import { callsSocketName } from './isolate/calls.ts'
+import { createPrivateFolder, socketFolderOf } from './socket-folder.ts'
 import { tidyMemory } from './tidy-memory.ts'
 
 /** How long every answer says `Connection: close` before nothing new is accepted. */
@@ -62,6 +63,7 @@ export class Pellet {
   readonly #jobStore: JobStore
   routes = new RouteTable([], [])
   readonly #problems: ProblemLog
+  readonly #inspected: string | undefined
   #listeners: Listener[] = []
   #calls: Server | undefined
   #socketFolder: string
@@ -79,10 +81,15 @@ export class Pellet {
    * @param results of compiling the project, under way in a process of its own: when it answers, the listeners stand
    * @throws Error when a port is taken, another Pellet runs on the data folder, or the compilation was ended
    */
-  static async start(config: Config, log: Logger, results: Promise<DeploymentResult[]>): Promise<Pellet> {
+  static async start(
+    config: Config,
+    log: Logger,
+    results: Promise<DeploymentResult[]>,
+    inspect?: Inspect,
+  ): Promise<Pellet> {
     const kept = await createResultsDriver(config.cacheStore)
     const storage = createDataStore({ folder: config.dataFolder, mounts: { ...(kept && { results: kept }) } })
-    const pellet = new Pellet(config, log, storage, await openSizeBook(storage))
+    const pellet = new Pellet(config, log, storage, await openSizeBook(storage), inspect)
     try {
       await pellet.#listen()
       await pellet.take(await results)
@@ -93,7 +100,8 @@ export class Pellet {
     return pellet
   }
 
-  private constructor(config: Config, log: Logger, storage: Storage, sizes: SizeBook) {
+  private constructor(config: Config, log: Logger, storage: Storage, sizes: SizeBook, inspect?: Inspect) {
+    this.#inspected = inspect?.name
     this.config = config
     this.log = log
     this.#problems = new ProblemLog(log)
@@ -108,6 +116,7 @@ export class Pellet {
       memoryBytes: config.memoryBytes,
       allowUrls: () => config.allowUrls,
       sizes,
+      inspect,
       onQuiet: () => this.#tidySoon(),
     })
     this.results = new ResultCache({
@@ -200,7 +209,8 @@ export class Pellet {
     if (this.#state === 'stopping') return
     const before = this.routes.deployments
     const live = [...before.values()]
-    const { deployments, failures } = reconcile({ live, results, ownPort: this.config.port })
+    const wanted = results.map((result) => (result.name === this.#inspected ? forDebugging(result) : result))
+    const { deployments, failures } = reconcile({ live, results: wanted, ownPort: this.config.port })
     const loaded = this.#loaded()
     this.#problems.update(failures, new Set(deployments.map(fileOf)))
     const names = new Set(deployments.map(({ name }) => name))
@@ -211,6 +221,9 @@ export class Pellet {
     this.routes = new RouteTable(deployments, failures)
     this.#onRoutes()
     for (const deployment of changed) this.#warm(deployment, !before.has(deployment.name), loaded.has(deployment.name))
+    const compiled = results.flatMap((result) => (isFailed(result) ? [] : result))
+    const bundles = [...compiled, ...this.dispatcher.revisions()].flatMap(({ bundleFile }) => bundleFile ?? [])
+    void removeOldBundles(this.config.dataFolder, new Set(bundles))
     // After the preloads: what asks at these ports finds its deployment loading, not ready by mistake.
     await this.ports.update(deployments)
   }
@@ -333,29 +346,4 @@ export class Pellet {
     rmSync(adminSocketPath(this.config), { force: true })
     rmSync(this.#socketFolder, { recursive: true, force: true })
   }
-}
-
-// --- internal ---
-
-/** A socket's path may have 107 bytes; what is longer than this does not fit below a data folder that lies deep. */
-const longestSocketFolder = 90
-
-function socketFolderOf(dataFolder: string): string {
-  const inside = join(dataFolder, 'run')
-  if (Buffer.byteLength(inside) <= longestSocketFolder) return inside
-  const digest = createHash('sha256').update(dataFolder).digest('hex').slice(0, 16)
-  return join(tmpdir(), `pellet-${process.getuid?.() ?? 0}-${digest}`)
-}
-
-/**
- * Makes a folder that only this user can enter, empty: sockets that a crash left in it are removed.
- * @throws Error when somebody else's folder stands in its place
- */
-function createPrivateFolder(folder: string): void {
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const stat = lstatSync(folder)
-  if (!stat.isDirectory() || stat.uid !== (process.getuid?.() ?? stat.uid))
-    throw new Error(`${folder}: expected a folder of our own, found something else; remove it`)
-  chmodSync(folder, 0o700)
 }

@@ -6,6 +6,7 @@ import { checkFlags } from './flags.ts'
 
 const commands: Record<string, () => Promise<CommandDef<any>>> = {
   start: () => import('./commands/start.ts').then((module) => module.default),
+  dev: () => import('./commands/dev.ts').then((module) => module.default),
   list: () => import('./commands/list.ts').then((module) => module.default),
   ps: () => import('./commands/ps.ts').then((module) => module.default),
   invoke: () => import('./commands/invoke.ts').then((module) => module.default),
@@ -17,6 +18,7 @@ const commands: Record<string, () => Promise<CommandDef<any>>> = {
 }
 
 const examples: Record<string, string[]> = {
+  dev: ['pellet dev', 'pellet dev --inspect depth'],
   start: ['pellet start', 'pellet start --root /srv/models --port 8080'],
   invoke: [
     'pellet invoke depth -F image=@photo.jpg -F colormap=turbo -o depth.png',

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
-import type { Config } from '../config.ts'
 import { compileInChild, WatchingCompiler } from '../deployments/compiler.ts'
+import type { Inspect } from '../deployments/dispatcher.ts'
 import { createLogger } from '../log.ts'
 import type { Pellet } from '../pellet.ts'
 import { CliError } from './cli-error.ts'
@@ -27,11 +27,13 @@ export const serveArgs = {
 
 export interface ServeOptions {
   /** Called once everything stands, before anything is said of it. */
-  onStarted?(pellet: Pellet, config: Config): void
+  onStarted?(pellet: Pellet): void
+  /** Whose isolate has a debugger. */
+  inspect?: Inspect
 }
 
 /** Serves the project until a signal ends it, and the process with it. */
-export async function serve(flags: Record<string, unknown>, { onStarted }: ServeOptions = {}): Promise<never> {
+export async function serve(flags: Record<string, unknown>, { onStarted, inspect }: ServeOptions = {}): Promise<never> {
   const config = await readConfig(flags)
   if (!config.public && !isLoopback(config.host))
     throw new CliError(
@@ -59,7 +61,7 @@ export async function serve(flags: Record<string, unknown>, { onStarted }: Serve
   const watching = config.watch ? new WatchingCompiler(options) : undefined
   const results = watching?.first ?? compileInChild(options)
   const { Pellet } = await import('../pellet.ts')
-  const pellet = await Pellet.start(config, log, results).catch((error: unknown) => {
+  const pellet = await Pellet.start(config, log, results, inspect).catch((error: unknown) => {
     const isWanted = stopping.signal.aborted
     stopping.abort()
     if (!isWanted) throw error
@@ -71,7 +73,8 @@ export async function serve(flags: Record<string, unknown>, { onStarted }: Serve
       trouble: (message) => log.warn(message),
     })
     log.info(`listening on ${pellet.address}`)
-    onStarted?.(pellet, config)
+    onStarted?.(pellet)
+    if (inspect) startInspected(pellet, inspect)
     await untilSignal
     await pellet.stop()
   }
@@ -83,6 +86,13 @@ export async function serve(flags: Record<string, unknown>, { onStarted }: Serve
 // --- internal ---
 
 const sameSignalMs = 100
+
+/** Whoever asks for a debugger wants to attach it before the first request. */
+function startInspected(pellet: Pellet, { name }: Inspect): void {
+  const names = [...pellet.routes.deployments.keys()].join(', ') || 'none'
+  if (pellet.routes.deployments.has(name)) pellet.dispatcher.load(name)
+  else pellet.log.warn(`--inspect: expected one of ${names}, found ${name}; it is inspected once it is deployed`)
+}
 
 function isLoopback(host: string): boolean {
   if (host === 'localhost' || host === '::1') return true

@@ -5,13 +5,14 @@ import { crashError, Isolate, type IsolateEvents } from '../isolate/isolate.ts'
 import { proportionalBytes } from '../isolate/memory.ts'
 import type { Logger } from '../log.ts'
 import { Scheduler } from '../scheduler/scheduler.ts'
-import type { DeploymentSnapshot, Effect, KillReason, Terms } from '../scheduler/types.ts'
+import type { DeploymentSnapshot, Effect, KillReason } from '../scheduler/types.ts'
 import { formatBytes } from '../units.ts'
 import type { Deployment } from './deployment.ts'
 import { Examiner, type Doubt } from './examiner.ts'
 import type { AcquireOptions, Lease, LeaseReceiver } from './lease.ts'
 import { watchMemory } from './memory-watch.ts'
 import type { SizeBook } from './size-book.ts'
+import { predictBytes, toTerms } from './terms.ts'
 
 export interface DispatcherOptions {
   log: Logger
@@ -24,8 +25,15 @@ export interface DispatcherOptions {
   /** Asked whenever an isolate starts. */
   allowUrls(): string[]
   sizes: SizeBook
+  /** The deployment whose isolates have a debugger, and its port. */
+  inspect?: Inspect | undefined
   /** The last isolate is gone. */
   onQuiet(): void
+}
+
+export interface Inspect {
+  name: string
+  port: number
 }
 
 /**
@@ -79,8 +87,13 @@ export class Dispatcher {
     this.#deployments.set(name, deployment)
     this.#revisions.set(revision, deployment)
     if (before?.revision === revision) return
-    this.#apply(this.#scheduler.deploy(this.#toTerms(deployment)))
+    this.#apply(this.#scheduler.deploy(toTerms(deployment, this.#sizeOf(deployment))))
     if (before) this.#forget(before.revision)
+  }
+
+  /** Those that are live, and older ones that still run. */
+  revisions(): Iterable<Deployment> {
+    return this.#revisions.values()
   }
 
   remove(name: string): void {
@@ -213,7 +226,7 @@ export class Dispatcher {
   }
 
   #start(id: number, revision: string): void {
-    const { clock, log, socketFolder, allowUrls } = this.#options
+    const { clock, log, socketFolder, allowUrls, inspect } = this.#options
     const deployment = this.#revisions.get(revision)!
     const fields = { deployment: deployment.name }
     const startedAt = clock.now()
@@ -245,12 +258,15 @@ export class Dispatcher {
         this.#forget(revision)
         if (this.#isolates.size === 0) this.#options.onQuiet()
       },
+      inspector: (message) => log.info(fields, message),
       output: (stream, line) =>
         line.trim() !== '' && log[stream === 'stderr' ? 'warn' : 'info']({ ...fields, stream }, line),
     }
     try {
+      const inspectPort = inspect?.name === deployment.name ? inspect.port : undefined
       const socketPath = join(socketFolder, `${id}.sock`)
-      this.#isolates.set(id, new Isolate(id, deployment, socketPath, allowUrls(), events))
+      const options = { id, deployment, socketPath, allowUrls: allowUrls(), inspectPort }
+      this.#isolates.set(id, new Isolate(options, events))
     } catch (error) {
       // No process could be made (memory, process limits). Told later, as every other failure: effects are under way.
       const message = `no process could be started: ${messageOf(error)}`
@@ -305,24 +321,6 @@ export class Dispatcher {
     const running = [...this.#isolates.values()].some((isolate) => isolate.deployment.revision === revision)
     if (!live && !running) this.#revisions.delete(revision)
   }
-
-  #toTerms(deployment: Deployment): Terms {
-    const { name, revision, engine, manifest } = deployment
-    const { keepAliveMs, pin, priority, limits } = manifest
-    const { concurrency, queue, memoryBytes } = limits
-    return {
-      name,
-      revision,
-      engine,
-      keepAliveMs,
-      pin,
-      priority,
-      concurrency,
-      queue,
-      memoryBytes,
-      sizeBytes: this.#sizeOf(deployment),
-    }
-  }
 }
 
 // --- internal ---
@@ -333,12 +331,4 @@ const broken: Doubt = { cause: 'a connection broke' }
 interface Waiting {
   grant(isolate: Isolate): void
   refuse(error: PelletError): void
-}
-
-/**
- * A first guess at an isolate's size, until one was measured: Node with the engine and sharp (about 70 MB on x64), and
- * for the model about three times its file (weights, the optimised copy, activations; measured on the starter models).
- */
-function predictBytes({ model }: Deployment): number {
-  return 70 * 2 ** 20 + 3 * model.sizeBytes
 }

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import { isArchive } from '../manifest/paths.ts'
+import type { FailedSource } from './deployment.ts'
 
 /** Why a source with nothing wrong in it is not deployed: a model file that people are to fetch. Plain data. */
 export interface MissingModel {
@@ -36,8 +37,9 @@ export function otherWays({ files }: MissingModel): string[] {
 }
 
 /** For callers: `faces is not deployed, for it calls arcface, whose model is missing`. What more there is to say is no business of theirs. */
-export function whyNotDeployed({ name, missing }: { name: string; missing?: MissingModel }): string {
-  return `${name} is not deployed, ${missing ? reasonOf(name, missing) : 'for something is wrong with it'}`
+export function whyNotDeployed({ name, missing, serves }: Pick<FailedSource, 'name' | 'missing' | 'serves'>): string {
+  const what = serves ? `the newest version of ${name}` : name
+  return `${what} is not deployed, ${missing ? reasonOf(name, missing) : 'for something is wrong with it'}`
 }
 
 /** For the log, in one line: `detect: not deployed, its model is missing: expected models/a.onnx; get it: ...`. */

@@ -1,5 +1,6 @@
 import { getRouterParam, type H3, type H3Event } from 'h3/node'
 import { modelNameOf } from '../deployments/deployment.ts'
+import type { FailedSource } from '../deployments/deployment.ts'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
 import type { PortRow } from './own-ports.ts'
@@ -36,6 +37,8 @@ export interface ListRow {
   listen: PortRow[]
   origin: { manifest?: string; function?: string }
   problems: string[]
+  /** The problems are of newer files: the revision that is listed keeps serving until they are mended. */
+  is_outdated: boolean
 }
 
 /** `/api`: what the CLI asks. Registered on the unix socket only. */
@@ -111,6 +114,7 @@ function modelOf(pellet: Pellet, name: string): string {
 
 function toListRows(pellet: Pellet): ListRow[] {
   const states = new Map(pellet.dispatcher.snapshot().map(({ name, state }) => [name, state]))
+  const { failures } = pellet.routes
   const live = [...pellet.routes.deployments.values()].map((deployment): ListRow => {
     const { name, revision, manifest, engine, origin } = deployment
     return {
@@ -123,10 +127,11 @@ function toListRows(pellet: Pellet): ListRow[] {
       keep_alive_s: manifest.keepAliveMs === -1 ? -1 : manifest.keepAliveMs / 1000,
       listen: pellet.ports.rows(name),
       origin,
-      problems: [],
+      ...problemsOf(failures.filter(({ serves }) => serves?.name === name)),
     }
   })
-  const refused = pellet.routes.failures.map(({ name, origin, problems, missing }): ListRow => ({
+  const absent = failures.filter(({ serves }) => !serves)
+  const refused = absent.map(({ name, origin, problems, missing }): ListRow => ({
     name,
     state: missing ? 'no model' : 'refused',
     revision: null,
@@ -137,6 +142,11 @@ function toListRows(pellet: Pellet): ListRow[] {
     listen: [],
     origin,
     problems,
+    is_outdated: false,
   }))
   return [...live, ...refused]
+}
+
+function problemsOf(failures: FailedSource[]): Pick<ListRow, 'problems' | 'is_outdated'> {
+  return { problems: failures.flatMap(({ problems }) => problems), is_outdated: failures.length > 0 }
 }

@@ -1,4 +1,5 @@
 import type { H3, H3Event } from 'h3/node'
+import type { FailedSource } from '../deployments/deployment.ts'
 import { whyNotDeployed } from '../deployments/missing-model.ts'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
@@ -19,7 +20,7 @@ export function registerHealth(app: H3, pellet: Pellet): void {
   page('/metrics', () => metricsPage(pellet))
   page('/openapi.json', () => openApiPage(pellet, 'Pellet', parts()))
   page('/docs', ({ runtime }) => {
-    const { failures } = pellet.routes
+    const failures = absent(pellet)
     return docsPage(pellet, { title: 'Pellet', parts: parts(), origin: originOf(runtime!.node!.req), failures })
   })
 
@@ -30,7 +31,7 @@ export function registerHealth(app: H3, pellet: Pellet): void {
       name,
       routes: manifest.routes.map(({ method, path }) => `${method} ${path}`),
     })),
-    not_deployed: pellet.routes.failures.map((failure) => ({
+    not_deployed: absent(pellet).map((failure) => ({
       name: failure.name,
       reason: whyNotDeployed(failure),
       routes: (failure.routes ?? []).map(({ method, path }) => `${method} ${path}`),
@@ -63,6 +64,11 @@ export function registerHealth(app: H3, pellet: Pellet): void {
 }
 
 // --- internal ---
+
+/** What is not there at all: of others an older revision serves. */
+function absent(pellet: Pellet): FailedSource[] {
+  return pellet.routes.failures.filter(({ serves }) => !serves)
+}
 
 /** A deployment's own ports, where it has any; a problem where one is not open. */
 function toPorts(pellet: Pellet, name: string) {

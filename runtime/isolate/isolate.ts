@@ -12,6 +12,15 @@ const loadTimeoutMs = 60_000
 /** libuv's pool serves sharp, zlib and files; its threads are the isolate's parallelism before and after the engine. */
 const poolThreads = 4
 
+export interface IsolateOptions {
+  id: number
+  deployment: Deployment
+  socketPath: string
+  allowUrls: string[]
+  /** Opens a debugger on this port of loopback. Whoever stands at a breakpoint is not taken for dead. */
+  inspectPort?: number | undefined
+}
+
 export interface LoadFailure {
   code: ErrorCode
   message: string
@@ -23,6 +32,8 @@ export interface IsolateEvents {
   failed(failure: LoadFailure): void
   /** The process is gone; once, always last. */
   exited(message: string): void
+  /** What became of its debugger, for people. */
+  inspector(message: string): void
   /** A line that the function or a native library wrote. */
   output(stream: 'stdout' | 'stderr', line: string): void
 }
@@ -35,21 +46,26 @@ export class Isolate {
   /** Keeps connections to the isolate's server open between requests. */
   readonly agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 64 })
   readonly #child: ChildProcess
+  readonly #isInspected: boolean
   readonly #pings = new Map<number, (active: string[] | undefined) => void>()
   #nonce = 0
   #killed: { reason: string; code: ErrorCode } | undefined
   #ending: PelletError | undefined
   #loadTimer: NodeJS.Timeout | undefined
 
-  constructor(id: number, deployment: Deployment, socketPath: string, allowUrls: string[], events: IsolateEvents) {
+  constructor(options: IsolateOptions, events: IsolateEvents) {
+    const { id, deployment, socketPath, allowUrls, inspectPort } = options
     this.id = id
     this.deployment = deployment
     this.socketPath = socketPath
+    this.#isInspected = inspectPort !== undefined
     const { limits } = deployment.manifest
     this.#child = fork(fileURLToPath(new URL('child/main.js', import.meta.url)), {
       execArgv: [
         '--enable-source-maps',
         `--max-old-space-size=${Math.max(16, Math.floor(limits.heapBytes / 2 ** 20))}`,
+        // Where the debugger listens is told by us, not on stderr.
+        ...(this.#isInspected ? ['--inspect-publish-uid=http'] : []),
       ],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: {
@@ -62,7 +78,13 @@ export class Isolate {
       },
     })
     this.#watch(events)
-    this.#send({ type: 'load', deployment, socketPath, allowUrls })
+    this.#send({
+      type: 'load',
+      deployment,
+      socketPath,
+      allowUrls,
+      ...(inspectPort !== undefined && { inspectPort }),
+    })
   }
 
   get pid(): number | undefined {
@@ -89,7 +111,8 @@ export class Isolate {
         this.#pings.delete(nonce)
         resolve(active)
       }
-      const timer = setTimeout(() => settle(undefined), timeoutMs)
+      // At a breakpoint it answers nobody, and is well.
+      const timer = setTimeout(() => settle(this.#isInspected ? [] : undefined), timeoutMs)
       this.#pings.set(nonce, settle)
       this.#send({ type: 'ping', nonce })
     })
@@ -109,13 +132,15 @@ export class Isolate {
       loading = false
       clearTimeout(this.#loadTimer)
     }
-    this.#loadTimer = setTimeout(() => {
-      this.kill(`it was not loaded within ${loadTimeoutMs / 1000} s`)
-    }, loadTimeoutMs)
+    if (!this.#isInspected)
+      this.#loadTimer = setTimeout(() => {
+        this.kill(`it was not loaded within ${loadTimeoutMs / 1000} s`)
+      }, loadTimeoutMs)
     for (const stream of ['stdout', 'stderr'] as const) readLines(child[stream]!, (line) => events.output(stream, line))
     // Function code shares the channel and may send what it likes: what is none of ours is ignored.
     child.on('message', (message: FromIsolate | null) => {
       if (message?.type === 'pong') this.#pings.get(message.nonce)?.(message.active)
+      else if (message?.type === 'inspector') events.inspector(message.message)
       else if (message?.type === 'ready' && loading) {
         loaded()
         events.ready(message.loadMs, message.residentBytes)

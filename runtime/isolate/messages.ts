@@ -3,11 +3,14 @@ import type { Deployment } from '../deployments/deployment.ts'
 
 /** Lifecycle talk between main and an isolate, over the fork's IPC. Requests go over the isolate's socket, never here. */
 export type ToIsolate =
-  | { type: 'load'; deployment: Deployment; socketPath: string; allowUrls: string[] }
+  /** `inspectPort`: of the debugger, where one is wanted. */
+  | { type: 'load'; deployment: Deployment; socketPath: string; allowUrls: string[]; inspectPort?: number }
   | { type: 'ping'; nonce: number }
 
 export type FromIsolate =
   | { type: 'ready'; loadMs: number; residentBytes: number }
   | { type: 'failed'; code: ErrorCode; message: string; outOfMemory: boolean }
+  /** What became of the debugger, for people. */
+  | { type: 'inspector'; message: string }
   /** `active`: ids of the requests whose steps are still running. */
   | { type: 'pong'; nonce: number; active: string[] }

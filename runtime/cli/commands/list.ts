@@ -13,7 +13,7 @@ export default defineCommand({
     if (args.json) return console.log(JSON.stringify(rows, null, 2))
     if (rows.length === 0)
       return console.log(
-        'Nothing is deployed: put a function into functions/ or a manifest into manifests/, and start anew.',
+        'Nothing is deployed: put a function into functions/ or a manifest into manifests/, and start Pellet anew, or use pellet dev.',
       )
     const cells = rows.map((row) => [
       row.name,
@@ -29,12 +29,17 @@ export default defineCommand({
     console.log(
       toTable(['NAME', 'STATE', 'MODEL', 'ENGINE', 'REVISION', 'KEEP_ALIVE', 'ROUTES', 'PORTS', 'FROM'], cells),
     )
-    for (const { name, state, problems, listen } of rows) {
-      for (const { problem } of listen) if (problem !== null) console.log(`\n${name}: ${problem}`)
-      if (problems.length > 0)
-        console.log(
-          `\n${name} is ${state === 'refused' ? state : 'not deployed'}:\n${problems.map((problem) => `  ${problem}`).join('\n')}`,
-        )
+    for (const row of rows) {
+      for (const { problem } of row.listen) if (problem !== null) console.log(`\n${row.name}: ${problem}`)
+      if (row.problems.length > 0)
+        console.log(`\n${headingOf(row)}:\n${row.problems.map((problem) => `  ${problem}`).join('\n')}`)
     }
   },
 })
+
+// --- internal ---
+
+function headingOf({ name, state, revision, is_outdated }: ListRow): string {
+  if (is_outdated) return `${name} keeps serving revision ${revision} until this is mended`
+  return `${name} is ${state === 'refused' ? state : 'not deployed'}`
+}

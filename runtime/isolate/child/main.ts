@@ -45,8 +45,13 @@ function send(message: FromIsolate): void {
   process.send!(message)
 }
 
-async function load({ deployment, socketPath, allowUrls }: Extract<ToIsolate, { type: 'load' }>): Promise<void> {
+async function load(message: Extract<ToIsolate, { type: 'load' }>): Promise<void> {
+  const { deployment, socketPath, allowUrls, inspectPort } = message
   const startedAt = performance.now()
+  if (inspectPort !== undefined) {
+    const { openInspector } = await import('./inspector.ts')
+    await openInspector(inspectPort, (text) => send({ type: 'inspector', message: text }))
+  }
   const { manifest, engine, bundleFile } = deployment
   await expectSameModel(deployment.model)
   // The thread starts, and opens the model, while this one imports what it needs.
