@@ -59,7 +59,7 @@ export class ConfigWatch {
       this.#config = config
       if (changes.length > 0) this.#events.changed(changes)
     } catch (error) {
-      this.#events.trouble(messageOf(error))
+      this.#events.trouble(`${messageOf(error)}; until it is mended the configuration stays as it was`)
     }
   }
 }
