@@ -23,6 +23,8 @@ export interface OwnRequestsOptions {
   concurrencyOf(deployment: string): number
 }
 
+/** A connection that is not used for so long is closed; one on which an answer is awaited stays. */
+const idleMs = 5000
 /** In main's private folder, beside the isolates' sockets. */
 export const ownSocketName = 'own.sock'
 
@@ -32,7 +34,7 @@ export const ownSocketName = 'own.sock'
  */
 export class OwnRequests {
   readonly #options: OwnRequestsOptions
-  readonly #agent = new Agent({ keepAlive: true })
+  readonly #agent = new Agent({ keepAlive: true, timeout: idleMs })
   readonly #lanes = new Map<string, { lane: Lane; patience: Patience }>()
   #socketPath = ''
   #server: Server | undefined

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { proportionalBytes } from '../../runtime/isolate/memory.ts'
 import type { RunningPellet } from '../support/pellet.ts'
@@ -61,6 +61,13 @@ export function isolatesOf(pid: number): number[] {
   })
 }
 
-export function descriptorsOf(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length
+/** Open files of a process, by what they are: sockets are only counted. */
+export function descriptorsOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((number) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${number}`).replace(/:\[\d+\]/, '')
+    } catch {
+      return []
+    }
+  })
 }

@@ -3,6 +3,8 @@ import { mistakes } from './plan.ts'
 import { deploymentOf, type Name } from './project.ts'
 import { sampleKey, tagOf, type Outcome } from './send.ts'
 
+/** A result that is fetched later has no deadline of its own: what is refused for now is tried again for minutes. */
+const laterMs = 300_000
 /** What an answer may take beyond `limits.timeout`: two busy cores, and this very process among those who want them. */
 const marginMs = 3000
 /** For so long after a crash its deployment may refuse: it backs off from the third in a row. */
@@ -46,9 +48,9 @@ export interface Evidence {
  * one of the codes that are documented for what was going on, in time, with what goes with it.
  */
 export function judge(planned: PlannedRequest, outcome: Outcome, evidence: Evidence): string | undefined {
-  const { deployment, leave } = planned
+  const { deployment, leave, later } = planned
   const { sentAt, endedAt, status, headers, body, broken } = outcome
-  const { timeoutMs } = deploymentOf(deployment)
+  const timeoutMs = later ? laterMs : deploymentOf(deployment).timeoutMs
   const tookMs = endedAt - sentAt
   if (broken !== undefined) {
     // What has begun cannot become a refusal: where the isolate dies in the middle of its answer, it ends there.
@@ -60,6 +62,7 @@ export function judge(planned: PlannedRequest, outcome: Outcome, evidence: Evide
   if (status === 0) return leave ? undefined : 'expected an answer, found none'
   if (headers['x-request-id'] !== `soak-${planned.id}`)
     return `expected X-Request-Id soak-${planned.id}, found ${headers['x-request-id']}`
+  if (later === 'cancelled' && status === 204) return undefined
   if (status === 200) return judgeAnswer(planned, outcome, evidence)
   const code = String(headers['x-pellet-error'])
   const allowed = allowedCodes(planned, outcome, evidence.incidents)

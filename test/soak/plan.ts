@@ -35,6 +35,8 @@ export interface PlannedRequest {
   leave?: { inBody: boolean; afterMs: number }
   fault?: Fault
   mistake?: Mistake
+  /** `Prefer: respond-async`; `cancelled`: given up again at once. */
+  later?: 'fetched' | 'cancelled'
   /** Where it is refused for now, its caller waits for as long as he is told to, at most a second. */
   isPatient: boolean
 }
@@ -79,7 +81,7 @@ export function createPlan(seed: number, requests: number): Plan {
   }
   const disturbances = Array.from({ length: Math.ceil(requests / 25) }, (_, at) => ({
     afterRequests: 25 * at + random.integer(1, 25),
-    what: random.weighted({ reload: 0, 'broken reload': 0, kill: 4, load: 1, unload: 2 }),
+    what: random.weighted({ reload: 2, 'broken reload': 1, kill: 4, load: 1, unload: 2 }),
     whom: random.next(),
   }))
   return { seed, requests, bursts: bursts.filter((burst) => burst.requests.length > 0), disturbances }
@@ -105,6 +107,7 @@ function toRequest(id: number, deployment: Name, random: Random): PlannedRequest
   if (deployment === 'fragile' && random.chance(0.1)) request.fault = random.pick(faults)
   else if (random.chance(0.06)) request.leave = { inBody: random.chance(0.4), afterMs: random.magnitude(1, 400) }
   else if (random.chance(0.04)) request.mistake = random.pick(mistakesOf(deployment))
+  else if (random.chance(0.08)) request.later = random.chance(0.8) ? 'fetched' : 'cancelled'
   return request
 }
 

@@ -27,33 +27,19 @@ export interface Wire {
 }
 
 /** Sends it, reads all of the answer, leaves in the middle where that is planned. Never rejects. */
-export function send(url: string, agent: Agent, planned: PlannedRequest): Promise<Outcome> {
-  const { leave } = planned
-  const { method, path, headers, body } = toWire(planned)
-  const sentAt = performance.now()
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = []
-    const end = (status: number, answer: IncomingHttpHeaders, broken?: string) => {
-      const outcome = { sentAt, endedAt: performance.now(), status, headers: answer, body: Buffer.concat(chunks) }
-      resolve({ ...outcome, ...(broken !== undefined && { broken }) })
-    }
-    let hasLeft = false
-    const req = httpRequest(url + path, { method, agent, headers: { ...headers, 'content-length': body.length } })
-    req.on('error', (error: NodeJS.ErrnoException) => end(0, {}, hasLeft ? undefined : (error.code ?? error.message)))
-    req.on('response', (res) => {
-      res.on('data', (chunk: Buffer) => void chunks.push(chunk))
-      res.on('end', () => end(res.statusCode!, res.headers))
-      res.on('error', (error) => (hasLeft ? end(0, {}) : end(res.statusCode!, res.headers, error.message)))
-    })
-    if (leave) {
-      if (leave.inBody) req.write(body.subarray(0, body.length / 2))
-      else req.end(body)
-      void pause(leave.afterMs).then(() => {
-        hasLeft = true
-        req.destroy()
-      })
-    } else req.end(body)
-  })
+export async function send(url: string, agent: Agent, planned: PlannedRequest): Promise<Outcome> {
+  const { leave, later } = planned
+  const wire = toWire(planned)
+  if (!later) return exchange(url, agent, wire, leave)
+  wire.headers['prefer'] = 'respond-async'
+  const accepted = await exchange(url, agent, wire)
+  const path = accepted.headers.location
+  if (accepted.status !== 202 || path === undefined) return accepted
+  const ask = (method: string) =>
+    exchange(url, agent, { method, path, headers: { prefer: 'wait=10' }, body: Buffer.alloc(0) })
+  let found = later === 'cancelled' ? await ask('DELETE') : await ask('GET')
+  while (found.status === 202 && found.headers['x-pellet-job'] !== 'done') found = await ask('GET')
+  return { ...found, sentAt: accepted.sentAt }
 }
 
 /** What is right for a request to a function: a digest of its input. */
@@ -107,6 +93,34 @@ export function toWire(planned: PlannedRequest): Wire {
 }
 
 // --- internal ---
+
+function exchange(url: string, agent: Agent, wire: Wire, leave?: PlannedRequest['leave']): Promise<Outcome> {
+  const { method, path, headers, body } = wire
+  const sentAt = performance.now()
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    const end = (status: number, answer: IncomingHttpHeaders, broken?: string) => {
+      const outcome = { sentAt, endedAt: performance.now(), status, headers: answer, body: Buffer.concat(chunks) }
+      resolve({ ...outcome, ...(broken !== undefined && { broken }) })
+    }
+    let hasLeft = false
+    const req = httpRequest(url + path, { method, agent, headers: { ...headers, 'content-length': body.length } })
+    req.on('error', (error: NodeJS.ErrnoException) => end(0, {}, hasLeft ? undefined : (error.code ?? error.message)))
+    req.on('response', (res) => {
+      res.on('data', (chunk: Buffer) => void chunks.push(chunk))
+      res.on('end', () => end(res.statusCode!, res.headers))
+      res.on('error', (error) => (hasLeft ? end(0, {}) : end(res.statusCode!, res.headers, error.message)))
+    })
+    if (leave) {
+      if (leave.inBody) req.write(body.subarray(0, body.length / 2))
+      else req.end(body)
+      void pause(leave.afterMs).then(() => {
+        hasLeft = true
+        req.destroy()
+      })
+    } else req.end(body)
+  })
+}
 
 const samples: Partial<Record<Name, string[]>> = {
   depth: ['room_1.jpg', 'room_2.jpg', 'street_1.jpg'],

@@ -53,7 +53,7 @@ const quietMs = 10_000
 
 /** Runs a plan against a Pellet of its own. */
 export async function soak({ plan, callers, memory, sampleEveryMs, onProgress }: SoakOptions): Promise<SoakResult> {
-  const pellet = await RunningPellet.start(soakProject(), ['--memory', memory])
+  const pellet = await RunningPellet.start(soakProject(), ['--watch', '--memory', memory])
   const agent = new Agent({ keepAlive: true })
   const answered: Answered[] = []
   const violations: string[] = []
@@ -134,8 +134,8 @@ export async function soak({ plan, callers, memory, sampleEveryMs, onProgress }:
   }
 }
 
-export function describe({ id, deployment, way, fault, mistake, leave, ...rest }: PlannedRequest): string {
-  const what = fault ?? mistake ?? (leave && 'leaves')
+export function describe({ id, deployment, way, fault, mistake, leave, later, ...rest }: PlannedRequest): string {
+  const what = fault ?? mistake ?? later ?? (leave && 'leaves')
   return `request ${id} (${deployment}, ${way}${what ? `, ${what}` : ''}, ${JSON.stringify(rest)})`
 }
 
@@ -181,20 +181,28 @@ async function calmAnswers(pellet: RunningPellet, agent: Agent): Promise<Map<str
 }
 
 /** What is not as it was before, once all had time to become so. */
-async function whatIsLeft(pellet: RunningPellet, descriptors: number): Promise<string[]> {
+async function whatIsLeft(pellet: RunningPellet, descriptors: string[]): Promise<string[]> {
   const left = async () => {
     const rows = Object.values(await pellet.ps())
     const busy = rows.filter((row) => row.in_flight + row.queued + row.memory_bytes > 0 || row.state === 'loading')
     return [
       ...busy.map((row) => `at the end: expected ${row.name} to be idle, found ${JSON.stringify(row)}`),
       ...isolatesOf(pellet.pid).map((pid) => `at the end: expected no isolate, found ${pid}`),
-      ...(descriptorsOf(pellet.pid) > descriptors + 2
-        ? [`at the end: expected ${descriptors} open files, found ${descriptorsOf(pellet.pid)}`]
-        : []),
+      ...tooMany(descriptors, descriptorsOf(pellet.pid)),
     ]
   }
   await until(async () => (await left()).length === 0, 'quiet', quietMs).catch(() => {})
   return left()
+}
+
+/** A connection may still be closing. */
+const spareDescriptors = 2
+
+function tooMany(before: string[], after: string[]): string[] {
+  if (after.length <= before.length + spareDescriptors) return []
+  const left = [...after]
+  for (const one of before) if (left.includes(one)) left.splice(left.indexOf(one), 1)
+  return [`at the end: expected ${before.length} open files, found ${after.length}; new are ${left.join(', ')}`]
 }
 
 /** Main gives back what it holds a second after the last isolate has gone. */
@@ -207,6 +215,12 @@ async function settledRss(pid: number, wanted: number): Promise<number> {
 function toAnswered(planned: PlannedRequest, outcome: Outcome, startedAt: number): Answered {
   const { sentAt, endedAt, status, headers, broken } = outcome
   const code =
-    broken !== undefined ? 'cut' : status === 200 ? 'ok' : status === 0 ? 'left' : String(headers['x-pellet-error'])
+    broken !== undefined
+      ? 'cut'
+      : status === 200
+        ? 'ok'
+        : status === 0 || status === 204
+          ? 'left'
+          : String(headers['x-pellet-error'])
   return { planned, atMs: endedAt - startedAt, tookMs: endedAt - sentAt, status, code }
 }
