@@ -14,6 +14,7 @@ const commands: Record<string, () => Promise<CommandDef<any>>> = {
   unload: () => import('./commands/load.ts').then((module) => module.unload),
   cache: () => import('./commands/cache.ts').then((module) => module.default),
   validate: () => import('./commands/validate.ts').then((module) => module.default),
+  new: () => import('./commands/new.ts').then((module) => module.default),
   inspect: () => import('./commands/inspect.ts').then((module) => module.default),
 }
 
@@ -27,6 +28,7 @@ const examples: Record<string, string[]> = {
   ],
   cache: ['pellet cache stats', 'pellet cache stats depth --json', 'pellet cache clear depth'],
   validate: ['pellet validate', 'pellet validate manifests/depth.yaml functions/tags.ts'],
+  new: ['pellet new tags --model ~/mobilenet.onnx', 'pellet new detector faces', 'pellet new classifier tags'],
   inspect: ['pellet inspect models/depth.onnx', 'pellet inspect models/depth.onnx --json'],
 }
 

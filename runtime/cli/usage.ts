@@ -16,7 +16,9 @@ export async function mainUsage(commands: Record<string, () => Promise<CommandDe
 export function commandUsage(name: string, command: CommandDef<any>, examples: readonly string[] = []): string {
   const args = Object.entries((command.args ?? {}) as ArgsDef)
   const words = args.filter(([, { type }]) => type === 'positional')
-  const shown = words.map(([key]) => (key === 'files' ? ' [file...]' : ` <${key}>`)).join('')
+  const shown = words
+    .map(([key, { valueHint }]) => (key === 'files' ? ' [file...]' : ` ${valueHint ?? `<${key}>`}`))
+    .join('')
   const flags = args
     .filter(([, { type }]) => type !== 'positional')
     .map(([key, definition]): [string, string] => [flagOf(key, definition), definition.description ?? ''])

@@ -90,8 +90,7 @@ function readModel(path: string, bytes: Uint8Array) {
     if (model.irVersion === 0) throw new Error('it has no IR version')
     if (model.outputs.length === 0) throw new Error('its graph has no output')
     if (Object.keys(model.opsets).length === 0) throw new Error('it names no opset')
-    // Old files list their weights among the inputs. They come first, so that only a second look can tell.
-    if (model.irVersion < 4) model.inputs = withoutWeights(bytes, model.inputs)
+    lookAgain(bytes, model)
   } catch (error) {
     const why = messageOf(error).replace('premature EOF', 'the file ends too early')
     const what = `${path}: expected an ONNX model, found something else or a damaged file: ${why}.`
@@ -106,9 +105,28 @@ function readModel(path: string, bytes: Uint8Array) {
   }
 }
 
-function withoutWeights(bytes: Uint8Array, inputs: OnnxValue[]): OnnxValue[] {
-  const left = new Map(inputs.map((input) => [input.name, input]))
-  const tensor = (field: Field) => field.message({ 8: (inner) => left.delete(inner.string()) })
-  readMessage(bytes, { 7: (field) => field.message({ 5: tensor }) })
-  return [...left.values()]
+/** Nodes and weights come before the inputs and outputs that they belong to: only a second look can tell. */
+function lookAgain(bytes: Uint8Array, model: { irVersion: number; inputs: OnnxValue[]; outputs: OnnxValue[] }): void {
+  const weights = new Set<string>()
+  const inputs = new Set(model.inputs.map(({ name }) => name))
+  const outputs = new Map(model.outputs.map((output) => [output.name, output]))
+  const node = (field: Field) => {
+    const own: OnnxValue[] = []
+    let operator = ''
+    field.message({
+      2: (inner) => own.push(...[outputs.get(inner.string()) ?? []].flat()),
+      4: (inner) => (operator = inner.string()),
+    })
+    for (const output of own) output.operator = operator
+  }
+  const tensor = (field: Field) =>
+    field.message({
+      8: (inner) => {
+        const name = inner.string()
+        if (inputs.has(name)) weights.add(name)
+      },
+    })
+  readMessage(bytes, { 7: (field) => field.message({ 1: node, 5: tensor }) })
+  // Old files list their weights among the inputs.
+  if (model.irVersion < 4) model.inputs = model.inputs.filter(({ name }) => !weights.has(name))
 }

@@ -8,6 +8,8 @@ export interface OnnxValue {
   type: string
   /** A string is a free dimension by its name, `''` one without; null: the file does not say how many there are. */
   shape: readonly (number | string)[] | null
+  /** Of an output: the operator that gives it. */
+  operator?: string
 }
 
 /** Of a ValueInfoProto. */

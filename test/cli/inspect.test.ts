@@ -12,8 +12,8 @@ test('says for people what is in a model, without a project or a running Pellet'
     stdout,
     `m.onnx: ONNX model, 222 KB
 inputs      imu_window  float32 [1, 100, 9]
-outputs     latent_embeddings  float32 [1, 64]
-            motif_scores       float32 [1, 12]
+outputs     latent_embeddings  float32 [1, 64] by Gemm
+            motif_scores       float32 [1, 12] by Softmax
 graph       main_graph
 producer    pytorch 2.13.0
 version     IR 7, ai.onnx opset 13

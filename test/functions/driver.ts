@@ -30,6 +30,8 @@ export interface DriverParts {
   /** Instead of a model file: what a model would say of itself. */
   inputs?: TensorInfo[]
   outputs?: TensorInfo[]
+  /** The project that the manifest is in. @default this one */
+  root?: string
 }
 
 /** Reads `manifests/NAME.yaml` as a deployment does; every step of it checks the model. */
@@ -37,12 +39,9 @@ export async function drive(
   name: string,
   definition: FunctionDefinition,
   modelFile: string | undefined,
-  { entry, files = {}, inputs, outputs }: DriverParts = {},
+  { entry, files = {}, inputs, outputs, root = projectRoot }: DriverParts = {},
 ): Promise<Driver> {
-  const source = readManifest(
-    `manifests/${name}.yaml`,
-    readFileSync(join(projectRoot, `manifests/${name}.yaml`), 'utf8'),
-  )
+  const source = readManifest(`manifests/${name}.yaml`, readFileSync(join(root, `manifests/${name}.yaml`), 'utf8'))
   const { manifest, issues } = normalizeManifest(source.value as ManifestInput, { name, written: source })
   if (!manifest) throw new Error(issues.map(formatIssue).join('\n'))
   const session = modelFile === undefined ? undefined : await onnxruntime.open(modelFile)

@@ -48,8 +48,9 @@ export function onnxFacts(model: OnnxFile): Facts {
 
 // --- internal ---
 
-function toCells({ name, type, shape }: OnnxValue): string[] {
-  return [name, shape === null ? `${type}, of any shape` : toText(type, shape)]
+function toCells({ name, type, shape, operator }: OnnxValue): string[] {
+  const text = shape === null ? `${type}, of any shape` : toText(type, shape)
+  return [name, operator === undefined ? text : `${text} by ${operator}`]
 }
 
 /** With a space in each that no line is broken at. */

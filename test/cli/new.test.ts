@@ -1,0 +1,104 @@
+// @timeout 90s
+import { execFile } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { toOnnx } from '../support/onnx-writer.ts'
+import { createProject, runCli, starterModel } from '../support/pellet.ts'
+
+const test = suite('pellet new')
+const image = { name: 'images', type: 'float32', shape: [1, 3, 64, 64] } as const
+const logits = { name: 'logits', type: 'float32', shape: [1, 10] } as const
+const unknownOp = [{ op: 'NoSuchOperator', inputs: ['images'], outputs: ['logits'] }]
+const given = createProject({
+  'tcn.onnx': starterModel('tcn.onnx'),
+  'notes.onnx': 'buy milk\n',
+  'unknown.onnx': toOnnx({ inputs: [image], outputs: [logits], nodes: unknownOp }),
+  'other/scrfd.onnx': starterModel('tcn.onnx'),
+})
+const project = createProject({})
+
+test('in an empty folder: a detector for the starter model, whose test passes by the command that is printed', async () => {
+  const { code, stdout, stderr } = await runCli(project, ['new', 'detector', 'faces'])
+  assert.equal([code, stderr], [0, ''])
+  const made = ['models/scrfd.onnx', 'functions/faces.ts', 'manifests/faces.yaml', 'test/faces.test.mjs']
+  assert.equal(filesIn(project), made.toSorted())
+  for (const file of made) assert.match(stdout, file)
+  assert.match(stdout, /written for the starter model scrfd\.onnx/)
+  const command = /^test: +(.+)$/m.exec(stdout)![1]!
+  const result = await shell(command)
+  assert.match(result, / pass 1$/m)
+  assert.equal(filesIn(project), made.toSorted(), 'the test leaves nothing in the project')
+})
+
+test('without a model: all is there but that, and the test says so', async () => {
+  const { code, stdout } = await runCli(project, ['new', 'classifier', 'tags'])
+  assert.is(code, 0)
+  assert.match(stdout, /It has no model yet: put it there as models\/tags\.onnx\./)
+  const validated = await runCli(project, ['validate'])
+  assert.is(validated.code, 0)
+  assert.match(validated.stdout, /manifests\/faces\.yaml: ok, faces at POST \/v1\/faces/)
+  assert.match(validated.stderr, /expected a model file at models\/tags\.onnx, found none/)
+  assert.match(await shell(/^test: +(.+)$/m.exec(stdout)![1]!), /its model is missing/)
+})
+
+test('the kind is told by the model, and why', async () => {
+  const { code, stdout } = await runCli(project, ['new', 'motion', '--model', join(given, 'tcn.onnx')])
+  assert.is(code, 0)
+  assert.match(stdout, /^motion, kind tensor, since it takes no picture alone, but imu_window float32 \[1, 100, 9\]:/)
+  assert.match(readFileSync(join(project, 'functions/motion.ts'), 'utf8'), /float32Tensor\('imu_window', \[1, 100, 9\]/)
+})
+
+const refusals: [args: string[], code: number, stderr: RegExp][] = [
+  [['faces', '--model', 'tcn.onnx'], 1, /faces\.ts.*faces\.yaml.*expected none yet, found files; choose another name/],
+  [['one', '--model', 'notes.onnx'], 1, /notes\.onnx: expected an ONNX model, found a text file/],
+  [['one', '--model', 'unknown.onnx'], 1, /^nothing was written, since this would not run:\n[^]*NoSuchOperator/],
+  [['one', '--model', 'other/scrfd.onnx'], 1, /models\/scrfd\.onnx: expected none yet or the same .*, found another/],
+  [['one'], 2, /^new: expected a kind .*before the name, or --model/],
+  [['clasifier', 'one'], 2, /found clasifier; did you mean classifier\?/],
+  [['classifier', 'My Tags'], 2, /expected a name of lower-case letters.*found My Tags/],
+]
+for (const [args, wanted, message] of refusals)
+  test(`refused, and nothing is written: ${args.join(' ')}`, async () => {
+    const before = filesIn(project)
+    const words = args.map((arg) => (arg.endsWith('.onnx') ? join(given, arg) : arg))
+    const { code, stdout, stderr } = await runCli(project, ['new', ...words])
+    assert.equal([code, stdout], [wanted, ''], stderr)
+    assert.match(stderr, message)
+    assert.equal(filesIn(project), before)
+  })
+
+test('a route that another deployment has is refused, and folders that were made for it go again', async () => {
+  const folder = createProject({ 'models/tcn.onnx': starterModel('tcn.onnx') })
+  const manifest = 'name: first\nmodel: { onnx: tcn.onnx }\nroute: POST /v1/taken\npre: [read]\npost: [answer]\n'
+  assert.is((await runCli(folder, ['new', 'tensor', 'first'])).code, 0)
+  writeFileSync(join(folder, 'manifests/first.yaml'), `function: first\n${manifest}`)
+  const before = filesIn(folder)
+  const { code, stderr } = await runCli(folder, ['new', 'tensor', 'taken'])
+  assert.is(code, 1)
+  assert.match(stderr, /this would not run:\n.*POST \/v1\/taken.*first/)
+  assert.equal(filesIn(folder), before)
+})
+
+test.run()
+
+// --- internal ---
+
+function filesIn(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
+  const path = ({ parentPath, name }: (typeof entries)[number]) => join(parentPath, name).slice(folder.length + 1)
+  return entries
+    .filter((entry) => entry.isFile())
+    .map(path)
+    .sort()
+}
+
+/** What a command prints, as a user gives it. */
+function shell(command: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile('sh', ['-c', command], { cwd: project }, (error, stdout, stderr) =>
+      error ? reject(new Error(`${command}: ${stdout}${stderr}`)) : resolve(stdout),
+    )
+  })
+}
