@@ -1,3 +1,4 @@
+import type { IHasher } from 'hash-wasm'
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { ChecksumKind, HefHeader } from './header.ts'
@@ -29,9 +30,11 @@ interface Check {
 }
 
 async function verify(source: HefSource, { kind, value, start, end, what }: Check): Promise<void> {
-  const hasher = await createHasher(kind)
-  for (let at = start; at < end; at += chunkBytes) hasher.update(await source.read(at, Math.min(at + chunkBytes, end)))
-  const found = hasher.digest()
+  const shared = kind === 'xxh3' ? await sharedXxh3() : undefined
+  // No await from here on: others use the same hasher.
+  const hasher = shared?.init() ?? createHasher(kind)
+  for (let at = start; at < end; at += chunkBytes) hasher.update(source.read(at, Math.min(at + chunkBytes, end)))
+  const found = hasher.digest('hex')
   if (found !== value)
     throw new HefError(
       `expected the ${titles[kind]} of ${what} to be ${value}, as its header says, found ${found}: the file is damaged; get it again`,
@@ -39,24 +42,23 @@ async function verify(source: HefSource, { kind, value, start, end, what }: Chec
 }
 
 interface Hasher {
-  update(bytes: Uint8Array): void
-  /** In hex. */
-  digest(): string
+  update(bytes: Uint8Array): unknown
+  digest(encoding: 'hex'): string
 }
 
-async function createHasher(kind: ChecksumKind): Promise<Hasher> {
-  if (kind === 'md5') {
-    const hash = createHash('md5')
-    return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest('hex') }
+function createHasher(kind: ChecksumKind): Hasher {
+  if (kind === 'md5') return createHash('md5')
+  let crc = 0
+  return {
+    update: (bytes) => (crc = crc32(bytes, crc)),
+    digest: () => crc.toString(16).padStart(8, '0'),
   }
-  if (kind === 'crc32') {
-    let crc = 0
-    return {
-      update: (bytes) => void (crc = crc32(bytes, crc)),
-      digest: () => crc.toString(16).padStart(8, '0'),
-    }
-  }
-  const { createXXHash3 } = await import('hash-wasm')
-  const hash = await createXXHash3()
-  return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest() }
+}
+
+let xxh3: Promise<IHasher> | undefined
+
+/** One for all: after some hundred instances, WebAssembly.instantiate of Node 20 at times never answers. */
+function sharedXxh3(): Promise<IHasher> {
+  xxh3 ??= import('hash-wasm').then(({ createXXHash3 }) => createXXHash3())
+  return xxh3
 }

@@ -20,8 +20,8 @@ export interface HefHeader {
 }
 
 /** Reads the header and holds its sizes against the file's. @throws HefError */
-export async function readHeader(source: HefSource): Promise<HefHeader> {
-  const bytes = await source.read(0, Math.min(longestHeaderBytes, source.sizeBytes))
+export function readHeader(source: HefSource): HefHeader {
+  const bytes = source.read(0, Math.min(longestHeaderBytes, source.sizeBytes))
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   if (bytes.length === 0) throw new HefError('expected a HEF, found an empty file')
   if (bytes.length < 4 || view.getUint32(0) !== magic)

@@ -21,14 +21,15 @@ export function readHef(bytes: Uint8Array): Promise<Hef> {
 }
 
 /**
- * The same for a file, of which only the protobuf part is held in memory.
+ * The same for a file, of which only the protobuf part is held in memory. It is read and hashed in one go, which keeps the thread:
+ * for the command line and child processes.
  * @throws HefError
  * @throws the error of the file system where it cannot be read
  */
 export async function readHefFile(path: string): Promise<Hef> {
   await using file = await open(path)
   const { size } = await file.stat()
-  return await read(sourceOfFile(file, size))
+  return await read(sourceOfFile(file.fd, size))
 }
 
 // --- internal ---
@@ -37,7 +38,7 @@ export async function readHefFile(path: string): Promise<Hef> {
 const mostProtoBytes = 128 * 1024 * 1024
 
 async function read(source: HefSource): Promise<Hef> {
-  const header = await readHeader(source)
+  const header = readHeader(source)
   const { headerBytes, protoBytes } = header
   if (protoBytes > mostProtoBytes)
     throw new HefError(`at byte 8: expected a protobuf part of at most ${mostProtoBytes} bytes, found ${protoBytes}`)
@@ -45,7 +46,7 @@ async function read(source: HefSource): Promise<Hef> {
   return {
     sizeBytes: source.sizeBytes,
     header,
-    ...toContent(decodeProto(await source.read(headerBytes, headerBytes + protoBytes))),
+    ...toContent(decodeProto(source.read(headerBytes, headerBytes + protoBytes))),
   }
 }
 
