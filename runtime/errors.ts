@@ -16,7 +16,10 @@ export const errorCodes = {
   not_found: { status: 404, meaning: 'No route or deployment of that name.' },
   method_not_allowed: { status: 405, meaning: 'The route exists, with the methods named in Allow.' },
   not_acceptable: { status: 406, meaning: 'The answer exists in none of the types that Accept names.' },
-  payload_too_large: { status: 413, meaning: 'The body is larger than limits.body.' },
+  payload_too_large: {
+    status: 413,
+    meaning: 'The body is larger than limits.body, or its text would fill limits.heap.',
+  },
   image_too_large: { status: 413, meaning: 'The picture has more pixels than limits.pixels.' },
   unsupported_media_type: {
     status: 415,

@@ -10,11 +10,18 @@ const kernel = z.enum(['nearest', 'linear', 'cubic', 'mitchell', 'lanczos2', 'la
 const level = z.number().int().min(0).max(255)
 const offset = z.number().int().min(0).optional()
 
+/** What only the step `image.decode` may use: no part of what function code is promised. */
+export interface DecodeContext {
+  /** Waits until so many pixels more may be worked on beside those of other requests. */
+  takePixels(count: number): Promise<void>
+}
+
 /** Built-in steps that read pictures and bring them to the model's size. */
 export const imageSteps: Record<string, Step> = {
   'image.decode': step.request({ to: 'image' }, async (request, context) => {
     const limit = context.limits.pixels
     const picture = request.pixels ? openPixels(request.pixels, limit) : await openPicture(await request.image(), limit)
+    await (context as Partial<DecodeContext>).takePixels?.(picture.width * picture.height)
     context.source = picture
     return picture
   }),

@@ -202,4 +202,26 @@ function refusal(run: () => unknown): { message: string; details: NonNullable<Pe
   throw new Error('expected a refusal, found none')
 }
 
+test('an option is made of ten thousand values at most, however they are nested, and said so once', () => {
+  const refusal = (source: OptionSource, box: unknown) => {
+    try {
+      return read(source, { box })
+    } catch (error) {
+      return (error as PelletError).details!.map(({ msg }) => msg)
+    }
+  }
+  assert.equal(read('body', { box: Array(9999).fill(1) }), { box: Array(9999).fill(1) })
+  const expected = ['expected at most 10000 values in an option, found more']
+  assert.equal(refusal('body', Array(10_000).fill('a')), expected)
+  assert.equal(
+    refusal(
+      'body',
+      Array.from({ length: 100 }, () => Array.from({ length: 100 }, () => 1)),
+    ),
+    expected,
+  )
+  assert.equal(refusal('body', [JSON.parse('['.repeat(100_000) + ']'.repeat(100_000))]), expected)
+  assert.is((refusal('form', '1,'.repeat(60_000)) as string[]).length, 1, 'a text that long is no list')
+})
+
 test.run()

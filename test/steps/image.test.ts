@@ -43,6 +43,13 @@ images('the kinds follow each other', () => {
   })
 })
 
+images('decode waits until there is room for the pixels', async () => {
+  const taken: number[] = []
+  const takePixels = (count: number) => void taken.push(count)
+  await decoded(40, 30, Object.assign(contextOf({ inputs }), { takePixels }))
+  assert.equal(taken, [1200])
+})
+
 images('decode leaves the source in the context and keeps to limits.pixels', async () => {
   const [picture, context] = await decoded()
   assert.is(context.source, picture)

@@ -5,7 +5,7 @@ import type { CallItem } from '../../steps/call.ts'
 import { valuesType } from '../calls.ts'
 import { readAll, toBytes } from './call-client.ts'
 import { toCallRequest } from './call-request.ts'
-import type { FetchPicture } from './parse.ts'
+import { release, type FetchPicture } from './parse.ts'
 import type { Pipeline } from './pipeline.ts'
 import { toValue, type Answer } from './respond.ts'
 import { runPipeline, type Loaded, type Phases, type RequestScope } from './run.ts'
@@ -43,7 +43,8 @@ export async function answerCall(
       const phases: Phases = { receive: 0, pre: 0, wait: 0, infer: 0, post: 0 }
       try {
         const request = toCallRequest(items[at]!, fetchPicture)
-        results[at] = await toValue(await runPipeline(loaded, pipeline, request, { ...scope, phases, signal }))
+        const run = runPipeline(loaded, pipeline, request, { ...scope, phases, signal }).then(toValue)
+        results[at] = await run.finally(() => release(request))
       } catch (error) {
         failed.abort(toItemError(error, items.length === 1 ? name : `${name}, item ${at + 1} of ${items.length}`))
       }

@@ -71,7 +71,8 @@ async function load(message: Extract<ToIsolate, { type: 'load' }>): Promise<void
   const opened = await opening
   const model = { engine, entry: manifest.model.onnx!, inputs: opened.inputs, outputs: opened.outputs }
   const engineTurn = new Turnstile(inEngineHands)
-  const loaded = { engine: opened, model, files, options, pixels, engineTurn, call, askForResult }
+  const pixelTurn = new Turnstile(pixels)
+  const loaded = { engine: opened, model, files, options, pixels, engineTurn, pixelTurn, call, askForResult }
   isolate = createIsolateServer(manifest, loaded, pipelines, async (url) => {
     const { fetchPicture } = await import('./fetch-picture.ts')
     return fetchPicture(url, allowUrls, manifest.limits.bodyBytes)

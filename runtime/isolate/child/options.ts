@@ -45,6 +45,11 @@ export function createOptionReader(input: z.ZodRawShape): OptionReader {
         continue
       }
       const [source, values] = found
+      if (!isSmall(values[key])) {
+        const msg = `expected at most ${maxValues} values in an option, found more`
+        details.push({ loc: [source === 'form' ? 'body' : source, key], msg, type: 'too_big' })
+        continue
+      }
       const readings = source === 'body' ? [values[key]] : readingsOf(String(values[key]), types.get(key)!)
       const results = readings.map((reading) => z.safeParse(input[key]!, reading))
       const parsed = results.find(({ success }) => success) ?? results[0]!
@@ -81,6 +86,28 @@ function isGiven(value: unknown, source: OptionSource, schema: z.core.$ZodType):
   return !isNothing || (value !== undefined && z.safeParse(schema, value).success)
 }
 
+/**
+ * What an option may be made of, lists in lists and all. Each value that is wrong becomes an issue of a kilobyte: what is
+ * large is input, which steps read themselves.
+ */
+const maxValues = 10_000
+/** A longer text is no list. */
+const maxListLength = 100_000
+
+function isSmall(value: unknown): boolean {
+  let count = 1
+  const open = [value]
+  while (open.length > 0) {
+    const next = open.pop()
+    if (typeof next !== 'object' || next === null) continue
+    const inner: unknown[] = Array.isArray(next) ? next : Object.values(next)
+    count += inner.length
+    if (count > maxValues) return false
+    open.push(...inner)
+  }
+  return true
+}
+
 /** The JSON types that an option takes, through unions. */
 function typesOf(schema: JsonSchema | undefined): Set<string> {
   const types = new Set([schema?.type ?? []].flat())
@@ -113,14 +140,15 @@ function readingsOf(text: string, types: Set<string>): unknown[] {
   if ((types.has('number') || types.has('integer')) && numberPattern.test(word)) readings.push(Number(word))
   if (types.has('boolean') && Object.hasOwn(booleans, word.toLowerCase())) readings.push(booleans[word.toLowerCase()])
   if (types.has('null') && word === 'null') readings.push(null)
-  if (types.has('array') || types.has('object')) {
+  const mayBeList = text.length <= maxListLength
+  if (mayBeList && (types.has('array') || types.has('object'))) {
     try {
       readings.push(JSON.parse(text))
     } catch {
       // Not JSON; a list may also be written with commas.
     }
   }
-  if (types.has('array'))
+  if (mayBeList && types.has('array'))
     readings.push(text.split(',').map((item) => (numberPattern.test(item.trim()) ? Number(item) : item)))
   return readings.length > 0 ? readings : [text]
 }

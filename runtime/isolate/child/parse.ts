@@ -2,6 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { PelletError } from '../../errors.ts'
 import type { RequestInput, UploadedFile } from '../../steps/request.ts'
 import { fromBase64 } from './base64.ts'
+import { heapRoomBytes, smallBytes, takeHeap, textBytes } from './heap-room.ts'
+import { jsonBytes, readJson } from './json.ts'
 import { parseMultipart } from './multipart.ts'
 import type { OptionSource } from './options.ts'
 
@@ -9,6 +11,13 @@ import type { OptionSource } from './options.ts'
 export interface ParsedRequest {
   input: RequestInput
   options: [OptionSource, Record<string, unknown>][]
+  /** Each gives back something that the request holds while it is under way. */
+  held?: (() => void)[]
+}
+
+/** The request is over, answered or not. */
+export function release({ held = [] }: ParsedRequest): void {
+  for (const giveBack of held.splice(0)) giveBack()
 }
 
 /** Fetches a picture that a request names by URL. @throws PelletError `url_input_disabled`, `url_input_refused` */
@@ -23,7 +32,7 @@ export async function parseRequest(req: IncomingMessage, fetchPicture: FetchPict
   refuseEncoded(req.headers['content-encoding'])
   const body = await readBody(req)
   const options: ParsedRequest['options'] = []
-  const parsed = await parseBody(body, req.headers['content-type'])
+  const { giveBack, ...parsed } = await parseBody(body, req.headers['content-type'])
   if (parsed.source) options.push([parsed.source, parsed.fields])
   const at = req.url!.indexOf('?')
   if (at !== -1) {
@@ -34,7 +43,8 @@ export async function parseRequest(req: IncomingMessage, fetchPicture: FetchPict
   const headers = optionHeaders(req)
   if (headers) options.push(['header', headers])
   const { fields, files } = parsed
-  return { input: { fields, files, image: () => findImage(parsed, fetchPicture) }, options }
+  const input = { fields, files, image: () => findImage(parsed, fetchPicture) }
+  return { input, options, held: giveBack ? [giveBack] : [] }
 }
 
 /** The bytes of the picture in a request, wherever it stands. @throws PelletError as `RequestInput.image` says */
@@ -75,7 +85,12 @@ interface ParsedBody {
   source?: 'body' | 'form'
   /** Plus signs that were not escaped have become spaces. */
   isUrlEncoded?: true
+  /** Returns what it takes of the heap. */
+  giveBack?: () => void
 }
+
+/** As many as in forms of other servers (PHP, Django, Starlette). */
+const maxFields = 1000
 
 /** Events, not `for await`: the iterator costs a small body more than all else here. */
 function readBody(req: IncomingMessage): Promise<Buffer> {
@@ -97,13 +112,11 @@ function refuseEncoded(encoding: string | undefined): void {
 
 async function parseBody(body: Buffer, contentType: string | undefined): Promise<ParsedBody> {
   const type = (contentType ?? '').split(';', 1)[0]!.trim().toLowerCase()
-  if (type === 'multipart/form-data') return parseForm(body, contentType!)
+  if (type === 'multipart/form-data') return withRoom(body, textBytes(body) / 2, () => parseForm(body, contentType!))
   if (type === 'application/json' || type.endsWith('+json')) return parseJson(body)
   if (type.startsWith('image/')) return rawPicture(body, type)
-  if (type === 'application/x-www-form-urlencoded' && !looksLikeJson(body) && !looksBinary(body)) {
-    const fields = Object.fromEntries(new URLSearchParams(body.toString()))
-    return { fields, files: {}, source: 'form', isUrlEncoded: true }
-  }
+  if (type === 'application/x-www-form-urlencoded' && !looksLikeJson(body) && !looksBinary(body))
+    return parseUrlEncoded(body)
   // Many clients send no type, curl -d and --data-binary the form's, some libraries octet-stream: look at the bytes.
   if (['', 'application/octet-stream', 'application/x-www-form-urlencoded'].includes(type)) {
     if (body.length === 0) return { fields: {}, files: {} }
@@ -115,39 +128,39 @@ async function parseBody(body: Buffer, contentType: string | undefined): Promise
   )
 }
 
-function parseJson(body: Buffer): ParsedBody {
-  if (body.length === 0) throw new PelletError('invalid_request', 'body: expected a JSON object, found no body')
-  let value: unknown
+/** Reads a body that becomes text, once the heap has room for it. */
+async function withRoom(body: Buffer, bytes: number, read: () => ParsedBody): Promise<ParsedBody> {
+  if (body.length <= smallBytes) return read()
+  const giveBack = await takeHeap(bytes)
   try {
-    value = fromJson(body.toString().replace(/^\ufeff/, ''))
+    return { ...read(), giveBack }
   } catch (error) {
-    throw new PelletError('invalid_request', `body: expected JSON, found: ${(error as Error).message}`)
+    giveBack()
+    throw error
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new PelletError(
-      'invalid_request',
-      `body: expected a JSON object, found ${Array.isArray(value) ? 'an array' : value === null ? 'null' : typeof value}`,
-    )
-  return { fields: value as Record<string, unknown>, files: {}, source: 'body' }
 }
 
-/**
- * Python's json writes NaN and Infinity, which JSON has not. They are read as infinite numbers, so that the function says
- * where in the input they stand; the slow way is taken only by bodies that JSON.parse refuses.
- */
-function fromJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    const finite = text.replaceAll(/(?<=[[,:]\s*)(-?)(?:NaN|Infinity)(?=\s*[\],}])/g, '$11e999')
-    if (finite === text) throw error
-    return JSON.parse(finite)
-  }
+function parseJson(body: Buffer): ParsedBody | Promise<ParsedBody> {
+  const read = (): ParsedBody => ({ fields: readJson(body), files: {}, source: 'body' })
+  return body.length <= smallBytes ? read() : withRoom(body, jsonBytes(body, heapRoomBytes), read)
+}
+
+function parseUrlEncoded(body: Buffer): Promise<ParsedBody> {
+  let fields = 1
+  for (let at = body.indexOf('&'); at !== -1; at = body.indexOf('&', at + 1))
+    if (++fields > maxFields)
+      throw new PelletError('invalid_request', `body as a form: expected at most ${maxFields} fields, found more`)
+  return withRoom(body, textBytes(body) * 1.5, () => ({
+    fields: Object.fromEntries(new URLSearchParams(body.toString())),
+    files: {},
+    source: 'form',
+    isUrlEncoded: true,
+  }))
 }
 
 function parseForm(body: Buffer, contentType: string): ParsedBody {
   try {
-    const { fields, files } = parseMultipart(body, contentType)
+    const { fields, files } = parseMultipart(body, contentType, maxFields)
     // Assigning would take a field __proto__ for the prototype.
     return { fields: Object.fromEntries(fields), files: Object.fromEntries(files), source: 'form' }
   } catch (error) {

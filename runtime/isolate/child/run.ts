@@ -1,6 +1,7 @@
 import type { Inference, LoadedModel } from '../../engines/thread.ts'
 import { messageOf, PelletError } from '../../errors.ts'
 import type { CallContext } from '../../steps/call.ts'
+import type { DecodeContext } from '../../steps/image.ts'
 import type { ModelInfo } from '../../steps/step.ts'
 import { tensorStep } from '../../steps/tensor.ts'
 import type { Tensors } from '../../tensor.ts'
@@ -37,6 +38,8 @@ export interface Loaded {
   options: OptionReader
   pixels: number
   engineTurn: Turnstile
+  /** As wide as `pixels`: several small pictures may be worked on at a time, but only one that is as large as may be. */
+  pixelTurn: Turnstile
   call: CallClient
   askForResult: AskForResult
 }
@@ -51,7 +54,7 @@ export async function runPipeline(
   const { phases, signal } = scope
   const startedAt = performance.now()
   const given = request.options.length === 0 ? {} : loaded.options.read(request.options, pipeline.route.input)
-  const context: CallContext = {
+  const context: CallContext & DecodeContext = {
     options: {},
     model: loaded.model,
     files: loaded.files,
@@ -60,6 +63,11 @@ export async function runPipeline(
     limits: { pixels: loaded.pixels },
     signal,
     elapsedMs: () => performance.now() - startedAt,
+    takePixels: async (count) => {
+      await loaded.pixelTurn.enter(count)
+      ;(request.held ??= []).push(() => loaded.pixelTurn.leave(count))
+      signal.throwIfAborted()
+    },
     call: async (deployment, route, items) => {
       const calledAt = performance.now()
       const answers = await loaded.call(deployment, route, items, scope)

@@ -6,7 +6,7 @@ import type { Manifest } from '../../manifest/manifest.ts'
 import { answerCall } from './answer-call.ts'
 import { CalleeError } from './call-client.ts'
 import { firstFrames } from './function.ts'
-import { parseRequest, type FetchPicture, type ParsedRequest } from './parse.ts'
+import { parseRequest, release, type FetchPicture, type ParsedRequest } from './parse.ts'
 import type { Pipeline } from './pipeline.ts'
 import { toAnswer, type Answer } from './respond.ts'
 import { toResultDigest } from './result-digest.ts'
@@ -78,12 +78,16 @@ export function createIsolateServer(
     const startedAt = performance.now()
     const request = await parseRequest(req, fetchPicture)
     phases.receive = performance.now() - startedAt
-    if (req.headers[resultHeader] && (await isKept(pipeline, request, req.headers.accept, scope))) return 'kept'
-    const result = await runPipeline(loaded, pipeline, request, scope)
-    const encodedAt = performance.now()
-    const encoded = await toAnswer(result, req.headers.accept)
-    phases.post += performance.now() - encodedAt
-    return encoded
+    try {
+      if (req.headers[resultHeader] && (await isKept(pipeline, request, req.headers.accept, scope))) return 'kept'
+      const result = await runPipeline(loaded, pipeline, request, scope)
+      const encodedAt = performance.now()
+      const encoded = await toAnswer(result, req.headers.accept)
+      phases.post += performance.now() - encodedAt
+      return encoded
+    } finally {
+      release(request)
+    }
   }
 
   /** Whether main has the answer; what it depends on beside the picture or the fields makes it none to keep. */
@@ -118,9 +122,13 @@ export function createIsolateServer(
       requestTimeout: 0,
       headersTimeout: 0,
       noDelay: true,
+      // Main takes 16 KB of headers from callers and adds its own.
+      maxHeaderSize: 64 * 1024,
     },
     (req, res) => void serve(req, res),
   )
+  // Those beyond a count would be left out without a word, main's own among them.
+  server.maxHeadersCount = 0
   return { server, active }
 }
 
