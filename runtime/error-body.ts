@@ -17,8 +17,9 @@ export function toErrorAnswer(
   requestId: string,
   protocolStatus?: number,
 ): ErrorAnswer {
-  const error =
-    thrown instanceof PelletError ? thrown : new PelletError('internal_error', messageOf(thrown), { cause: thrown })
+  const error = bounded(
+    thrown instanceof PelletError ? thrown : new PelletError('internal_error', messageOf(thrown), { cause: thrown }),
+  )
   const status = protocolStatus ?? toStatus(error.status, shape)
   const headers: Record<string, string> = {
     'content-type': 'application/json',
@@ -50,7 +51,29 @@ export function messageIn(body: string): string | undefined {
 
 // --- internal ---
 
-const bodies: Record<ErrorShape, (error: PelletError, status: number, requestId: string) => unknown> = {
+type ErrorText = Pick<PelletError, 'code' | 'status' | 'message' | 'details' | 'retryAfterMs' | 'allow'>
+
+/** Messages quote what was sent, which may be long; nobody reads on beyond this. */
+const maxMessageLength = 2000
+const maxDetails = 20
+
+function bounded({ code, status, message, details, retryAfterMs, allow }: PelletError): ErrorText {
+  return {
+    code,
+    status,
+    message: cut(message),
+    details: details?.slice(0, maxDetails).map((detail) => ({ ...detail, msg: cut(detail.msg) })),
+    retryAfterMs,
+    allow,
+  }
+}
+
+function cut(text: string): string {
+  if (text.length <= maxMessageLength) return text
+  return `${text.slice(0, maxMessageLength)}... (and ${text.length - maxMessageLength} characters more)`
+}
+
+const bodies: Record<ErrorShape, (error: ErrorText, status: number, requestId: string) => unknown> = {
   pellet: ({ code, message, details }, status, requestId) => ({
     error: { code, message, status, request_id: requestId, ...(details && { details }) },
   }),

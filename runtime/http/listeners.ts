@@ -137,6 +137,8 @@ function prepare(server: Server, handler: RequestListener, shape: () => ErrorSha
   server.on('checkContinue', handler)
   answerMalformed(server, shape)
   server.keepAliveTimeout = 65_000
+  // Bounded by their size: beyond a count, node leaves headers out without a word.
+  server.maxHeadersCount = 0
   // Slow senders of headers are cut off; a body may take as long as the request's own deadline.
   server.headersTimeout = 20_000
   server.requestTimeout = 0

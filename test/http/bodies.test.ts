@@ -259,4 +259,25 @@ test('a caller who leaves in the middle of a body, or before the answer, costs n
   assert.is((await readPs(pellet.folder))['small']!.crashes, 0)
 })
 
+test('all headers reach the isolate, however many and however near to 16 KB, and main adds its own', async () => {
+  const id = 'x-request-id: all-of-them'
+  const many = Array.from({ length: 2500 }, (_, i) => `${i.toString(36)}:`)
+  const long = `x-long: ${'x'.repeat(16_000)}`
+  for (const lines of [
+    [...many, id],
+    [id, long],
+  ]) {
+    const connection = new RawConnection(pellet.url)
+    const body = '{"a":1}'
+    await connection.send(
+      head('/v1/small', ...lines, 'content-type: application/json', `content-length: ${body.length}`) + body,
+    )
+    const { status, json, headers } = await connection.answer()
+    assert.is(status, 200, JSON.stringify(json))
+    assert.equal(json.fields, { a: 1 })
+    assert.is(headers['x-request-id'], 'all-of-them')
+    connection.end()
+  }
+})
+
 test.run()

@@ -62,4 +62,13 @@ test('the detail shape gives a list for 422 with details only', () => {
   assert.is(body('invalid_option', details), 'text')
 })
 
+test('what is quoted in a message is cut: nobody gets his megabytes back', () => {
+  const details = Array.from({ length: 500 }, () => ({ loc: ['body', 'x'], msg: 'y'.repeat(1e6), type: 'z' }))
+  for (const shape of ['pellet', 'text', 'object', 'detail', 'deepstack'] as const) {
+    const { body } = toErrorAnswer(new PelletError('invalid_request', 'x'.repeat(1e6), { details }), shape, 'id')
+    assert.ok(body.length < 50_000, `${shape}: ${body.length}`)
+    assert.match(body, /x{2000}\.\.\. \(and 998000 characters more\)/)
+  }
+})
+
 test.run()
