@@ -6,6 +6,13 @@ export class Random {
     this.#state = seed >>> 0
   }
 
+  /** @param seed any text, e.g. `1/POST /infer/17`; FNV-1a spreads those that differ in one character */
+  static of(seed: string): Random {
+    let hash = 0x811c9dc5
+    for (let i = 0; i < seed.length; i++) hash = Math.imul(hash ^ seed.charCodeAt(i), 0x01000193)
+    return new Random(hash)
+  }
+
   /** From 0 up to 1 (Tommy Ettinger's mulberry32, public domain). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0
@@ -30,6 +37,10 @@ export class Random {
 
   pick<T>(list: readonly T[]): T {
     return list[Math.floor(this.next() * list.length)]!
+  }
+
+  bytes(length: number): Buffer {
+    return Buffer.from(Uint8Array.from({ length }, () => this.integer(0, 255)))
   }
 
   /** One of the names, each as often as its weight says. */
