@@ -52,10 +52,8 @@ export async function readHead(path: string): Promise<Buffer> {
   }
 }
 
-// --- internal ---
-
-/** What people have in their folders under the name of a model. */
-function describeOther(head: Buffer): string | undefined {
+/** What people have in their folders under the name of a model, by its first bytes; undefined: none of it. */
+export function describeOther(head: Buffer): string | undefined {
   const text = head.toString('latin1')
   if (text.startsWith('version https://git-lfs'))
     return 'a pointer of Git LFS, not the file itself. Fetch it with git lfs pull.'
