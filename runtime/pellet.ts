@@ -42,6 +42,9 @@ const flushMs = 250
 /** How long after the last isolate's end main gives its own memory back. */
 const tidyAfterMs = 1000
 
+/** Kept answers that are also held in memory where they lie on the disk. */
+const hotBytes = 8 * 1024 ** 2
+
 /** The composition root: one running Pellet. */
 export class Pellet {
   readonly version = (
@@ -122,6 +125,7 @@ export class Pellet {
     this.results = new ResultCache({
       storage,
       isShared: !['fs', 'memory'].includes(config.cacheStore),
+      hotBytes: config.cacheStore === 'fs' ? hotBytes : 0,
       maxBytes: config.cacheMaxBytes,
       version: this.version,
       log,

@@ -20,7 +20,7 @@ export class CacheSession {
   found: Entry | undefined
   readonly startedAt = performance.now()
   readonly #cache: ResultCache
-  readonly #generation: Generation
+  readonly generation: Generation
   readonly #wish: CacheWish
   /** Flights that it takes part in, by key. */
   readonly #flights = new Map<string, Passenger<Entry>>()
@@ -31,7 +31,7 @@ export class CacheSession {
 
   constructor(cache: ResultCache, generation: Generation, wish: CacheWish) {
     this.#cache = cache
-    this.#generation = generation
+    this.generation = generation
     this.#wish = wish
   }
 
@@ -42,7 +42,7 @@ export class CacheSession {
 
   /** Looks for the answer by a digest of the request's bytes. */
   findBytes(digest: string, lookUp: LookUp): void {
-    this.#bytesKey = this.#cache.keyOf(this.#generation, 'bytes', digest)
+    this.#bytesKey = this.#cache.keyOf(this.generation, 'bytes', digest)
     this.#find(this.#bytesKey, lookUp)
   }
 
@@ -55,7 +55,7 @@ export class CacheSession {
       this.#end(this.#bytesKey, (key, passenger) => this.#cache.flights.disband(key, passenger))
       this.#bytesKey = undefined
     }
-    this.#key = this.#cache.keyOf(this.#generation, 'answer', digest)
+    this.#key = this.#cache.keyOf(this.generation, 'answer', digest)
     this.#find(this.#key, {
       hit: (entry) => {
         this.found = entry
@@ -69,7 +69,7 @@ export class CacheSession {
 
   /** @returns what `X-Cache` says: the outcome */
   count(outcome: Outcome): Outcome {
-    this.#cache.count(this.#generation.name, outcome)
+    this.#cache.count(this.generation.name, outcome)
     return outcome
   }
 
@@ -86,15 +86,15 @@ export class CacheSession {
     let sizeBytes = 0
     answer.on('data', (chunk: Buffer) => {
       sizeBytes += chunk.length
-      if (sizeBytes <= this.#generation.maxEntryBytes) return void chunks.push(chunk)
+      if (sizeBytes <= this.generation.maxEntryBytes) return void chunks.push(chunk)
       chunks.length = 0
       this.#disband()
     })
     answer.on('end', () => {
-      if (sizeBytes > this.#generation.maxEntryBytes) return
+      if (sizeBytes > this.generation.maxEntryBytes) return
       this.#isWhole = true
       // The caller first.
-      setImmediate(() => this.#keep(String(answer.headers['content-type']), Buffer.concat(chunks, sizeBytes)))
+      setImmediate(() => this.#keep(String(answer.headers['content-type']), chunks))
     })
     return this.count('miss')
   }
@@ -130,18 +130,18 @@ export class CacheSession {
     this.#cache.flights.join(this.#flightOf(key), passenger)
   }
 
-  #keep(type: string, body: Buffer): void {
+  #keep(type: string, body: Buffer[]): void {
     const createdAt = this.#cache.now()
-    const { engine, ttlMs } = this.#generation
-    const entry = { type, engine, createdAt, expiresAt: createdAt + ttlMs, body }
-    this.#cache.keep(this.#generation, this.#key!, entry)
+    const { engine, ttlMs } = this.generation
+    const header = { type, engine, createdAt, expiresAt: createdAt + ttlMs }
+    const entry = this.#cache.keep(this.generation, this.#key!, header, body)
     this.#keepAlias(entry)
     this.#land(entry)
   }
 
   #keepAlias({ createdAt, expiresAt }: Entry): void {
     if (this.#bytesKey === undefined || this.#key === undefined) return
-    this.#cache.keep(this.#generation, this.#bytesKey, { to: this.#key, createdAt, expiresAt })
+    this.#cache.keepAlias(this.generation, this.#bytesKey, { to: this.#key, createdAt, expiresAt })
   }
 
   /** Gives the answer to all who wait for it. */
@@ -164,6 +164,6 @@ export class CacheSession {
 
   /** Who came before the answers were cleared is not waited for. */
   #flightOf(key: string): string {
-    return `${this.#generation.serial} ${key}`
+    return `${this.generation.serial} ${key}`
   }
 }

@@ -1,11 +1,15 @@
-/** An answer that is kept. */
-export interface Entry {
+/** What is told of an answer that is kept. */
+export interface EntryHeader {
   /** Content type. */
   type: string
   engine: string
   /** When it was computed, and until when it may be given; milliseconds since 1970, so that a restart does not matter. */
   createdAt: number
   expiresAt: number
+}
+
+/** An answer that is kept. */
+export interface Entry extends EntryHeader {
   body: Uint8Array
 }
 
@@ -20,9 +24,9 @@ export interface Alias {
 const clockSkewMs = 60_000
 
 /** As it lies in the store: a line of JSON, then the body as it is. Whether it is undamaged is the store's to know. */
-export function encodeEntry(entry: Entry | Alias): Buffer {
-  const { body, ...header } = 'body' in entry ? entry : { ...entry, body: nothing }
-  return Buffer.concat([Buffer.from(`${JSON.stringify({ ...header, sizeBytes: body.length })}\n`), body])
+export function encodeEntry(header: EntryHeader | Alias, body: Uint8Array[] = []): Buffer {
+  const sizeBytes = body.reduce((sum, { length }) => sum + length, 0)
+  return Buffer.concat([Buffer.from(`${JSON.stringify({ ...header, sizeBytes })}\n`), ...body])
 }
 
 /** Undefined for what `encodeEntry` did not write, or wrote in another version. The body is a view of `bytes`. */
@@ -51,4 +55,3 @@ export function isFresh({ createdAt, expiresAt }: Entry | Alias, now: number): b
 // --- internal ---
 
 const newline = 10
-const nothing = new Uint8Array()

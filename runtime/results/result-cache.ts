@@ -5,7 +5,7 @@ import type { Logger } from '../log.ts'
 import { readCacheControl } from './cache-control.ts'
 import type { CacheTerms } from '../manifest/manifest.ts'
 import { CacheSession } from './cache-session.ts'
-import { encodeEntry, isFresh, type Alias, type Entry } from './entry.ts'
+import { decodeEntry, encodeEntry, isFresh, type Alias, type Entry, type EntryHeader } from './entry.ts'
 import { Flights } from './flights.ts'
 import { KeptIndex } from './kept-index.ts'
 import { generationOf, partsOf, toKey, type KeyParts } from './key.ts'
@@ -15,6 +15,8 @@ export interface ResultCacheOptions {
   storage: Storage
   /** Other machines use the storage too: what this one does not know is not its to remove. */
   isShared: boolean
+  /** What may also be held in memory. */
+  hotBytes: number
   /** Of all deployments together. */
   maxBytes: number
   /** Pellet's. */
@@ -73,6 +75,7 @@ export class ResultCache {
   readonly #outcomes = new Map<string, Record<Outcome, number>>()
   readonly #sweeping: NodeJS.Timeout
   #scanned: Promise<void> | undefined
+  #isComplete = false
 
   constructor(options: ResultCacheOptions) {
     this.#options = options
@@ -130,17 +133,14 @@ export class ResultCache {
     return entry && 'body' in entry ? entry : undefined
   }
 
-  /** Keeps an answer, unless its generation has been replaced or cleared meanwhile. */
-  keep(generation: Generation, key: string, entry: Entry | Alias): void {
-    if (this.#shelves.get(generation.name)?.generation !== generation) return
-    const bytes = encodeEntry(entry)
-    if (!this.#index.takes(generation.name, bytes.length)) return
-    const { createdAt, expiresAt } = entry
-    const isTaken = this.#store.write(key, entry, bytes, (isWritten) => {
-      if (!isWritten) this.#index.remove(key)
-      else if (!this.#index.has(key)) this.#store.remove(key)
-    })
-    if (isTaken) this.#drop(this.#index.add({ key, sizeBytes: bytes.length, createdAt, expiresAt }))
+  /** Keeps an answer, unless its generation has been replaced or cleared meanwhile. @returns it as it is kept */
+  keep(generation: Generation, key: string, header: EntryHeader, body: Uint8Array[]): Entry {
+    return this.#keep(generation, key, encodeEntry(header, body)) as Entry
+  }
+
+  /** Keeps that a key's answer is that of another. */
+  keepAlias(generation: Generation, key: string, alias: Alias): void {
+    this.#keep(generation, key, encodeEntry(alias))
   }
 
   counts(): CacheCount[] {
@@ -197,7 +197,22 @@ export class ResultCache {
 
   // --- internal ---
 
+  #keep(generation: Generation, key: string, bytes: Buffer): Entry | Alias {
+    const entry = decodeEntry(bytes)!
+    const { name } = generation
+    if (this.#shelves.get(name)?.generation !== generation || !this.#index.takes(name, bytes.length)) return entry
+    const { createdAt, expiresAt } = entry
+    const isTaken = this.#store.write(key, entry, bytes, (isWritten) => {
+      if (!isWritten) this.#index.remove(key)
+      else if (!this.#index.has(key)) this.#store.remove(key)
+    })
+    if (isTaken) this.#drop(this.#index.add({ key, sizeBytes: bytes.length, createdAt, expiresAt }))
+    return entry
+  }
+
   async #readFresh(key: string): Promise<Entry | Alias | undefined> {
+    // What only this machine writes it knows: what is not listed is not there, or about to be removed.
+    if (this.#isComplete && !this.#index.has(key)) return undefined
     const entry = await this.#store.read(key)
     if (!entry) this.#index.remove(key)
     else if (isFresh(entry, this.now())) this.#index.touch(key)
@@ -220,6 +235,7 @@ export class ResultCache {
   }
 
   #sweep(): void {
+    this.#store.cool()
     this.#purge(this.#index.items().filter(({ expiresAt }) => expiresAt <= this.now()))
   }
 
@@ -238,6 +254,7 @@ export class ResultCache {
       if (this.#isLive(item.key)) this.#drop(this.#index.add(item))
       else if (!this.#options.isShared) this.#store.remove(item.key)
     }
+    this.#isComplete = !this.#options.isShared
   }
 
   async #clearShared(name: string | undefined): Promise<void> {

@@ -2,12 +2,15 @@ import type { Storage } from 'unstorage'
 import { messageOf } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { decodeEntry, type Alias, type Entry } from './entry.ts'
+import { HotEntries } from './hot-entries.ts'
 import type { KeptItem } from './kept-index.ts'
 import { partsOf } from './key.ts'
 
 export interface ResultStoreOptions {
   /** Entries lie under `results:cache:`. */
   storage: Storage
+  /** What may also be held in memory; 0 where others may change the storage. */
+  hotBytes: number
   log: Logger
 }
 
@@ -23,23 +26,29 @@ const scanWidth = 16
 export class ResultStore {
   readonly #storage: Storage
   readonly #log: Logger
+  readonly #hot: HotEntries
   /** Being written: as good as there. */
   readonly #pending = new Map<string, Entry | Alias>()
   #pendingBytes = 0
+  #removals = 0
   readonly #writes = new Set<Promise<void>>()
   #isFailing = false
 
-  constructor({ storage, log }: ResultStoreOptions) {
+  constructor({ storage, hotBytes, log }: ResultStoreOptions) {
+    this.#hot = new HotEntries(hotBytes)
     this.#storage = storage
     this.#log = log
   }
 
   /** Undefined where there is none, or a damaged one. */
   async read(key: string): Promise<Entry | Alias | undefined> {
-    const pending = this.#pending.get(key)
-    if (pending) return pending
+    const known = this.#pending.get(key) ?? this.#hot.get(key)
+    if (known) return known
+    const removals = this.#removals
     const bytes = await this.#tried('read', () => this.#storage.getItemRaw<Uint8Array>(prefix + key))
     const entry = bytes instanceof Uint8Array ? decodeEntry(bytes) : undefined
+    // What was removed while it was read is not to be found again.
+    if (entry && removals === this.#removals) this.#hot.set(key, entry)
     if (bytes && !entry) this.remove(key)
     return entry
   }
@@ -53,6 +62,7 @@ export class ResultStore {
   write(key: string, entry: Entry | Alias, bytes: Uint8Array, done: (isWritten: boolean) => void): boolean {
     if (this.#pendingBytes + bytes.length > maxPendingBytes) return false
     this.#pending.set(key, entry)
+    this.#hot.set(key, entry)
     this.#pendingBytes += bytes.length
     const ttl = Math.max(1, Math.ceil((entry.expiresAt - Date.now()) / 1000))
     const write = async () => {
@@ -62,6 +72,7 @@ export class ResultStore {
       })
       this.#pendingBytes -= bytes.length
       if (this.#pending.get(key) === entry) this.#pending.delete(key)
+      if (!isWritten) this.#hot.delete(key)
       done(isWritten ?? false)
     }
     this.#track(write())
@@ -69,8 +80,15 @@ export class ResultStore {
   }
 
   remove(key: string): void {
+    this.#removals++
     this.#pending.delete(key)
+    this.#hot.delete(key)
     this.#track(this.#tried('remove', () => this.#storage.removeItem(prefix + key)))
+  }
+
+  /** Gives back the memory that entries are held in. */
+  cool(): void {
+    this.#hot.clear()
   }
 
   /** Looks through all that is there; what is none of ours is left out. How long an entry is kept is not the store's to know. */

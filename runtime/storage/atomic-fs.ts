@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { defineDriver } from 'unstorage'
 import { fromFileName, isHashed, toFileName } from './file-name.ts'
 
@@ -37,7 +38,7 @@ export const atomicFs = defineDriver(({ folder, onDamaged }: AtomicFsOptions) =>
       ? 'it has no header'
       : entry.key !== key
         ? `it belongs to the key "${entry.key}"`
-        : entry.sum === sumOf(key, entry.content)
+        : entry.sum === (await sumOf(key, entry.content))
           ? undefined
           : 'its checksum does not match'
     if (entry && reason === undefined) return entry.content
@@ -55,13 +56,14 @@ export const atomicFs = defineDriver(({ folder, onDamaged }: AtomicFsOptions) =>
       ready = undefined
       throw error
     })
+    const head = toHeader(key, await sumOf(key, content))
     const aside = join(folder, `${asidePrefix}${process.pid}-${randomUUID()}`)
     try {
-      await writeSynced(aside, [toHeader(key, content), content]).catch(async (error: NodeJS.ErrnoException) => {
+      await writeSynced(aside, [head, content]).catch(async (error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error
         // Somebody removed the folder since the last write.
         await prepare(folder)
-        await writeSynced(aside, [toHeader(key, content), content])
+        await writeSynced(aside, [head, content])
       })
       await rename(aside, file)
     } catch (error) {
@@ -112,12 +114,20 @@ const asidePrefix = '.writing-'
 const abandonedMs = 10 * 60_000
 const maxHeaderBytes = 64 * 1024
 
-function toHeader(key: string, content: Uint8Array): Buffer {
-  return Buffer.from(`pellet-1 ${sumOf(key, content)} ${JSON.stringify(key)}\n`)
+/** So much is hashed at a time (about a millisecond): the main process has other things to do meanwhile. */
+const hashedAtOnceBytes = 1024 * 1024
+
+function toHeader(key: string, sum: string): Buffer {
+  return Buffer.from(`pellet-1 ${sum} ${JSON.stringify(key)}\n`)
 }
 
-function sumOf(key: string, content: Uint8Array): string {
-  return createHash('sha256').update(JSON.stringify(key)).update('\n').update(content).digest('hex')
+async function sumOf(key: string, content: Uint8Array): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(key)).update('\n')
+  for (let at = 0; at < content.length; at += hashedAtOnceBytes) {
+    if (at > 0) await setImmediate()
+    hash.update(content.subarray(at, at + hashedAtOnceBytes))
+  }
+  return hash.digest('hex')
 }
 
 function parse(bytes: Buffer): { key: string; sum: string; content: Buffer } | undefined {
