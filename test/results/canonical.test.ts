@@ -11,24 +11,14 @@ test('equal values give equal text, whatever the order of their keys', () => {
 })
 
 test('all others give another, also those that JSON takes for one', () => {
-  const values = [
-    ...[0, -0, 1, NaN, Infinity, -Infinity, 1n, '1', '', 'null', null, undefined, true, 'true', 1e21],
-    ...[[], [[]], [1, 2], [12], ['1', '2'], ['1,2'], [null], [undefined], {}, [{}]],
-    ...[
-      { a: 1 },
-      { a: '1' },
-      { a: undefined },
-      { b: 1 },
-      { a: 1, b: 2 },
-      { 'a,b': 1 },
-      { a: { b: 1 } },
-      { a: ['b', 1] },
-    ],
-    ...[{ a: 'b' }, ['a', 'b'], [{ a: 1 }, { b: 2 }], [{ a: 1, b: 2 }], JSON.parse('{"__proto__":1}')],
-    ...['\\u0041', 'A"', 'A\\"', '\ud800', '\udc00'],
-  ]
-  const texts = values.map(canonical)
-  for (const [i, text] of texts.entries()) assert.is(texts.indexOf(text), i, `${String(text)} twice`)
+  const scalars = [0, -0, 1, NaN, Infinity, -Infinity, 1n, '1', '', 'null', null, undefined, true, 'true', 1e21]
+  const lists = [[], [[]], [1, 2], [12], ['1', '2'], ['1,2'], [null], [undefined], {}, [{}], ['a', 'b'], ['a:b']]
+  const mappings = [{ a: 1 }, { a: '1' }, { a: undefined }, { b: 1 }, { a: 1, b: 2 }, { 'a,b': 1 }, { a: 'b' }]
+  const deep = [{ a: { b: 1 } }, { a: ['b', 1] }, [{ a: 1 }, { b: 2 }], [{ a: 1, b: 2 }], JSON.parse('{"__proto__":1}')]
+  const texts = ['\\u0041', 'A"', 'A\\"', '\ud800', '\udc00']
+  const values = [...scalars, ...lists, ...mappings, ...deep, ...texts]
+  const written = values.map(canonical)
+  for (const [i, text] of written.entries()) assert.is(written.indexOf(text), i, `${String(text)} twice`)
 })
 
 test('what is no plain data has no text', () => {
