@@ -155,12 +155,14 @@ const settings: Record<string, Setting> = {
     expected: 'a duration such as 1h, or -1',
     parse: duration,
     fallback: () => '1h',
+    isLive: true,
   },
   results_max: {
     field: 'resultsMaxBytes',
     expected: 'a size such as 256MB',
     parse: bytes,
     fallback: () => '256MB',
+    isLive: true,
   },
   grace: {
     field: 'graceMs',

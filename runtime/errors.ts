@@ -8,7 +8,7 @@ export const errorCodes = {
   invalid_option: { status: 400, meaning: 'An option has a value outside what the function accepts.' },
   missing_input: { status: 400, meaning: 'The request carries no picture or field that the function needs.' },
   invalid_image: { status: 400, meaning: 'The bytes are no picture, or a damaged one.' },
-  url_input_disabled: { status: 400, meaning: 'The request names a URL and URLs as input are not allowed here.' },
+  url_input_disabled: { status: 400, meaning: 'The request names a URL and URLs are not allowed here.' },
   url_input_refused: {
     status: 400,
     meaning: 'The URL leads to an address that is not allowed, or could not be fetched.',

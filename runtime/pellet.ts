@@ -22,10 +22,7 @@ import { Proxy } from './http/proxy.ts'
 import { RouteTable } from './http/route-table.ts'
 import type { Readiness } from './http/status.ts'
 import type { Logger } from './log.ts'
-import { Jobs, maxJobs } from './jobs/jobs.ts'
-import { JobStore } from './jobs/job-store.ts'
-import { OwnRequests, ownSocketName } from './jobs/own-requests.ts'
-import { Room } from './jobs/room.ts'
+import { JobDesk } from './jobs/desk.ts'
 import { Meter } from './metrics/meter.ts'
 import type { DeploymentSnapshot } from './scheduler/types.ts'
 import { ResultCache } from './results/result-cache.ts'
@@ -59,11 +56,7 @@ export class Pellet {
   readonly proxy: Proxy
   readonly ports: OwnPorts
   readonly meter: Meter
-  readonly jobs: Jobs
-  readonly ownRequests: OwnRequests
-  /** For bodies that wait in main. */
-  readonly room: Room
-  readonly #jobStore: JobStore
+  readonly desk: JobDesk
   routes = new RouteTable([], [])
   readonly #problems: ProblemLog
   readonly #inspected: string | undefined
@@ -148,16 +141,10 @@ export class Pellet {
         return config.maxKeepAliveMs
       },
       begin: (...request) => this.meter.begin(...request),
-      isStopping: (req) => this.#refuseNew && !this.ownRequests.has(req),
+      isStopping: (req) => this.#refuseNew && !this.desk.ownRequests.has(req),
     })
     const concurrencyOf = (name: string) => this.routes.deployments.get(name)?.manifest.limits.concurrency ?? 1
-    this.ownRequests = new OwnRequests({ clock, concurrencyOf })
-    this.room = new Room(config.maxBytesInFlight)
-    const now = () => Date.now()
-    const limits = { ttlMs: config.resultsTtlMs, maxBytes: config.resultsMaxBytes, maxCount: 10 * maxJobs }
-    const onProblem = (error: unknown) => log.error(messageOf(error))
-    this.#jobStore = new JobStore({ storage, limits, clock, now, onProblem })
-    this.jobs = new Jobs({ store: this.#jobStore, log, now })
+    this.desk = new JobDesk({ config, log, clock, storage, concurrencyOf })
     this.ports = new OwnPorts({ log, host: config.host, createHandler: (name) => createOwnHandler(this, name) })
   }
 
@@ -261,8 +248,7 @@ export class Pellet {
     // Only now is it certain that no other Pellet uses the folder.
     createPrivateFolder(this.#socketFolder)
     const { proxy } = this
-    void this.#jobStore.recover()
-    await this.ownRequests.listen(join(this.#socketFolder, ownSocketName), createAcceptedHandler(this))
+    await this.desk.open(this.#socketFolder, createAcceptedHandler(this))
     this.#calls = await listenForCalls(join(this.#socketFolder, callsSocketName), { proxy, routes: () => this.routes })
     this.#listeners.push(await listenTcp(createHandler(this, false), config.host, config.port))
   }
@@ -335,12 +321,11 @@ export class Pellet {
     const listeners = [...this.#listeners, ...this.ports.listeners]
     if (listeners.length > 0) await closeListeners(listeners, Math.min(farewellMs, graceMs))
     this.#refuseNew = true
-    await this.jobs.drain(Math.max(0, deadline - this.clock.now()))
+    await this.desk.jobs.drain(Math.max(0, deadline - this.clock.now()))
     await this.dispatcher.stop(Math.max(0, deadline - this.clock.now()))
     await answersSent(listeners, Math.max(flushMs, deadline - this.clock.now()))
     for (const { server } of listeners) server.closeAllConnections()
-    this.#jobStore.close()
-    this.ownRequests.close()
+    this.desk.close()
     await this.results.close(Math.max(flushMs, deadline - this.clock.now()))
     await this.storage.dispose()
     this.#calls?.close()

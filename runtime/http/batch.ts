@@ -13,7 +13,7 @@ import { CallerLeft, gatherBody } from './gather.ts'
 import { stopping, tooLarge } from './proxy.ts'
 import { sendRefusal } from './refusal.ts'
 import { toRequestId } from './request-id.ts'
-import { answerAccepted, queryOf, refuseCallback, toOwnHeaders } from './respond-async.ts'
+import { answerAccepted, queryOf, toOwnHeaders } from './respond-async.ts'
 import type { BatchTarget } from './route-table.ts'
 
 /**
@@ -31,13 +31,12 @@ export async function serveBatch(
   const preference = parsePrefer(req.headers['prefer'])
   try {
     if (pellet.isRefusing()) throw stopping()
-    pellet.jobs.expectPlace()
-    if (pellet.room.isFull) pellet.room.take(1)
+    pellet.desk.jobs.expectPlace()
+    if (pellet.desk.room.isFull) pellet.desk.room.take(1)
     refuseEncoded(req)
     const batch = new Batch(pellet, target, req, requestId)
-    if (preference.respondAsync) refuseCallback(req.url!)
     if (preference.respondAsync) await batch.accept(res, (job) => answerAccepted(pellet, job, res, req, preference))
-    else await pellet.jobs.track(batch.stream(res))
+    else await pellet.desk.jobs.track(batch.stream(res))
   } catch (error) {
     if (error instanceof CallerLeft || res.headersSent) return void res.destroy()
     if (!res.destroyed) sendRefusal(req, res, toErrorAnswer(error, manifest.errors, requestId))
@@ -54,7 +53,7 @@ class Batch {
   readonly #req: IncomingMessage
   readonly #requestId: string
   readonly #headers: Record<string, string>
-  readonly #url: string
+  #url: string
   readonly #limits: ItemLimits
   #heldBytes = 0
   #isStreamed = false
@@ -95,10 +94,13 @@ class Batch {
 
   /** Takes all of the body at once, and is answered later. */
   async accept(res: ServerResponse, answerWith: (job: LiveJob) => Promise<void>): Promise<void> {
-    const { jobs, room, config } = this.#pellet
+    const { desk, config } = this.#pellet
+    const { jobs, room, callbacks } = desk
     const { name, manifest } = this.#target.deployment
     const { batch } = this.#target
     try {
+      const { callback, query } = await callbacks.takeFrom(queryOf(this.#req.url!))
+      this.#url = `/f/${name}${batch.path}${query}`
       const body = await gatherBody(this.#req, res, {
         name,
         maxBytes: config.maxBytesInFlight,
@@ -131,6 +133,7 @@ class Batch {
         route,
         requestId: this.#requestId,
         shape: manifest.errors,
+        ...(callback && { callback }),
         items,
         run,
       })
@@ -169,7 +172,7 @@ class Batch {
       const id = `${this.#requestId}.${index}`
       const headers = { ...this.#headers, 'content-type': type, 'x-request-id': id.slice(-128) }
       const own = { deployment: deployment.name, method: batch.method, url: this.#url, headers, body }
-      return await this.#pellet.ownRequests.make(own, signal, (answer) => toLine(index, answer), onStart)
+      return await this.#pellet.desk.ownRequests.make(own, signal, (answer) => toLine(index, answer), onStart)
     } catch (error) {
       signal.throwIfAborted()
       return toErrorLine(index, error, deployment.manifest.errors)
@@ -181,7 +184,7 @@ class Batch {
 
   /** The body as it comes, counted, and waiting where other bodies fill the room. */
   async *#counted(): AsyncGenerator<Buffer> {
-    const { room } = this.#pellet
+    const { room } = this.#pellet.desk
     this.#isStreamed = true
     for await (const chunk of this.#req.iterator({ destroyOnReturn: false })) {
       const bytes = (chunk as Buffer).length
@@ -197,7 +200,7 @@ class Batch {
   #release(bytes: number): void {
     const held = Math.min(bytes, this.#heldBytes)
     this.#heldBytes -= held
-    this.#pellet.room.giveBack(held)
+    this.#pellet.desk.room.giveBack(held)
   }
 }
 

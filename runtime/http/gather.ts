@@ -25,6 +25,7 @@ export function gatherBody(
   { name, maxBytes, timeoutMs, take }: GatherLimits,
 ): Promise<Buffer[]> {
   return new Promise((resolve, reject) => {
+    if (res.destroyed) return reject(new CallerLeft())
     if (Number(req.headers['content-length'] ?? 0) > maxBytes) return reject(tooLarge(name, maxBytes))
     const parts: Buffer[] = []
     let total = 0

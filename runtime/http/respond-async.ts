@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
-import { PelletError } from '../errors.ts'
 import { toErrorAnswer } from '../error-body.ts'
 import type { AnswerWriter } from '../jobs/job-store.ts'
 import type { JobOrder, LiveJob } from '../jobs/jobs.ts'
@@ -28,17 +27,17 @@ export async function respondAsync(
   const requestId = toRequestId(req)
   let held = 0
   const take = (bytes: number) => {
-    pellet.room.take(bytes)
+    pellet.desk.room.take(bytes)
     held += bytes
   }
   const release = () => {
-    pellet.room.giveBack(held)
+    pellet.desk.room.giveBack(held)
     held = 0
   }
   try {
-    refuseCallback(req.url!)
+    const { callback, query } = await pellet.desk.callbacks.takeFrom(queryOf(req.url!))
     if (pellet.isRefusing()) throw stopping()
-    pellet.jobs.expectPlace()
+    pellet.desk.jobs.expectPlace()
     const { bodyBytes: maxBytes, timeoutMs } = manifest.limits
     const body = await gatherBody(req, res, { name, maxBytes, timeoutMs, take })
     if (pellet.isRefusing()) throw stopping()
@@ -46,14 +45,21 @@ export async function respondAsync(
     const request = {
       deployment: name,
       method: req.method!,
-      url: `/f/${name}${path}${queryOf(req.url!)}`,
+      url: `/f/${name}${path}${query}`,
       headers,
       body,
     }
     const route = `${req.method} ${path}`
     const run = (job: LiveJob, answer: AnswerWriter) => copyAnswer(pellet, request, job, answer)
-    const order: JobOrder = { deployment: name, route, requestId, shape: manifest.errors, run }
-    const job = await pellet.jobs.accept(order)
+    const order: JobOrder = {
+      deployment: name,
+      route,
+      requestId,
+      shape: manifest.errors,
+      run,
+      ...(callback && { callback }),
+    }
+    const job = await pellet.desk.jobs.accept(order)
     void job.over.then(release)
     await answerAccepted(pellet, job, res, req, preference)
   } catch (error) {
@@ -74,16 +80,6 @@ export function queryOf(url: string): string {
   return at === -1 ? '' : url.slice(at)
 }
 
-/**
- * A job's caller may ask for the answer to be sent somewhere.
- * @throws PelletError `url_input_disabled`
- */
-export function refuseCallback(url: string): void {
-  if (!new URLSearchParams(queryOf(url)).has('callback')) return
-  const message = 'callback: expected no URL, as results are not sent anywhere; fetch them from /results/{id}'
-  throw new PelletError('url_input_disabled', message)
-}
-
 /** 202 with the place of the result; or the result itself, where the caller waits for it and it comes in time. */
 export async function answerAccepted(
   pellet: Pellet,
@@ -96,10 +92,10 @@ export async function answerAccepted(
     res.setHeader('preference-applied', `wait=${waitMs / 1000}`)
     const isSent = await sendResult(pellet, req, res, job.id)
     // Who has the answer has no use for its place.
-    if (isSent) return pellet.jobs.forget(job.id)
+    if (isSent) return pellet.desk.jobs.forget(job.id)
   }
   // Nobody else knows of it.
-  if (res.destroyed) return pellet.jobs.forget(job.id)
+  if (res.destroyed) return pellet.desk.jobs.forget(job.id)
   const body = JSON.stringify({ id: job.id, state: job.state, result: jobPath(job.id) })
   res.writeHead(202, {
     'content-type': 'application/json',
@@ -131,7 +127,7 @@ const notPassedOn = new Set([
 ])
 
 function copyAnswer(pellet: Pellet, request: OwnRequest, job: LiveJob, writer: AnswerWriter): Promise<void> {
-  return pellet.ownRequests.make(
+  return pellet.desk.ownRequests.make(
     request,
     job.signal,
     async (answer) => {

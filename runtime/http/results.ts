@@ -36,13 +36,13 @@ export async function serveResult(
   const id = path.slice('/results/'.length).replace(/\/$/, '')
   try {
     if (!methods.includes(req.method!)) throw methodNotAllowed(req.method!, path, methods)
-    const live = pellet.jobs.live(id)
+    const live = pellet.desk.jobs.live(id)
     const { waitMs } = parsePrefer(req.headers['prefer'])
     if (live && waitMs !== undefined && req.method === 'GET') await isOverIn(live, waitMs, res)
-    const found = pellet.jobs.live(id) ?? (await pellet.jobs.find(id))
+    const found = pellet.desk.jobs.live(id) ?? (await pellet.desk.jobs.find(id))
     if (!found || (deployment !== undefined && found.deployment !== deployment)) throw unknown(path)
     if (req.method === 'DELETE') {
-      await pellet.jobs.forget(id)
+      await pellet.desk.jobs.forget(id)
       res.writeHead(204, { 'x-request-id': found.requestId }).end()
     } else if ('state' in found) sendProgress(res, found)
     else if (!(await sendResult(pellet, req, res, id))) throw unknown(path)
@@ -62,7 +62,7 @@ export function retryAfterS(elapsedMs: number): number {
  * @returns false when there is no such job that is over
  */
 export async function sendResult(
-  { jobs }: Pellet,
+  { desk: { jobs } }: Pellet,
   req: IncomingMessage,
   res: ServerResponse,
   id: string,

@@ -9,12 +9,16 @@ export interface JobsOptions {
   log: Logger
   /** Milliseconds since 1970. */
   now(): number
+  /** Tells who wanted to be told that a job is over; resolves after the first try. */
+  deliver(job: LiveJob): Promise<void>
 }
 
 /** What is to be done, and for whom. */
 export interface JobOrder extends Omit<JobRecord, 'acceptedAt' | 'answer'> {
   /** Of a batch. */
   items?: { done: number; total: number }
+  /** Where the answer is to be sent when it is there, as `expectCallback` gave it. */
+  callback?: URL
   /** Writes the answer. Ends early when the job is cancelled. What it throws becomes the answer. */
   run(job: LiveJob, answer: AnswerWriter): Promise<void>
 }
@@ -148,6 +152,7 @@ export class Jobs {
     } finally {
       this.#live.delete(id)
     }
+    if (live.callback && !signal.aborted) void this.track(this.#options.deliver(live))
   }
 }
 

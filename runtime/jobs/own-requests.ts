@@ -25,8 +25,6 @@ export interface OwnRequestsOptions {
 
 /** A connection that is not used for so long is closed; one on which an answer is awaited stays. */
 const idleMs = 5000
-/** In main's private folder, beside the isolates' sockets. */
-export const ownSocketName = 'own.sock'
 
 /**
  * Requests of main to itself, over a unix socket: so admission, cache, deadlines, metrics and errors are those of every

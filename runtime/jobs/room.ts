@@ -5,24 +5,25 @@ import { formatBytes } from '../units.ts'
  * Bytes that main holds for jobs and batches until it is their turn: bodies are gathered only for these, and only so many.
  */
 export class Room {
-  readonly #maxBytes: number
+  readonly #maxBytes: () => number
   readonly #waiting = new Set<() => void>()
   #bytes = 0
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: () => number) {
     this.#maxBytes = maxBytes
   }
 
   get isFull(): boolean {
-    return this.#bytes >= this.#maxBytes
+    return this.#bytes >= this.#maxBytes()
   }
 
   /** @throws PelletError `overloaded` when there is no room for so many more */
   take(bytes: number): void {
-    if (this.#bytes + bytes > this.#maxBytes)
+    const maxBytes = this.#maxBytes()
+    if (this.#bytes + bytes > maxBytes)
       throw new PelletError(
         'overloaded',
-        `expected at most ${formatBytes(this.#maxBytes)} of bodies that wait (max_bytes_in_flight), found more; try again`,
+        `expected at most ${formatBytes(maxBytes)} of bodies that wait (max_bytes_in_flight), found more; try again`,
         { retryAfterMs: 1000 },
       )
     this.#bytes += bytes

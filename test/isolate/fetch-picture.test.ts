@@ -3,7 +3,8 @@ import * as assert from 'uvu/assert'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { PelletError } from '../../runtime/errors.ts'
-import { fetchPicture, refusal } from '../../runtime/isolate/child/fetch-picture.ts'
+import { refusal } from '../../runtime/allowed-urls.ts'
+import { fetchPicture } from '../../runtime/isolate/child/fetch-picture.ts'
 
 const test = suite('pictures by URL')
 let server: Server

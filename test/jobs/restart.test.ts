@@ -1,6 +1,9 @@
 // @timeout 90s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { createProject, RunningPellet } from '../support/pellet.ts'
 import { answering, identityModel } from '../deployments/tiny.ts'
 import { createGate, type Gate } from '../http/gate.ts'
@@ -20,10 +23,11 @@ test.before(async () => {
   const waits = `
     const { who, size } = request.fields
     if (who) await fetch('${gate.url}?who=' + who)
+    if (request.fields.callback) throw new Error('the callback is not the function’s business')
     return size ? Buffer.alloc(size, 7) : { who }`
   folder = createProject({
     'models/identity.onnx': identityModel(),
-    'pellet.yaml': 'grace: 20s\nresults_max: 5MB\n',
+    'pellet.yaml': 'grace: 20s\nresults_max: 5MB\nallow_urls: 127.0.0.1\n',
     'functions/slow.ts': answering(waits, { manifest: `limits: { concurrency: 1 }, errors: 'text'` }),
   })
   await start()
@@ -94,6 +98,33 @@ test('beyond results_max the oldest goes; an answer that is larger than that alo
   assert.is(huge.status, 413)
   assert.match(huge.json.error, '5 MB (results_max)')
   assert.is((await resultOf(pellet.url, third)).status, 200)
+})
+
+test('where URLs are allowed the answer is sent to whoever wants it, again when that fails; other addresses are refused', async () => {
+  const seen: { headers: IncomingHttpHeaders; url: string; body: Buffer }[] = []
+  const receiver = createServer(async (req, res) => {
+    seen.push({ headers: req.headers, url: req.url!, body: await buffer(req) })
+    res.writeHead(seen.length === 1 ? 500 : 204).end()
+  })
+  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
+  const to = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/done?x=1`
+  const location = await accepted(`${pellet.url}/v1/slow?callback=${encodeURIComponent(to)}`, { size: 2_000_000 })
+  await pellet.logged(({ msg }) => /expected a status of 200 to 299, found 500; tried again in 1 s/.test(msg))
+  await pellet.logged(({ msg }) => msg.includes('the result was sent to 127.0.0.1'))
+  receiver.close()
+  assert.is(seen.length, 2)
+  for (const { headers, url, body } of seen) {
+    assert.is(url, '/done?x=1')
+    assert.is(headers['x-pellet-status'], '200')
+    assert.is(headers['x-pellet-result'], location)
+    assert.is(headers['content-type'], 'application/octet-stream')
+    assert.ok(body.equals(Buffer.alloc(2_000_000, 7)))
+  }
+  for (const url of ['http://127.0.0.2/', 'http://169.254.169.254/', 'file:///etc/passwd', '']) {
+    const answer = await call(`${pellet.url}/v1/slow?callback=${encodeURIComponent(url)}`, { headers: later })
+    assert.is(answer.status, 400, url)
+    assert.is(answer.headers['x-pellet-error'], 'url_input_refused')
+  }
 })
 
 test.run()

@@ -1,13 +1,9 @@
-import { lookup } from 'node:dns/promises'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest } from 'node:https'
-import ipaddr from 'ipaddr.js'
+import type { IncomingMessage } from 'node:http'
+import { checkedAddress, requestTo, toHttpUrl, UrlRefused, type CheckedAddress } from '../../allowed-urls.ts'
 import { messageOf, PelletError } from '../../errors.ts'
 
 const maxRedirects = 3
 const timeoutMs = 10_000
-/** Where clouds answer with credentials beside the link-local addresses: AWS (IPv6), Azure, Alibaba. */
-const metadataAddresses = new Set(['fd00:ec2::254', '168.63.129.16', '100.100.100.200'])
 
 /**
  * Fetches a picture by URL under the rules of `allow_urls`: named hosts and networks, or `*` for every public host.
@@ -21,15 +17,24 @@ export async function fetchPicture(text: string, allowed: string[], maxBytes: nu
       'url_input_disabled',
       'image_url: URLs as input are off here; send the picture itself, or set allow_urls in pellet.yaml',
     )
-  let url = toUrl(text)
+  try {
+    return await fetchAllowed(text, allowed, maxBytes)
+  } catch (error) {
+    throw error instanceof UrlRefused ? refused(error.message) : error
+  }
+}
+
+// --- internal ---
+
+async function fetchAllowed(text: string, allowed: string[], maxBytes: number): Promise<Uint8Array> {
+  let url = toHttpUrl(text)
   for (let hop = 0; hop <= maxRedirects; hop++) {
-    const address = await checkedAddress(url, allowed)
-    const response = await open(url, address)
+    const response = await open(url, await checkedAddress(url, allowed))
     const status = response.statusCode ?? 0
     const location = response.headers.location
     if (status >= 300 && status < 400 && location) {
       response.destroy()
-      url = toUrl(new URL(location, url).href)
+      url = toHttpUrl(location, url.href)
       continue
     }
     if (status !== 200) {
@@ -41,58 +46,14 @@ export async function fetchPicture(text: string, allowed: string[], maxBytes: nu
   throw refused(`expected at most ${maxRedirects} redirects, found more`)
 }
 
-/** Whether `allow_urls` lets this host at this address be fetched; a sentence when not. */
-export function refusal(url: URL, address: string, allowed: string[]): string | undefined {
-  const ip = ipaddr.process(address)
-  const range = ip.range()
-  if (range === 'linkLocal' || metadataAddresses.has(ip.toString()))
-    return `${url.host} leads to ${address}, a link-local or metadata address, which is never fetched`
-  const named = allowed.some((entry) => entry === url.hostname || entry === url.host || isInNetwork(ip, entry))
-  if (named) return undefined
-  if (range !== 'unicast')
-    return `${url.host} leads to ${address} (${range}); name the host or its network in allow_urls to allow it`
-  return allowed.includes('*') ? undefined : `${url.host} is not in allow_urls`
-}
-
-// --- internal ---
-
-function toUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (!url || !['http:', 'https:'].includes(url.protocol))
-    throw refused(`expected an http or https URL, found ${JSON.stringify(text.slice(0, 200))}`)
-  return url
-}
-
-async function checkedAddress(url: URL, allowed: string[]): Promise<{ address: string; family: number }> {
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const addresses = await lookup(host, { all: true }).catch(() => [])
-  if (addresses.length === 0) throw refused(`expected a host that resolves, found ${host}`)
-  for (const { address } of addresses) {
-    const reason = refusal(url, address, allowed)
-    if (reason) throw refused(reason)
-  }
-  return addresses[0]!
-}
-
-function isInNetwork(ip: ipaddr.IPv4 | ipaddr.IPv6, entry: string): boolean {
-  if (!ipaddr.isValidCIDR(entry)) return false
-  const [network, bits] = ipaddr.parseCIDR(entry)
-  return network.kind() === ip.kind() && ip.match(network as never, bits)
-}
-
-function open(url: URL, { address, family }: { address: string; family: number }): Promise<IncomingMessage> {
-  const request = url.protocol === 'https:' ? httpsRequest : httpRequest
+function open(url: URL, address: CheckedAddress): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const options = {
-      // The checked address, whatever the name resolves to by now.
-      lookup: (_host: string, options: { all?: boolean }, done: (...result: unknown[]) => void) =>
-        options.all ? done(null, [{ address, family }]) : done(null, address, family),
+    requestTo(url, address, {
       signal: AbortSignal.timeout(timeoutMs),
-      agent: false as const,
       // Some servers refuse callers who do not say what they are.
       headers: { 'user-agent': 'pellet', accept: 'image/*' },
-    }
-    request(url, options as never, resolve)
+    })
+      .on('response', resolve)
       .on('error', (error) => reject(refused(`could not fetch ${url.host}: ${reasonOf(error)}`)))
       .end()
   })
