@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
+import { InFlight } from '../in-flight.ts'
 import { crashError, Isolate, type IsolateEvents } from '../isolate/isolate.ts'
 import { proportionalBytes } from '../isolate/memory.ts'
 import type { Logger } from '../log.ts'
@@ -48,7 +49,7 @@ export class Dispatcher {
   readonly #revisions = new Map<string, Deployment>()
   readonly #isolates = new Map<number, Isolate>()
   readonly #readyAt = new Map<number, { at: number; loadMs: number }>()
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #waiting = new InFlight<Waiting>()
   readonly #watchers = new Set<(rows: DeploymentSnapshot[]) => boolean>()
   readonly #examiner: Examiner
   readonly #stopWatching: () => void

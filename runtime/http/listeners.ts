@@ -2,6 +2,7 @@ import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { listen } from 'listhen'
+import { InFlight } from '../in-flight.ts'
 import type { ErrorShape } from '../manifest/manifest.ts'
 import { answerMalformed } from './malformed.ts'
 
@@ -10,7 +11,7 @@ export interface Listener {
   /** Where it listens, for people. */
   address: string
   /** Answers under way. */
-  open: Set<ServerResponse>
+  open: InFlight<ServerResponse>
 }
 
 /** What `sun_path` holds on Linux and macOS, less the closing zero; longer ones are cut off without a word. */
@@ -84,7 +85,7 @@ export async function closeListeners(listeners: Listener[], farewellMs: number):
     res.shouldKeepAlive = false
   }
   for (const { server, open } of listeners) {
-    for (const res of open) sayClose(undefined, res)
+    for (const res of open.values()) sayClose(undefined, res)
     server.prependListener('request', sayClose).prependListener('checkContinue', sayClose)
   }
   await new Promise((resolve) => setTimeout(resolve, farewellMs))
@@ -100,7 +101,7 @@ export async function answersSent(listeners: Listener[], timeoutMs: number): Pro
   const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)))
   const sent = async () => {
     for (const { open } of listeners)
-      for (const res of open) if (!res.closed) await new Promise((resolve) => res.once('close', resolve))
+      while (open.size > 0) await new Promise((resolve) => open.values()[0]!.once('close', resolve))
   }
   await Promise.race([sent(), late])
   clearTimeout(timer)
@@ -126,11 +127,13 @@ async function refusalOf(host: string, port: number): Promise<string> {
   return error?.code ?? ''
 }
 
-function prepare(server: Server, handler: RequestListener, shape: () => ErrorShape): Set<ServerResponse> {
-  const open = new Set<ServerResponse>()
+function prepare(server: Server, handler: RequestListener, shape: () => ErrorShape): InFlight<ServerResponse> {
+  const open = new InFlight<ServerResponse>()
+  let count = 0
   const track = (_req: unknown, res: ServerResponse) => {
-    open.add(res)
-    res.once('close', () => open.delete(res))
+    const number = ++count
+    open.set(number, res)
+    res.once('close', () => open.delete(number))
   }
   server.prependListener('request', track).prependListener('checkContinue', track)
   // With Expect: 100-continue the body comes only after it was asked for: admission is on the headers alone.

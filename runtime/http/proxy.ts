@@ -3,6 +3,7 @@ import type { Deployment } from '../deployments/deployment.ts'
 import type { Dispatcher } from '../deployments/dispatcher.ts'
 import type { Lease } from '../deployments/lease.ts'
 import { messageOf, PelletError } from '../errors.ts'
+import { InFlight } from '../in-flight.ts'
 import type { Logger } from '../log.ts'
 import type { Failed } from '../metrics/meter.ts'
 import { formatBytes, parseDuration } from '../units.ts'
@@ -33,7 +34,7 @@ export interface ProxyOptions {
 export class Proxy {
   readonly #options: ProxyOptions
   /** All that are under way, by id. */
-  readonly #exchanges = new Map<string, Exchange>()
+  readonly #exchanges = new InFlight<Exchange>()
   #bytesInFlight = 0
 
   constructor(options: ProxyOptions) {
@@ -42,7 +43,7 @@ export class Proxy {
 
   /** The request of that number, while an isolate works on it. */
   find(id: string): (Exchange & { lease: Lease }) | undefined {
-    const exchange = this.#exchanges.get(id)
+    const exchange = this.#exchanges.get(Number(id))
     return exchange?.lease && (exchange as Exchange & { lease: Lease })
   }
 
@@ -59,7 +60,7 @@ export class Proxy {
     const failed = this.#options.begin(deployment, chain?.route ?? `${req.method} ${path}`, res)
     const onEnd = (error?: unknown) => {
       this.#bytesInFlight -= counted
-      this.#exchanges.delete(exchange.id)
+      this.#exchanges.delete(Number(exchange.id))
       exchange.session?.end()
       if (error !== undefined || exchange.callerLeft) this.#refuse(exchange, error, failed)
     }
@@ -68,7 +69,7 @@ export class Proxy {
       return exchange.session && this.#consult(exchange, exchange.session, answer, lease)
     }
     const exchange = new Exchange(target, req, res, requestId, onEnd, onAnswer, chain)
-    this.#exchanges.set(exchange.id, exchange)
+    this.#exchanges.set(Number(exchange.id), exchange)
     try {
       if (chain) this.#admitCall(exchange, chain.parent, count)
       else this.#admit(exchange, count)

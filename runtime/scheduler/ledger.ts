@@ -1,5 +1,6 @@
 import { backOffMs } from './back-off.ts'
 import type { ErrorCode } from '../errors.ts'
+import { InFlight } from '../in-flight.ts'
 import * as messages from './messages.ts'
 import { createPool, hasPlace, isIdle } from './state.ts'
 import type { Departure, Deployment, Isolate, Pool, Request } from './state.ts'
@@ -13,7 +14,7 @@ export class Ledger {
   readonly options: Required<SchedulerOptions>
   readonly deployments = new Map<string, Deployment>()
   readonly isolates = new Map<number, Isolate>()
-  readonly requests = new Map<number, Request>()
+  readonly requests = new InFlight<Request>()
   readonly pools = new Map<string, Pool>()
   /** Time and effects of the event that is being handled. */
   now = 0
