@@ -14,6 +14,7 @@ import { benchDepth, depthModel, depthTarget, photosOf } from './depth.ts'
 import { openBare } from './engine.ts'
 import { benchJson } from './json.ts'
 import { call } from './load.ts'
+import { benchNoop } from './noop.ts'
 import { toMarkdown } from './table.ts'
 import { benchVision } from './vision.ts'
 
@@ -28,7 +29,8 @@ const [port] = (await once(echo, 'message')) as [number]
 const yardstick = { echoUrl: `http://127.0.0.1:${port}/echo`, quick, scale: quick ? 0.1 : 1 }
 if (only === undefined) await benchAll()
 else if (only === 'vision') await benchVision(yardstick)
-else console.error(`--only: expected vision, found ${only}`)
+else if (only === 'noop') await benchNoop(yardstick, echo.pid!)
+else console.error(`--only: expected vision or noop, found ${only}`)
 echo.kill()
 
 // --- internal ---
@@ -62,6 +64,7 @@ async function benchAll(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 1500))
   const afterBytes = await settledRss(pellet)
   await pellet.stop()
+  await benchNoop(yardstick, echo.pid!)
   await benchVision(yardstick)
 
   const rows = [

@@ -1,60 +1,30 @@
-import { Agent, request, type OutgoingHttpHeaders } from 'node:http'
+import { Connection, toRequestBytes } from '../../runtime/cli/bench/connection.ts'
+import { load as sendLoad } from '../../runtime/cli/bench/load.ts'
+import { phasesIn, type Measured } from '../../runtime/cli/bench/recorder.ts'
+
+export type { Measured }
 
 export interface Target {
   url: string
-  headers: OutgoingHttpHeaders
+  headers: Record<string, string>
   body: Buffer
-}
-
-/** Latencies in milliseconds, sorted, and the rate that went with them. */
-export interface Measured {
-  p50: number
-  p90: number
-  p99: number
-  perSecond: number
-  count: number
 }
 
 /** Calls a target from `concurrency` callers, `count` times in all, over kept connections. Throws on any other answer than 200. */
 export async function load(target: Target, concurrency: number, count: number): Promise<Measured> {
-  const agent = new Agent({ keepAlive: true, maxSockets: concurrency })
-  const times: number[] = []
-  let left = count
-  const startedAt = performance.now()
-  async function caller(): Promise<void> {
-    while (left-- > 0) {
-      const at = performance.now()
-      await call(target, agent)
-      times.push(performance.now() - at)
-    }
-  }
-  await Promise.all(Array.from({ length: concurrency }, caller))
-  const elapsed = performance.now() - startedAt
-  agent.destroy()
-  times.sort((a, b) => a - b)
-  const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))]!
-  return { p50: at(0.5), p90: at(0.9), p99: at(0.99), perSecond: (times.length / elapsed) * 1000, count: times.length }
+  const measured = await sendLoad(toLoadTarget(target), { concurrency, count })
+  if (measured.failed > 0) throw new Error(`expected 200, found ${measured.firstError}`)
+  return measured
 }
 
 /** One call; its answer's `Server-Timing` by phase, in milliseconds. */
-export function call({ url, headers, body }: Target, agent?: Agent): Promise<Record<string, number>> {
-  return new Promise((resolve, reject) => {
-    const req = request(
-      url,
-      { method: 'POST', agent, headers: { ...headers, 'content-length': body.length } },
-      (res) => {
-        const chunks: Buffer[] = []
-        res.on('data', (chunk: Buffer) => void (res.statusCode === 200 ? 0 : chunks.push(chunk)))
-        res.on('end', () => {
-          if (res.statusCode !== 200)
-            return reject(new Error(`expected 200, found ${res.statusCode}: ${String(Buffer.concat(chunks))}`))
-          resolve(toPhases(String(res.headers['server-timing'] ?? '')))
-        })
-      },
-    )
-    req.on('error', reject)
-    req.end(body)
-  })
+export async function call(target: Target): Promise<Record<string, number>> {
+  const { url, request } = toLoadTarget(target)
+  const connection = new Connection(url)
+  const { status, head, body } = await connection.send(request)
+  connection.close()
+  if (status !== 200) throw new Error(`expected 200, found ${status}: ${body}`)
+  return Object.fromEntries(phasesIn(head))
 }
 
 /** Median of a timed function over `count` runs, in milliseconds. */
@@ -70,6 +40,7 @@ export async function median(count: number, run: () => unknown): Promise<number>
 
 // --- internal ---
 
-function toPhases(header: string): Record<string, number> {
-  return Object.fromEntries([...header.matchAll(/(\w+);dur=([\d.]+)/g)].map(([, name, ms]) => [name!, Number(ms)]))
+function toLoadTarget({ url, headers, body }: Target) {
+  const parsed = new URL(url)
+  return { url: parsed, request: toRequestBytes('POST', parsed, headers, body) }
 }

@@ -69,7 +69,9 @@ export function toRequestBytes(
   body: Uint8Array | undefined,
 ): Uint8Array {
   const length = body || method !== 'GET' ? { 'content-length': String(body?.length ?? 0) } : {}
-  const lines = Object.entries({ host: url.host, ...length, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
+  const lines = Object.entries({ host: url.host, ...length, ...headers }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  )
   const head = Buffer.from(`${method} ${url.pathname}${url.search} HTTP/1.1\r\n${lines.join('')}\r\n`, 'latin1')
   return Buffer.concat([head, body ?? new Uint8Array()])
 }

@@ -34,8 +34,10 @@ export async function load(
   let left = count
   let now = startedAt
 
+  const isOver = () => signal?.aborted === true || now - startedAt >= durationMs || left-- <= 0
+
   async function call(connection: Connection): Promise<void> {
-    while (!signal?.aborted && now - startedAt < durationMs && left-- > 0) {
+    while (!isOver()) {
       const sentAt = performance.now()
       try {
         const answer = await connection.send(request)
