@@ -9,20 +9,24 @@ export async function sha256File(file: string): Promise<string> {
   return hash.digest('hex')
 }
 
-/** As `sha256File`, but a file that has not changed since this process read it last is not read again. */
-export async function knownSha256(file: string): Promise<string> {
-  const before = await identityOf(file)
-  const known = digests.get(file)
-  if (known?.identity === before) return known.digest
-  const digest = await sha256File(file)
-  if ((await identityOf(file)) === before) digests.set(file, { identity: before, digest })
-  else digests.delete(file)
-  return digest
+/** `read`, but a file that has not changed since this process read it last is not read again. */
+export function oncePerFile<T>(read: (file: string) => Promise<T>): (file: string) => Promise<T> {
+  const known = new Map<string, { identity: string; value: T }>()
+  return async (file) => {
+    const before = await identityOf(file)
+    const last = known.get(file)
+    if (last?.identity === before) return last.value
+    const value = await read(file)
+    if ((await identityOf(file)) === before) known.set(file, { identity: before, value })
+    else known.delete(file)
+    return value
+  }
 }
 
-// --- internal ---
+/** As `sha256File`, once per file. */
+export const knownSha256 = oncePerFile(sha256File)
 
-const digests = new Map<string, { identity: string; digest: string }>()
+// --- internal ---
 
 async function identityOf(file: string): Promise<string> {
   const { dev, ino, size, mtimeMs, ctimeMs } = await stat(file)

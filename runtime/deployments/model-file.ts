@@ -1,9 +1,10 @@
+import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { knownSha256 } from '../digest.ts'
 import type { EngineName } from '../engines/engine.ts'
 import { displayPath } from '../functions/bundle.ts'
-import type { Manifest, ModelEntry } from '../manifest/manifest.ts'
+import type { HailoArch, Manifest, ModelEntry } from '../manifest/manifest.ts'
 import { howToGet, type MissingFile } from './missing-model.ts'
 
 export interface ResolvedModel {
@@ -45,6 +46,7 @@ export async function resolveModel({ model }: Manifest, folders: ModelFolders): 
     )
   if (!onnx)
     throw new ModelError(['model'], `expected an onnx entry, found only hef: ${noHailort}, so a HEF alone cannot run`)
+  for (const [chip, entry] of Object.entries(hef ?? {})) await checkHef(chip as HailoArch, entry, folders)
   const notes = hef && engine === 'auto' ? [`falls back to ONNX Runtime on the CPU: ${noHailort}`] : []
   return { engine: 'onnxruntime', ...(await digestFile(onnx, missingFiles(model, folders), folders)), notes }
 }
@@ -68,13 +70,31 @@ async function digestFile(entry: ModelEntry, missing: MissingFile[], { root, mod
     const reason = typeof found === 'string' ? found : 'something that is no file'
     throw new ModelError(path, `expected a model file at ${shown}, found ${reason}`)
   }
+  return { file, sizeBytes: found.size, modifiedMs: found.mtimeMs, sha256: await checkDigest(path, entry, file, shown) }
+}
+
+/** That a HEF, where it is there, is one for its chip: with another it would come out on the board only. */
+async function checkHef(chip: HailoArch, entry: ModelEntry, { root, modelsFolder }: ModelFolders): Promise<void> {
+  const path = ['model', 'hef', chip]
+  const file = resolve(modelsFolder, entry.file)
+  if (!existsSync(file)) return
+  const shown = displayPath(root, file)
+  // Loaded where a project has a HEF: most have none.
+  const { whyNot } = await import('./hef-check.ts')
+  const reason = await whyNot(chip, file)
+  if (reason !== undefined) throw new ModelError(path, reason.replaceAll(file, shown))
+  if (entry.sha256) await checkDigest(path, entry, file, shown)
+}
+
+/** @returns the digest */
+async function checkDigest(path: string[], entry: ModelEntry, file: string, shown: string): Promise<string> {
   const sha256 = await knownSha256(file)
   if (entry.sha256 && entry.sha256 !== sha256)
     throw new ModelError(
       [...path, 'sha256'],
       `expected ${shown} to have sha256 ${entry.sha256}, found ${sha256}; it is another file, or damaged`,
     )
-  return { file, sizeBytes: found.size, modifiedMs: found.mtimeMs, sha256 }
+  return sha256
 }
 
 /** What could be fetched: the entry that this machine runs first, the others for who has the chip. */

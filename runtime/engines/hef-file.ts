@@ -1,5 +1,4 @@
 import { HefError, readHefFile, type Hef } from '../../ffi/hef/hef.ts'
-import { sha256File } from '../digest.ts'
 import { messageOf, PelletError } from '../errors.ts'
 import { checkModelFile, describeOther, readHead } from './model-bytes.ts'
 
@@ -13,12 +12,12 @@ export async function isHefFile(path: string): Promise<boolean> {
  * Reads a `.hef` file without HailoRT and verifies its checksums.
  * @throws PelletError `load_failed` where it is none, is damaged or ends too early
  */
-export async function readHefModel(path: string): Promise<Hef & { sha256: string }> {
+export async function readHefModel(path: string): Promise<Hef> {
   await checkModelFile(path, 'a HEF')
   const other = describeOther(await readHead(path))
   if (other !== undefined) throw new PelletError('load_failed', `${path}: expected a HEF, found ${other}`)
   try {
-    return { ...(await readHefFile(path)), sha256: await sha256File(path) }
+    return await readHefFile(path)
   } catch (error) {
     if (!(error instanceof HefError)) throw error
     throw new PelletError('load_failed', `${path}: ${messageOf(error)}.`, { cause: error })

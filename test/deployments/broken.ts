@@ -1,9 +1,15 @@
+import { toHefProto } from '../support/hef-proto.ts'
+import { toHef } from '../support/hef-writer.ts'
 import type { ProjectFiles } from '../support/pellet.ts'
 import { answering } from './tiny.ts'
 
 const model = `model: { onnx: identity.onnx }`
 const colours = `model: { onnx: colour.onnx }\npre: [image.decode, image.resize, tensor]\n`
 const zeros = 'a'.repeat(64)
+const withHef = (entry: string) => `model:\n  onnx: identity.onnx\n  hef:\n    hailo8: ${entry}\n`
+/** For the architecture of this number: 1 Hailo-8, 103 Hailo-10H. */
+const hefOf = (arch: number) => toHef(3, toHefProto({ arch, groups: [{ name: 'n', edges: [] }] }))
+
 /** Projects by the name that is refused, and what is said of it: a text that is in it, or a pattern. */
 export const broken: Record<string, { files: ProjectFiles; expected: (string | RegExp)[] }> = {
   'all-at-once': {
@@ -178,6 +184,31 @@ export const broken: Record<string, { files: ProjectFiles; expected: (string | R
   'hef-only': {
     files: { 'manifests/hef-only.yaml': 'model:\n  hef: { hailo8: a.hef }\n' },
     expected: [/^manifests\/hef-only\.yaml:\d+:\d+ model: expected an onnx entry, found only hef: .*HailoRT/],
+  },
+  'hef-text': {
+    files: { 'manifests/hef-text.yaml': withHef('text.hef'), 'models/text.hef': '{ "mock_hef": true }\n' },
+    expected: [
+      /^manifests\/hef-text\.yaml:4:\d+ model\.hef\.hailo8: models\/text\.hef: expected a HEF, found a text file/,
+    ],
+  },
+  'hef-cut': {
+    files: { 'manifests/hef-cut.yaml': withHef('cut.hef'), 'models/cut.hef': hefOf(1).subarray(0, -1) },
+    expected: [
+      /model\.hef\.hailo8: models\/cut\.hef: expected \d+ bytes, as its header says, found \d+: it is cut off/,
+    ],
+  },
+  'hef-chip': {
+    files: { 'manifests/hef-chip.yaml': withHef('h10.hef'), 'models/h10.hef': hefOf(103) },
+    expected: [
+      'model.hef.hailo8: expected a HEF that hailo8 takes, found models/h10.hef: it is compiled for hailo10h and does not run on hailo8',
+    ],
+  },
+  'hef-digest': {
+    files: {
+      'manifests/hef-digest.yaml': withHef(`{ file: right.hef, sha256: "${zeros}" }`),
+      'models/right.hef': hefOf(1),
+    },
+    expected: [new RegExp(`model\\.hef\\.hailo8\\.sha256: expected models/right\\.hef to have sha256 ${zeros}`)],
   },
   'hailort-engine': {
     files: {

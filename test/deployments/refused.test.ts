@@ -14,6 +14,9 @@ const fine: ProjectFiles = {
   'models/colour.onnx': colourModel(),
   'functions/fine.ts': answering('return { ok: true }'),
   'functions/also-fine.mjs': answering('return { ok: true }'),
+  'functions/with-hef.ts': answering('return 1', {
+    manifest: `model: { onnx: 'identity.onnx', hef: { hailo8: 'right.hef', hailo8l: 'none.hef' } }`,
+  }),
   'functions/_helper.ts': 'export const helper = 1',
   'functions/types.d.ts': 'declare const x: number',
   'functions/notes.txt': 'not a function',
@@ -41,7 +44,8 @@ test.after(async () => {
 })
 
 test('what is well serves', async () => {
-  for (const name of ['fine', 'also-fine']) assert.is((await pellet.post(`/v1/${name}`, {})).status, 200, name)
+  for (const name of ['fine', 'also-fine', 'with-hef'])
+    assert.is((await pellet.post(`/v1/${name}`, {})).status, 200, name)
 })
 
 const problemsOf = (name: string) => rows.filter((row) => row.name === name).flatMap(({ problems }) => problems)

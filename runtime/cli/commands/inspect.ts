@@ -1,4 +1,5 @@
 import { defineCommand } from 'citty'
+import { sha256File } from '../../digest.ts'
 import { readOnnxFile } from '../../engines/onnx-file.ts'
 import { factsText, type Facts } from '../inspect/facts.ts'
 import { onnxFacts } from '../inspect/onnx.ts'
@@ -25,5 +26,5 @@ async function readFacts(path: string): Promise<Facts> {
   const { isHefFile, readHefModel } = await import('../../engines/hef-file.ts')
   if (!/\.hef$/i.test(path) && !(await isHefFile(path))) return onnxFacts(await readOnnxFile(path))
   const { hefFacts } = await import('../inspect/hef.ts')
-  return hefFacts(await readHefModel(path))
+  return hefFacts(await readHefModel(path), await sha256File(path))
 }

@@ -5,7 +5,7 @@ import { formatBytes } from '../../units.ts'
 import { toColumns } from '../table.ts'
 import type { Facts } from './facts.ts'
 
-export function hefFacts(hef: Hef & { sha256: string }): Facts {
+export function hefFacts(hef: Hef, sha256: string): Facts {
   const { arch, compiler, header, networkGroups } = hef
   const inputs = networkGroups.flatMap((group) => group.inputs)
   const outputs = networkGroups.flatMap((group) => group.outputs)
@@ -25,12 +25,12 @@ export function hefFacts(hef: Hef & { sha256: string }): Facts {
       'may use': [hef.optionalExtensions.map(shortName).join(', ')],
       resources: hef.externalResources.map(({ name, sizeBytes }) => `${name}, ${formatBytes(sizeBytes)}`),
       checksum: [`${header.checksum.kind} ${header.checksum.value}: right`],
-      sha256: [hef.sha256],
+      sha256: [sha256],
     },
     json: toSnakeCase({
       format: 'hef',
       sizeBytes: hef.sizeBytes,
-      sha256: hef.sha256,
+      sha256,
       inputs,
       outputs,
       arch: { name: arch.name, word: arch.word, compilerName: arch.compilerName },
