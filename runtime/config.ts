@@ -83,7 +83,7 @@ export async function loadConfig(flags: Record<string, unknown>, env = process.e
       if (parsed === undefined) throw new TypeError('not what it should be')
       config[field] = field.endsWith('Folder') ? absolute(root, String(parsed)) : parsed
     } catch {
-      throw new ConfigError(`${from}: expected ${expected}, found ${JSON.stringify(value)}`)
+      throw new ConfigError(`${from}: expected ${expected}, found ${formatSetting(value)}`)
     }
   }
   return config as unknown as Config
@@ -100,6 +100,11 @@ export function compareConfigs(before: Config, after: Config): ConfigChange[] {
     const [from, to] = [before[field], after[field]]
     return JSON.stringify(from) === JSON.stringify(to) ? [] : [{ key, field, from, to, isLive }]
   })
+}
+
+/** A value for people, without the user and the password that a URL may have. */
+export function formatSetting(value: unknown): string {
+  return JSON.stringify(value).replace(/(?<=:\/\/)[^"/]*@/, '')
 }
 
 /** The admin socket: in a project under its data folder. */

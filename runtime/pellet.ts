@@ -3,7 +3,7 @@ import type { Server } from 'node:http'
 import { join } from 'node:path'
 import type { Storage } from 'unstorage'
 import { systemClock, type Clock } from './clock.ts'
-import { adminSocketPath, type Config, type ConfigChange } from './config.ts'
+import { adminSocketPath, formatSetting, type Config, type ConfigChange } from './config.ts'
 import { forDebugging } from './deployments/debugging.ts'
 import { fileOf, isFailed, type Deployment, type DeploymentResult } from './deployments/deployment.ts'
 import { Dispatcher, type Inspect } from './deployments/dispatcher.ts'
@@ -39,8 +39,9 @@ const flushMs = 250
 /** How long after the last isolate's end main gives its own memory back. */
 const tidyAfterMs = 1000
 
-/** Kept answers that are also held in memory where they lie on the disk. */
-const hotBytes = 8 * 1024 ** 2
+/** Kept answers on the disk take whole blocks of it, and those asked for last are held in memory. */
+const onDisk = { blockBytes: 4096, hotBytes: 8 * 1024 ** 2 }
+const elsewhere = { blockBytes: 1, hotBytes: 0 }
 
 /** The composition root: one running Pellet. */
 export class Pellet {
@@ -118,7 +119,7 @@ export class Pellet {
     this.results = new ResultCache({
       storage,
       isShared: !['fs', 'memory'].includes(config.cacheStore),
-      hotBytes: config.cacheStore === 'fs' ? hotBytes : 0,
+      ...(config.cacheStore === 'fs' ? onDisk : elsewhere),
       maxBytes: config.cacheMaxBytes,
       version: this.version,
       log,
@@ -223,7 +224,7 @@ export class Pellet {
   reconfigure(changes: readonly ConfigChange[]): void {
     const { config, log } = this
     for (const { key, field, from, to, isLive } of changes) {
-      const change = `configuration: ${key}: ${JSON.stringify(from)} -> ${JSON.stringify(to)}`
+      const change = `configuration: ${key}: ${formatSetting(from)} -> ${formatSetting(to)}`
       if (!isLive) {
         log.warn(`${change} needs a restart`)
         continue

@@ -15,6 +15,8 @@ export interface ResultCacheOptions {
   storage: Storage
   /** Other machines use the storage too: what this one does not know is not its to remove. */
   isShared: boolean
+  /** What an entry takes of the storage is a multiple of this. */
+  blockBytes: number
   /** What may also be held in memory. */
   hotBytes: number
   /** Of all deployments together. */
@@ -200,13 +202,14 @@ export class ResultCache {
   #keep(generation: Generation, key: string, bytes: Buffer): Entry | Alias {
     const entry = decodeEntry(bytes)!
     const { name } = generation
-    if (this.#shelves.get(name)?.generation !== generation || !this.#index.takes(name, bytes.length)) return entry
+    const sizeBytes = this.#roomOf(bytes.length)
+    if (this.#shelves.get(name)?.generation !== generation || !this.#index.takes(name, sizeBytes)) return entry
     const { createdAt, expiresAt } = entry
     const isTaken = this.#store.write(key, entry, bytes, (isWritten) => {
       if (!isWritten) this.#index.remove(key)
       else if (!this.#index.has(key)) this.#store.remove(key)
     })
-    if (isTaken) this.#drop(this.#index.add({ key, sizeBytes: bytes.length, createdAt, expiresAt }))
+    if (isTaken) this.#drop(this.#index.add({ key, sizeBytes, createdAt, expiresAt }))
     return entry
   }
 
@@ -221,6 +224,11 @@ export class ResultCache {
       return undefined
     }
     return entry
+  }
+
+  #roomOf(sizeBytes: number): number {
+    const { blockBytes } = this.#options
+    return Math.ceil(sizeBytes / blockBytes) * blockBytes
   }
 
   #drop(keys: string[]): void {
@@ -251,7 +259,7 @@ export class ResultCache {
     for await (const item of this.#store.scan(ttlMsOf)) found.push(item)
     for (const item of found.sort((a, b) => a.createdAt - b.createdAt)) {
       if (this.#index.has(item.key)) continue
-      if (this.#isLive(item.key)) this.#drop(this.#index.add(item))
+      if (this.#isLive(item.key)) this.#drop(this.#index.add({ ...item, sizeBytes: this.#roomOf(item.sizeBytes) }))
       else if (!this.#options.isShared) this.#store.remove(item.key)
     }
     this.#isComplete = !this.#options.isShared

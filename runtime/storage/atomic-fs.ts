@@ -16,6 +16,8 @@ export interface AtomicFsOptions {
   /** One file per entry lies directly in here. Made with the first write. */
   folder: string
   onDamaged?: (damage: Damage) => void
+  /** Whether a write is done only when the disk has it. @default true */
+  isSynced?: boolean
 }
 
 /**
@@ -25,7 +27,7 @@ export interface AtomicFsOptions {
  * An entry is a line `pellet-1 <sha256> <key as JSON>` and then the bytes; the sum covers key and bytes. It is written
  * aside, synced and renamed. Errors other than a missing file are thrown with the path.
  */
-export const atomicFs = defineDriver(({ folder, onDamaged }: AtomicFsOptions) => {
+export const atomicFs = defineDriver(({ folder, onDamaged, isSynced = true }: AtomicFsOptions) => {
   const toFile = (key: string) => join(folder, toFileName(key))
   let ready: Promise<void> | undefined
 
@@ -59,11 +61,11 @@ export const atomicFs = defineDriver(({ folder, onDamaged }: AtomicFsOptions) =>
     const head = toHeader(key, await sumOf(key, content))
     const aside = join(folder, `${asidePrefix}${process.pid}-${randomUUID()}`)
     try {
-      await writeSynced(aside, [head, content]).catch(async (error: NodeJS.ErrnoException) => {
+      await writeAside(aside, [head, content], isSynced).catch(async (error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error
         // Somebody removed the folder since the last write.
         await prepare(folder)
-        await writeSynced(aside, [head, content])
+        await writeAside(aside, [head, content], isSynced)
       })
       await rename(aside, file)
     } catch (error) {
@@ -160,11 +162,11 @@ function toBytes(key: string, value: unknown): Uint8Array {
   throw new TypeError(`Storage key "${key}": expected text or bytes, found ${typeof value}. Use setItem for objects.`)
 }
 
-async function writeSynced(file: string, parts: Uint8Array[]): Promise<void> {
+async function writeAside(file: string, parts: Uint8Array[], isSynced: boolean): Promise<void> {
   const handle = await open(file, 'wx', 0o600)
   try {
     for (const part of parts) await handle.writeFile(part)
-    await handle.datasync()
+    if (isSynced) await handle.datasync()
   } finally {
     await handle.close()
   }

@@ -26,7 +26,9 @@ const mountNames: MountName[] = ['deployments', 'models', 'results', 'jobs']
 export function createDataStore({ folder, mounts = {}, onDamaged = warn }: DataStoreOptions): Storage {
   const store = createStorage({ driver: noMount })
   for (const name of mountNames) {
-    store.mount(name, mounts[name] ?? atomicFs({ folder: join(folder, 'storage', name), onDamaged }))
+    // A kept answer that a power cut tears is damaged, hence a miss: none is worth waiting for the disk.
+    const isSynced = name !== 'results'
+    store.mount(name, mounts[name] ?? atomicFs({ folder: join(folder, 'storage', name), onDamaged, isSynced }))
   }
   return store
 }

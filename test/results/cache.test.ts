@@ -1,4 +1,6 @@
 // @timeout 90s
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import sharp from 'sharp'
@@ -15,7 +17,7 @@ let png: Buffer
 
 test.before(async () => {
   gate = await createGate()
-  pellet = await RunningPellet.start(keepingProject(gate.url))
+  pellet = await RunningPellet.start({ ...keepingProject(gate.url), 'pellet.yaml': 'allow_urls: [127.0.0.1]\n' })
   png = await sharp({ create: { width: 12, height: 9, channels: 3, background: '#336699' } })
     .png()
     .toBuffer()
@@ -198,15 +200,15 @@ test('errors are not kept', async () => {
 })
 
 test('beyond the room there is, the answer goes that was asked for least recently', async () => {
-  // An answer is a thousand times its text: two of these fit into 10 KB.
+  // An answer is a thousand times its text, in blocks of 4 KB: 12 KB for each of these, and 4 KB for what leads to it.
   const ask = async (text: string) => (await callJson(`${pellet.url}/v1/small`, { text })).headers['x-cache']
-  for (const text of ['aaaa', 'bbbb']) assert.is(await ask(text), 'miss')
-  assert.is(await ask('aaaa'), 'hit')
-  assert.is(await ask('cccc'), 'miss')
-  assert.equal([await ask('aaaa'), await ask('cccc'), await ask('bbbb')], ['hit', 'hit', 'miss'])
+  for (const text of ['answer --a', 'answer --b']) assert.is(await ask(text), 'miss')
+  assert.is(await ask('answer --a'), 'hit')
+  assert.is(await ask('answer --c'), 'miss')
+  assert.equal([await ask('answer --a'), await ask('answer --c'), await ask('answer --b')], ['hit', 'hit', 'miss'])
   const { bytes, entries, max_bytes: max } = (await stats('small'))!
-  assert.ok(entries === 2 && bytes > 8000 && bytes <= max, `${entries} entries, ${bytes} bytes`)
-  assert.equal([await ask('larger than all'), await ask('larger than all')], ['miss', 'miss'])
+  assert.ok(entries === 2 && bytes > 30_000 && bytes <= max, `${entries} entries, ${bytes} bytes`)
+  assert.equal([await ask('larger than all'.repeat(3)), await ask('larger than all'.repeat(3))], ['miss', 'miss'])
   assert.is((await stats('small'))!.entries, 2)
 })
 
@@ -214,6 +216,71 @@ test('after its time an answer is computed anew', async () => {
   const ask = async () => (await callJson(`${pellet.url}/v1/brief`, {})).json.run as number
   assert.is(await ask(), 1)
   await until(async () => (await ask()) === 2, 'another answer')
+})
+
+test('a picture behind a URL is fetched each time, and what is behind it counts', async () => {
+  let shown = png
+  let fetched = 0
+  const camera = createServer((_req, res) => {
+    fetched++
+    res.end(shown)
+  })
+  await new Promise<void>((resolve) => camera.listen(0, '127.0.0.1', resolve))
+  const image_url = `http://127.0.0.1:${(camera.address() as AddressInfo).port}/`
+  const ask = async (name: string) => (await callJson(`${pellet.url}/v1/${name}`, { image_url })).headers['x-cache']
+  try {
+    await call(`${pellet.url}/v1/picture`, { body: png })
+    assert.equal([await ask('picture'), await ask('picture')], ['hit', 'hit'])
+    shown = await sharp(png).blur(3).png().toBuffer()
+    assert.equal([await ask('picture'), await ask('picture')], ['miss', 'hit'])
+    assert.is(fetched, 4)
+    // What a function makes of a URL itself, nobody knows.
+    assert.equal([await ask('keeps'), await ask('keeps')], ['bypass', 'bypass'])
+  } finally {
+    camera.close()
+    camera.closeAllConnections()
+  }
+})
+
+test('files of a form count, however the form is written', async () => {
+  const post = async (text: string) => {
+    const form = new FormData()
+    form.set('file', new Blob([text]), 'a.bin')
+    return (await pellet.fetch('/v1/keeps', { method: 'POST', body: form })).headers.get('x-cache')
+  }
+  assert.equal([await post('one'), await post('one'), await post('two')], ['miss', 'hit', 'miss'])
+})
+
+test('bodies in pieces, held back or too large are taken as ever', async () => {
+  const text = JSON.stringify({ text: 'pieces' })
+  const chunks = `${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`
+  const connection = new RawConnection(pellet.url)
+  const head = 'POST /v1/keeps HTTP/1.1\r\nhost: x\r\n'
+  for (const outcome of ['miss', 'hit']) {
+    await connection.send(`${head}transfer-encoding: chunked\r\n\r\n`)
+    await connection.send(chunks)
+    assert.is((await connection.answer()).headers['x-cache'], outcome)
+  }
+  await connection.send(`${head}expect: 100-continue\r\ncontent-length: ${text.length}\r\n\r\n`)
+  assert.is((await connection.answer()).status, 100)
+  await connection.send(text)
+  assert.is((await connection.answer()).headers['x-cache'], 'hit')
+  await connection.send(`${head}content-length: ${60 * 2 ** 20}\r\n\r\n`)
+  assert.is((await connection.answer()).status, 413)
+  connection.end()
+})
+
+test('who waits for an answer waits no longer than his own deadline', async () => {
+  const late = (who: string) => callJson(`${pellet.url}/v1/late`, { who })
+  await callJson(`${pellet.url}/v1/late`, {})
+  const answers = await Promise.all([late('a'), late('a'), late('a')])
+  assert.equal(
+    answers.map(({ status }) => status),
+    [504, 504, 504],
+  )
+  gate.open(true)
+  assert.is((await late('a')).status, 200)
+  gate.open(false)
 })
 
 test('pellet cache says what is kept, and clears it', async () => {

@@ -22,8 +22,12 @@ export function keepingProject(gateUrl: string): ProjectFiles {
       head,
       input,
     }),
-    'functions/small.ts': answering(counting, { manifest: `cache: { ttl: '1h', max: '10KB' }`, head }),
+    'functions/small.ts': answering(counting, { manifest: `cache: { ttl: '1h', max: '36KB' }`, head }),
     'functions/brief.ts': answering(counting, { manifest: `cache: { ttl: '100ms' }`, head }),
+    'functions/late.ts': answering(counting, {
+      manifest: `cache: true, limits: { timeout: '700ms', concurrency: 1 }`,
+      head,
+    }),
     'functions/forgets.ts': answering(counting, { head, input }),
     'functions/picture.ts': `
 import { defineFunction, step, withFormats, z } from 'pellet'

@@ -16,7 +16,7 @@ function setUp({ maxBytes = 100_000, driver = memory() as Driver, hotBytes = 0 }
   const log = { warn: (text: string) => said.push(text), info: (text: string) => said.push(text) } as unknown as Logger
   const storage = createStorage({ driver })
   let now = Date.now()
-  const options = { storage, isShared: false, hotBytes, maxBytes, version: '1', log, now: () => now }
+  const options = { storage, isShared: false, blockBytes: 1, hotBytes, maxBytes, version: '1', log, now: () => now }
   const cache = new ResultCache(options)
   const generations = new Map<string, Generation>()
   /** `a: 1` is the deployment a in revision 1. */
