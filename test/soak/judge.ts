@@ -50,7 +50,7 @@ export interface Evidence {
 export function judge(planned: PlannedRequest, outcome: Outcome, evidence: Evidence): string | undefined {
   const { deployment, leave, later } = planned
   const { sentAt, endedAt, status, headers, body, broken } = outcome
-  const timeoutMs = later ? laterMs : deploymentOf(deployment).timeoutMs
+  const timeoutMs = later || planned.batch ? laterMs : deploymentOf(deployment).timeoutMs
   const tookMs = endedAt - sentAt
   if (broken !== undefined) {
     // What has begun cannot become a refusal: where the isolate dies in the middle of its answer, it ends there.
@@ -63,7 +63,8 @@ export function judge(planned: PlannedRequest, outcome: Outcome, evidence: Evide
   if (headers['x-request-id'] !== `soak-${planned.id}`)
     return `expected X-Request-Id soak-${planned.id}, found ${headers['x-request-id']}`
   if (later === 'cancelled' && status === 204) return undefined
-  if (status === 200) return judgeAnswer(planned, outcome, evidence)
+  if (status === 200)
+    return planned.batch ? judgeBatch(planned, outcome, evidence) : judgeAnswer(planned, outcome, evidence)
   const code = String(headers['x-pellet-error'])
   const allowed = allowedCodes(planned, outcome, evidence.incidents)
   if (!allowed.includes(code))
@@ -108,21 +109,67 @@ function allowedCodes(planned: PlannedRequest, { sentAt, endedAt }: Outcome, inc
 }
 
 function judgeAnswer(planned: PlannedRequest, outcome: Outcome, { calm, versions }: Evidence): string | undefined {
-  const { deployment, id, fault, mistake, backBytes } = planned
+  const { deployment, fault, mistake } = planned
   if (mistake) return `expected ${mistakes[mistake]}, found 200`
   if (fault) return `expected ${fault} to be told, found 200`
+  const cached = judgeCache(planned, outcome.headers['x-cache'])
+  if (cached !== undefined) return cached
   if (deploymentOf(deployment).kind === 'model') {
     const key = sampleKey(planned)
     return comparable(outcome) === calm.get(key) ? undefined : `expected the calm run's answer to ${key}, found another`
   }
-  const answer = JSON.parse(String(outcome.body)) as { id: unknown; tag: string; version: number; back: string }
+  return judgeTag(planned, JSON.parse(String(outcome.body)) as Tagged, versions)
+}
+
+interface Tagged {
+  id: unknown
+  tag: string
+  version: number
+  back: string
+}
+
+function judgeTag(planned: PlannedRequest, answer: Tagged, versions: Evidence['versions']): string | undefined {
+  const { deployment, name, backBytes } = planned
   const tag = tagOf(planned)
-  if (String(answer.id) !== String(id)) return `expected the answer to request ${id}, found that to ${answer.id}`
+  if (String(answer.id) !== String(name)) return `expected the answer to request ${name}, found that to ${answer.id}`
   if (answer.tag !== tag) return `expected the tag ${tag}, found ${answer.tag}`
   if (answer.back !== tag.repeat(Math.ceil(backBytes / 64)))
     return `expected ${backBytes} characters back, found ${answer.back.length} or others`
   const { least, most } = deployment === 'text' ? versions : { least: 1, most: 1 }
   if (!(answer.version >= least && answer.version <= most))
     return `expected version ${least} to ${most} of the function, found ${answer.version}`
+  return undefined
+}
+
+function judgeCache({ deployment, cacheControl }: PlannedRequest, found: unknown): string | undefined {
+  const expected: unknown[] = !deploymentOf(deployment).isKept
+    ? [undefined]
+    : cacheControl === 'no-store'
+      ? ['bypass']
+      : cacheControl === 'no-cache'
+        ? ['miss']
+        : ['hit', 'miss']
+  return expected.includes(found) ? undefined : `expected X-Cache ${expected.join(' or ')}, found ${found}`
+}
+
+/** A line for each item, in order; each is right for its own input, or refused as it would be alone. */
+function judgeBatch(planned: PlannedRequest, outcome: Outcome, evidence: Evidence): string | undefined {
+  const batch = planned.batch!
+  const lines = String(outcome.body)
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { index: number; status: number; answer?: Tagged; error?: { code: string } })
+  if (lines.length !== batch.length) return `expected ${batch.length} lines, found ${lines.length}`
+  const allowed = allowedCodes(planned, outcome, evidence.incidents)
+  for (const [at, { index, status, answer, error }] of lines.entries()) {
+    if (index !== at) return `expected line ${at}, found ${index}`
+    const wrong =
+      status === 200 && answer
+        ? judgeTag(batch[at]!, answer, evidence.versions)
+        : allowed.includes(String(error?.code))
+          ? undefined
+          : `expected 200 or ${allowed.join(', ')}, found ${status} ${JSON.stringify(error)}`
+    if (wrong !== undefined) return `item ${at}: ${wrong}`
+  }
   return undefined
 }

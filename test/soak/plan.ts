@@ -20,6 +20,8 @@ export type Way = 'json' | 'raw' | 'multipart'
 
 export interface PlannedRequest {
   id: number
+  /** What the body calls itself: not the same as `id` where two requests are to be equal. */
+  name: number
   deployment: Name
   way: Way
   /** Of the text or the bytes; of models the number of the sample. */
@@ -37,6 +39,10 @@ export interface PlannedRequest {
   mistake?: Mistake
   /** `Prefer: respond-async`; `cancelled`: given up again at once. */
   later?: 'fetched' | 'cancelled'
+  /** Of deployments whose answers are kept. */
+  cacheControl?: 'no-cache' | 'no-store'
+  /** Sent as one request, a line for each. */
+  batch?: PlannedRequest[]
   /** Where it is refused for now, its caller waits for as long as he is told to, at most a second. */
   isPatient: boolean
 }
@@ -90,9 +96,30 @@ export function createPlan(seed: number, requests: number): Plan {
 // --- internal ---
 
 function toRequest(id: number, deployment: Name, random: Random): PlannedRequest {
-  const isModel = deploymentOf(deployment).kind === 'model'
-  const request: PlannedRequest = {
+  const request = toPlainRequest(id, deployment, random)
+  if (deployment === 'slow' && random.chance(0.03)) request.ms = 10_000
+  if (random.chance(0.15)) request.keepAlive = random.pick(['0', '1s', '2s', '300ms'])
+  if (deploymentOf(deployment).isKept && random.chance(0.4))
+    request.cacheControl = random.pick(['no-cache', 'no-store', 'no-store'])
+  if (deployment === 'fragile' && random.chance(0.1)) request.fault = random.pick(faults)
+  else if (random.chance(0.06)) request.leave = { inBody: random.chance(0.4), afterMs: random.magnitude(1, 400) }
+  else if (random.chance(0.04)) request.mistake = random.pick(mistakesOf(deployment))
+  else if (random.chance(0.08)) request.later = random.chance(0.8) ? 'fetched' : 'cancelled'
+  if (deploymentOf(deployment).kind === 'tag' && !request.fault && !request.mistake && random.chance(0.04))
+    request.batch = Array.from({ length: random.integer(1, 12) }, (_, at) => ({
+      ...toPlainRequest(1000 * id + at, deployment, random),
+      way: 'json',
+    }))
+  return request
+}
+
+/** Some are equal to others before them, where answers are kept. */
+function toPlainRequest(id: number, deployment: Name, random: Random): PlannedRequest {
+  const { kind, isKept } = deploymentOf(deployment)
+  const isModel = kind === 'model'
+  const own: PlannedRequest = {
     id,
+    name: id,
     deployment,
     way: deployment === 'tcn' || deployment === 'chain' ? 'json' : random.pick(['json', 'raw', 'multipart']),
     seed: isModel ? random.integer(0, 2) : random.integer(0, 2 ** 31),
@@ -101,14 +128,10 @@ function toRequest(id: number, deployment: Name, random: Random): PlannedRequest
     isPatient: random.chance(0.8),
     ms: isModel || random.chance(0.5) ? 0 : random.magnitude(1, deployment === 'slow' ? 400 : 100),
   }
-  if (deployment === 'depth') request.accept = random.pick(['application/json', 'application/x-npz', 'image/png'])
-  if (deployment === 'slow' && random.chance(0.03)) request.ms = 10_000
-  if (random.chance(0.15)) request.keepAlive = random.pick(['0', '1s', '2s', '300ms'])
-  if (deployment === 'fragile' && random.chance(0.1)) request.fault = random.pick(faults)
-  else if (random.chance(0.06)) request.leave = { inBody: random.chance(0.4), afterMs: random.magnitude(1, 400) }
-  else if (random.chance(0.04)) request.mistake = random.pick(mistakesOf(deployment))
-  else if (random.chance(0.08)) request.later = random.chance(0.8) ? 'fetched' : 'cancelled'
-  return request
+  if (deployment === 'depth') own.accept = random.pick(['application/json', 'application/x-npz', 'image/png'])
+  if (isModel || !isKept || random.chance(0.4)) return own
+  const seed = random.integer(1, 8)
+  return { ...own, name: -seed, seed, sizeBytes: 100 * seed, backBytes: 5000 * seed, ms: 10 * seed }
 }
 
 function mistakesOf(deployment: Name): Mistake[] {

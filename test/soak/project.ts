@@ -16,16 +16,17 @@ export interface SoakDeployment {
   width: number
   /** Keys of its manifest beside route, keep_alive and timeout. */
   limits?: string
-  cache?: string
+  /** Answers are kept. */
+  isKept?: boolean
 }
 
 /** Ten, with keep_alive from 0 to 2 s. Waiting for memory takes its time, so most deadlines are far away. */
 export const deployments = {
-  depth: { route: '/v1/depth/estimate', kind: 'model', keepAlive: '2s', timeoutMs: 60_000, width: 3 },
+  depth: { route: '/v1/depth/estimate', kind: 'model', keepAlive: '2s', timeoutMs: 60_000, width: 3, isKept: true },
   scrfd: { route: '/v1/detect', kind: 'model', keepAlive: '1s', timeoutMs: 60_000, width: 4 },
   tcn: { route: '/infer', kind: 'model', keepAlive: '0', timeoutMs: 60_000, width: 6 },
-  // Its file is changed while all goes on.
-  text: { route: '/v1/text', kind: 'tag', keepAlive: '500ms', timeoutMs: 60_000, width: 6 },
+  // Its file is changed while all goes on: what was kept of its answers must not be given any more.
+  text: { route: '/v1/text', kind: 'tag', keepAlive: '500ms', timeoutMs: 60_000, width: 6, isKept: true },
   bytes: { route: '/v1/bytes', kind: 'tag', keepAlive: '1500ms', timeoutMs: 60_000, width: 4, limits: `body: '4MB'` },
   chain: { route: '/v1/chain', kind: 'tag', keepAlive: '500ms', timeoutMs: 60_000, width: 4, calls: ['leaf'] },
   leaf: { route: '/v1/leaf', kind: 'tag', keepAlive: '1s', timeoutMs: 60_000, width: 4 },
@@ -60,13 +61,13 @@ export function deploymentOf(name: Name): SoakDeployment {
 export function soakProject(): ProjectFiles {
   const files: ProjectFiles = { 'models/identity.onnx': identityModel() }
   for (const name of names) {
-    const { kind, keepAlive } = deploymentOf(name)
+    const { kind, keepAlive, isKept } = deploymentOf(name)
     if (kind === 'tag') files[`functions/${name}.ts`] = tagSource(name)
     else {
       files[`functions/${name}.ts`] = { from: join(projectRoot, 'functions', `${name}.ts`) }
       files[`models/${name}.onnx`] = starterModel(`${name}.onnx`)
       files[`manifests/${name}.yaml`] =
-        `name: ${name}\nfunction: ${name}\nkeep_alive: ${keepAlive}\nlimits: { timeout: 60s }\n`
+        `name: ${name}\nfunction: ${name}\nkeep_alive: ${keepAlive}\nlimits: { timeout: 60s }\n${isKept ? 'cache: true\n' : ''}`
     }
   }
   return files
@@ -78,12 +79,12 @@ export function soakProject(): ProjectFiles {
  * @param version of the file: answers say which one they are from
  */
 export function tagSource(name: Name, version = 1): string {
-  const { route, keepAlive, timeoutMs, limits = '', cache = '' } = deploymentOf(name)
+  const { route, keepAlive, timeoutMs, limits = '', isKept } = deploymentOf(name)
   const post =
     name === 'chain'
       ? `, post: ['answer', { call: { deployment: 'leaf', each: 'items', send: ['id', 'text', 'back'] } }, 'joined']`
       : ''
-  const manifest = `route: 'POST ${route}', keep_alive: '${keepAlive}', limits: { timeout: ${timeoutMs / 1000}, ${limits} }${cache}${post}`
+  const manifest = `route: 'POST ${route}', keep_alive: '${keepAlive}', limits: { timeout: ${timeoutMs / 1000}, ${limits} }${isKept ? ', cache: true' : ''}${post}`
   return answering(name === 'chain' ? chainBody : tagBody(name), { manifest, head: head(version) }).replace(
     'steps: {',
     `steps: {\n    joined: step.result(({ id, items }) => ({ id, version, tag: items[0].tag, back: items[0].back })),`,

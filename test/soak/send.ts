@@ -56,31 +56,34 @@ export function sampleKey({ deployment, seed, accept = '' }: PlannedRequest): st
 }
 
 export function toWire(planned: PlannedRequest): Wire {
-  const { id, deployment, way, seed, sizeBytes, backBytes, ms, fault, mistake, accept, keepAlive } = planned
+  const { id, deployment, way, seed, mistake, accept, keepAlive, cacheControl, batch } = planned
   const { route, kind } = deploymentOf(deployment)
   const wire: Wire = { method: 'POST', path: route, headers: {}, body: Buffer.alloc(0) }
   const isModel = kind === 'model'
-  const fields = { id, ...(backBytes && { back: backBytes }), ...(ms && { ms }), ...(fault && { fault }) }
+  const fields = fieldsOf(planned)
   const type = (value: string) => void (wire.headers['content-type'] = value)
-  if (way === 'json') {
+  if (batch) {
+    type('application/x-ndjson')
+    wire.path = `/f/${deployment}/batch`
+    wire.body = Buffer.from(batch.map((item) => `${toJson(item)}\n`).join(''))
+  } else if (way === 'json') {
     type('application/json')
-    wire.body = isModel
-      ? sampleAsJson(deployment, seed)
-      : Buffer.from(JSON.stringify({ ...fields, text: textOf(seed, sizeBytes) }))
+    wire.body = isModel ? sampleAsJson(deployment, seed) : Buffer.from(toJson(planned))
   } else {
-    const bytes = isModel ? sampleOf(deployment, seed) : bytesOf(seed, sizeBytes)
+    const bytes = isModel ? sampleOf(deployment, seed) : bytesOf(seed, planned.sizeBytes)
     if (way === 'raw') {
       type('image/jpeg')
       wire.body = bytes
-      if (!isModel) wire.path += `?${new URLSearchParams(fields as unknown as Record<string, string>)}`
+      if (!isModel) wire.path += `?${new URLSearchParams(fields as Record<string, string>)}`
     } else {
-      const boundary = `soak-${seed}-${id}`
+      const boundary = `soak-${id}`
       type(`multipart/form-data; boundary=${boundary}`)
       wire.body = toMultipart(boundary, isModel ? {} : { ...fields, text: `text of ${deployment}` }, bytes)
     }
   }
   wire.headers['x-request-id'] = `soak-${id}`
   if (accept) wire.headers['accept'] = accept
+  if (cacheControl) wire.headers['cache-control'] = cacheControl
   if (keepAlive) wire.headers['x-keep-alive'] = keepAlive
   if (mistake === 'broken JSON') [wire.body] = [Buffer.from('{"id": '), type('application/json')]
   else if (mistake === 'a type that is not read') type('text/csv')
@@ -139,6 +142,14 @@ function sampleOf(deployment: Name, seed: number): Buffer {
 function sampleAsJson(deployment: Name, seed: number): Buffer {
   const sample = sampleOf(deployment, seed)
   return deployment === 'tcn' ? sample : Buffer.from(JSON.stringify({ image: sample.toString('base64') }))
+}
+
+function fieldsOf({ name, backBytes, ms, fault }: PlannedRequest): Record<string, unknown> {
+  return { id: name, ...(backBytes && { back: backBytes }), ...(ms && { ms }), ...(fault && { fault }) }
+}
+
+function toJson(planned: PlannedRequest): string {
+  return JSON.stringify({ ...fieldsOf(planned), text: textOf(planned.seed, planned.sizeBytes) })
 }
 
 /** Bytes that begin as no text does. */

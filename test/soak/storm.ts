@@ -134,8 +134,18 @@ export async function soak({ plan, callers, memory, sampleEveryMs, onProgress }:
   }
 }
 
-export function describe({ id, deployment, way, fault, mistake, leave, later, ...rest }: PlannedRequest): string {
-  const what = fault ?? mistake ?? later ?? (leave && 'leaves')
+export function describe({
+  id,
+  deployment,
+  way,
+  fault,
+  mistake,
+  leave,
+  later,
+  batch,
+  ...rest
+}: PlannedRequest): string {
+  const what = fault ?? mistake ?? later ?? (leave && 'leaves') ?? (batch && `batch of ${batch.length}`)
   return `request ${id} (${deployment}, ${way}${what ? `, ${what}` : ''}, ${JSON.stringify(rest)})`
 }
 
@@ -163,6 +173,7 @@ async function calmAnswers(pellet: RunningPellet, agent: Agent): Promise<Map<str
       for (const seed of [0, 1, 2]) {
         const planned: PlannedRequest = {
           id: 0,
+          name: 0,
           deployment,
           way: 'json',
           seed,
