@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { ChecksumKind, HefHeader } from './header.ts'
 import { HefError } from './hef-error.ts'
-import type { HefSource } from './source.ts'
+import { chunkBytes, type HefSource } from './source.ts'
 
 /** Holds the content against the checksums in the header. @throws HefError when one differs */
 export async function verifyChecksums(source: HefSource, header: HefHeader): Promise<void> {
@@ -16,8 +16,6 @@ export async function verifyChecksums(source: HefSource, header: HefHeader): Pro
 }
 
 // --- internal ---
-
-const chunkBytes = 1 << 18
 
 const titles: Record<ChecksumKind, string> = { md5: 'MD5', crc32: 'CRC-32', xxh3: 'XXH3-64' }
 

@@ -34,8 +34,8 @@ export async function readHefFile(path: string): Promise<Hef> {
 
 // --- internal ---
 
-/** Those of today have up to a few MB; only HEFs of version 0 keep the weights there. */
-const mostProtoBytes = 128 * 1024 * 1024
+/** It is held in memory. Those of today have a few MB; only HEFs of version 0 keep the weights there. */
+const mostProtoBytes = 90 * 1024 * 1024
 
 async function read(source: HefSource): Promise<Hef> {
   const header = readHeader(source)

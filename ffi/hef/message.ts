@@ -76,9 +76,9 @@ export function decode<T>(type: Message<T>, bytes: Uint8Array): T {
 const messageCost = 32
 const longestText = 4096
 
-/** Bounds what a file can make of memory, at about 16 bytes each; a real HEF needs some ten thousand. */
+/** Bounds what a file can make of memory, at about 16 bytes each; real HEFs spend a few hundred thousand at the very most. */
 class Budget {
-  #left = 4_000_000
+  #left = 1_500_000
 
   spend(cost: number): void {
     this.#left -= cost
