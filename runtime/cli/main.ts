@@ -29,7 +29,7 @@ const examples: Record<string, string[]> = {
   cache: ['pellet cache stats', 'pellet cache stats depth --json', 'pellet cache clear depth'],
   validate: ['pellet validate', 'pellet validate manifests/depth.yaml functions/tags.ts'],
   new: ['pellet new tags --model ~/mobilenet.onnx', 'pellet new detector faces', 'pellet new classifier tags'],
-  inspect: ['pellet inspect models/depth.onnx', 'pellet inspect models/depth.onnx --json'],
+  inspect: ['pellet inspect models/depth.onnx', 'pellet inspect models/hailo8/depth.hef --json'],
 }
 
 process.exitCode = await run(process.argv.slice(2))
