@@ -56,17 +56,20 @@ export class BatchAnswer {
     const res = this.#res
     const { timeoutMs } = this.#options
     return new Promise((resolve, reject) => {
-      const settle = () => {
+      const end = () => {
         clearTimeout(timer)
-        res.off('drain', settle).off('close', settle)
+        res.off('drain', go).off('close', go)
+      }
+      const go = () => {
+        end()
         resolve()
       }
       const timer = setTimeout(() => {
-        settle()
+        end()
         const message = `batch: expected the answers to be read within ${timeoutMs} ms (limits.timeout), found nobody reading`
         reject(new PelletError('deadline_exceeded', message))
       }, timeoutMs)
-      res.on('drain', settle).on('close', settle)
+      res.on('drain', go).on('close', go)
     })
   }
 }

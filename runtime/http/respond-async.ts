@@ -91,8 +91,8 @@ export async function answerAccepted(
   if (waitMs !== undefined && (await isOverIn(job, waitMs, res))) {
     res.setHeader('preference-applied', `wait=${waitMs / 1000}`)
     const isSent = await sendResult(pellet, req, res, job.id)
-    // Who has the answer has no use for its place.
-    if (isSent) return pellet.desk.jobs.forget(job.id)
+    // Who has the answer has no use for its place; who is called back may have.
+    if (isSent) return job.callback ? undefined : pellet.desk.jobs.forget(job.id)
   }
   // Nobody else knows of it.
   if (res.destroyed) return pellet.desk.jobs.forget(job.id)

@@ -48,7 +48,7 @@ export async function runBatch(options: BatchOptions): Promise<void> {
   try {
     signal.throwIfAborted()
     for (;;) {
-      if (!isWhole && !coming && lines.length < window) coming = read()
+      if (!isWhole && !coming && lines.length < window && bytesOf(lines) < maxWaitingBytes) coming = read()
       const [first] = lines
       if (!first && !coming) return
       await (first && coming ? Promise.race([first.line, coming]) : (first?.line ?? coming))
@@ -66,16 +66,27 @@ export async function runBatch(options: BatchOptions): Promise<void> {
 
 // --- internal ---
 
+/** What may wait for a slow item before it; nothing more is begun meanwhile. */
+const maxWaitingBytes = 32 * 1024 * 1024
+
 interface PendingLine {
   line: Promise<Buffer[]>
   isReady: boolean
+  sizeBytes: number
+}
+
+function bytesOf(lines: PendingLine[]): number {
+  return lines.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
 }
 
 /** Marked when it is there; a line that nobody waits for any more may fail without a word. */
 function toPending(line: Promise<Buffer[]>): PendingLine {
-  const pending = { line, isReady: false }
-  const mark = () => void (pending.isReady = true)
-  line.then(mark, mark)
+  const pending = { line, isReady: false, sizeBytes: 0 }
+  const mark = (parts: Buffer[]) => {
+    pending.isReady = true
+    pending.sizeBytes = parts.reduce((total, { length }) => total + length, 0)
+  }
+  line.then(mark, () => mark([]))
   return pending
 }
 

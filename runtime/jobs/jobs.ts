@@ -17,7 +17,7 @@ export interface JobsOptions {
 export interface JobOrder extends Omit<JobRecord, 'acceptedAt' | 'answer'> {
   /** Of a batch. */
   items?: { done: number; total: number }
-  /** Where the answer is to be sent when it is there, as `expectCallback` gave it. */
+  /** Where the answer is to be sent when it is there, as `Callbacks` took it from the request. */
   callback?: URL
   /** Writes the answer. Ends early when the job is cancelled. What it throws becomes the answer. */
   run(job: LiveJob, answer: AnswerWriter): Promise<void>
@@ -34,7 +34,7 @@ export interface LiveJob extends JobOrder {
   over: Promise<void>
 }
 
-/** So many may wait or run at once, over all deployments. */
+/** So many jobs and batches may be under way at once, over all deployments. */
 export const maxJobs = 1000
 
 /** Requests whose callers come back for the answer. */
@@ -49,10 +49,10 @@ export class Jobs {
     this.#options = options
   }
 
-  /** @throws PelletError `queue_full` when there are as many jobs as may be */
+  /** @throws PelletError `queue_full` when there are as many jobs and batches as may be */
   expectPlace(): void {
-    if (this.#live.size + this.#accepting < maxJobs) return
-    const message = `expected at most ${maxJobs} jobs at once, found as many; try again`
+    if (this.#under.size + this.#accepting < maxJobs) return
+    const message = `expected at most ${maxJobs} jobs and batches at once, found as many; try again`
     throw new PelletError('queue_full', message, { retryAfterMs: 10_000 })
   }
 
@@ -124,12 +124,17 @@ export class Jobs {
   async drain(ms: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))
-    await Promise.race([Promise.allSettled(this.#under), late])
+    await Promise.race([this.#quiet(), late])
     clearTimeout(timer)
     for (const live of this.#live.values()) live.cancel(stopped)
   }
 
   // --- internal ---
+
+  /** What ends may begin something else: a job its callback. */
+  async #quiet(): Promise<void> {
+    while (this.#under.size > 0) await Promise.allSettled(this.#under)
+  }
 
   async #run(live: LiveJob): Promise<void> {
     const { store, log } = this.#options

@@ -3,6 +3,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { request, type ClientRequest, type IncomingMessage } from 'node:http'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { until } from '../support/process.ts'
 import { RunningPellet } from '../support/pellet.ts'
@@ -23,6 +25,7 @@ test.before(async () => {
     if (fields.who) await fetch('${gate.url}?who=' + fields.who, { signal: context.signal })
     if (fields.ms) await new Promise((resolve) => setTimeout(resolve, fields.ms))
     const { a, top } = { ...fields, ...context.options }
+    if (fields.size) return 'x'.repeat(fields.size)
     const names = Object.keys(files).map((name) => name + ' ' + files[name].name + ' ' + files[name].bytes.length)
     return withFormats({
       'application/json': () => Buffer.from(JSON.stringify({ a, top, names }, null, 2)),
@@ -235,7 +238,29 @@ test('later, on wish: 202, progress by items, and the lines as its result', asyn
   )
 })
 
-test('an item that takes longer than limits.timeout is 504; one that does not come ends the batch', async () => {
+/** Sends a batch whose answers are a hundred megabytes, and reads none of them. Resolves when Pellet has closed its end. */
+async function readNothing(): Promise<void> {
+  const { hostname, port } = new URL(pellet.url)
+  const socket = connect(Number(port), hostname)
+  await once(socket, 'connect')
+  const body = '{"size":1000000}\n'.repeat(100)
+  socket.on('error', () => {}).pause()
+  socket.write(
+    `POST /f/echo/batch HTTP/1.1\r\nhost: x\r\ncontent-type: ${ndjson}\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  )
+  const mine = `:${socket.localPort!.toString(16).toUpperCase().padStart(4, '0')}`
+  const openEnds = async () => {
+    const rows = (await readFile('/proc/net/tcp', 'utf8')).split('\n')
+    return rows.filter((row) => row.includes(mine) && row.trim().split(/\s+/)[3] === '01').length
+  }
+  assert.is(await openEnds(), 2)
+  // This end hears of it only when it reads.
+  await until(async () => (await openEnds()) === 1, "Pellet's end to be closed")
+  socket.destroy()
+}
+
+test('after limits.timeout an item is 504, one that does not come ends the batch, and a caller who reads nothing is cut off', async () => {
+  const cutOff = readNothing()
   const batch = new OpenBatch('/f/echo/batch')
   batch.send({ ms: 8000 })
   batch.req.write('{')
@@ -249,6 +274,7 @@ test('an item that takes longer than limits.timeout is 504; one that does not co
   )
   assert.match(lines[1].error.message, 'expected item 1 within 5000 ms')
   batch.req.destroy()
+  await cutOff
 })
 
 test.run()
