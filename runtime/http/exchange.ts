@@ -135,6 +135,7 @@ export class Exchange {
     const { req, res, requestId, target, chain, session } = this
     this.#lease = lease
     if (this.#isOver) return lease.release(true)
+    if (lease.isolate.deployment.revision !== target.deployment.revision) session?.quit()
     const upstream = httpRequest({
       socketPath: lease.isolate.socketPath,
       agent: lease.isolate.agent,

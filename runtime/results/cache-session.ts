@@ -21,7 +21,7 @@ export class CacheSession {
   readonly startedAt = performance.now()
   readonly #cache: ResultCache
   readonly generation: Generation
-  readonly #wish: CacheWish
+  #wish: CacheWish
   /** Flights that it takes part in, by key. */
   readonly #flights = new Map<string, Passenger<Entry>>()
   #bytesKey: string | undefined
@@ -38,6 +38,12 @@ export class CacheSession {
   /** Whether the caller lets it look for an answer, or keep one. */
   get isOpen(): boolean {
     return this.#wish !== 'none'
+  }
+
+  /** Another revision will answer than the one that was asked: its answer is not what was looked for. */
+  quit(): void {
+    this.#wish = 'none'
+    this.#disband()
   }
 
   /** Looks for the answer by a digest of the request's bytes. */
