@@ -12,8 +12,8 @@ export default defineCommand({
     description: 'Kept answers: what there is (stats), or remove them (clear); of one deployment or of all',
   },
   args: {
-    action: { type: 'positional', description: 'stats or clear', required: true },
-    name: { type: 'positional', description: 'Name of the deployment', required: false },
+    action: { type: 'positional', description: 'stats or clear', required: true, valueHint: '<stats|clear>' },
+    name: { type: 'positional', description: 'Name of the deployment', required: false, valueHint: '[name]' },
     ...projectArgs,
     json: { type: 'boolean', description: 'Print JSON' },
   },
