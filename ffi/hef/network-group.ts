@@ -15,21 +15,23 @@ export interface GroupRules {
 
 /** @throws HefError */
 export function readNetworkGroup(group: NetworkGroupProto, { extensions, isMultiLayout }: GroupRules): HefNetworkGroup {
-  const whole = wholeOf(group, extensions.has(extensionIds.netFlow))
+  const hasNetFlow = extensions.has(extensionIds.netFlow)
+  const whole = wholeOf(group, hasNetFlow)
   const coreOp = isMultiLayout ? whole.partials[0]?.coreOp : whole
   const name = group.partials[0]?.coreOp?.metadata?.name || group.metadata?.name || coreOp?.metadata?.name || ''
   if (!coreOp) throw new HefError(`network group ${name}: expected a layout for a part of the chip, found none`)
+  const ownName = coreOp.metadata?.name ?? ''
   const isMultiNetwork = extensions.has(extensionIds.multiNetwork)
   const boundaries = readBoundaries(coreOp, (index) => {
-    const network = isMultiNetwork ? coreOp.networkNames[index] : coreOp.metadata?.name
+    const network = isMultiNetwork ? coreOp.networkNames[index] : ownName
     if (network === undefined)
       throw new HefError(`network group ${name}: expected network ${index} to have a name, found none`)
-    return `${coreOp.metadata?.name}/${network}`
+    return `${ownName}/${network}`
   })
   const networkNames = isMultiNetwork ? coreOp.networkNames : []
   const networks = (networkNames.length > 0 ? networkNames : [name]).map((network) => `${name}/${network}`)
 
-  const operations = readOperations(group, boundaries, `${name}/${name}`)
+  const operations = hasNetFlow ? readOperations(group, boundaries, `${name}/${name}`) : []
   const hidden = new Set(operations.flatMap(({ inputs }) => inputs))
   const rules = { scalePerFeature: extensions.has(extensionIds.scalePerFeature), fused: coreOp.fused }
   const visible = boundaries.filter(({ stream }) => !hidden.has(stream))
@@ -42,7 +44,7 @@ export function readNetworkGroup(group: NetworkGroupProto, { extensions, isMulti
     bottleneckFps: coreOp.metadata?.bottleneckFps ?? 0,
     latencySeconds: coreOp.metadata?.latencySeconds ?? 0,
     inputs: tensors.filter((tensor) => !isOutput(tensor)),
-    outputs: sortOutputs(outputs, sortedNames(group, whole, extensions.has(extensionIds.netFlow)), name),
+    outputs: sortOutputs(outputs, sortedNames(group, whole, hasNetFlow), name),
     streams: boundaries.map(({ stream }) => stream),
   }
 }

@@ -106,7 +106,7 @@ function boxesShape(
   outputOf: Map<number | undefined, HefStream>,
 ): HefShape {
   const cells = ({ shape: [height, width] }: HefStream) => height * width
-  if (kind === 'yolov8') return [1, sum(inputs.map(cells)) >> 1, 4 + op.classes]
+  if (kind === 'yolov8') return [1, Math.floor(sum(inputs.map(cells)) / 2), 4 + op.classes]
   if (kind !== 'yolov5') throw new HefError(`an NMS operation: expected boxes alone of YOLOv5 or YOLOv8, found ${kind}`)
   const rows = op.yolov5!.decoders.map(({ anchorWidths, padIndex }) => {
     const stream = outputOf.get(padIndex)

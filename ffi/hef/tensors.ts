@@ -1,4 +1,4 @@
-import { elementBytes, elementTypeOf, hostOrder } from './formats.ts'
+import { elementBytes, hostOrder } from './formats.ts'
 import { HefError } from './hef-error.ts'
 import type { CoreOpProto } from './proto.ts'
 import { toStreamNms } from './streams.ts'
@@ -16,15 +16,11 @@ export function tensorsOf(stream: HefStream, rules: TensorRules): HefTensor[] {
   const { name, direction, network, nms, isTransposed } = stream
   const head = { name, direction, network, isTransposed, type: stream.type }
   if (stream.kind === 'planes') return [sized({ ...head, order: stream.order, shape: stream.shape })]
-  if (!nms) {
-    const quantization = quantizationOf(stream, rules)
-    const order = hostOrder(stream.order)
-    const [height, width, features] = stream.shape
-    const isTurned = isTransposed && stream.order !== 'NC'
-    const shape: HefShape = isTurned ? [width, height, features] : [height, width, features]
-    return [sized({ ...head, order, shape, quantization })]
-  }
-  return [boxes(head, nms, stream, rules)]
+  if (nms) return [sized({ ...head, ...boxesOf(name, nms, rules) })]
+  const [height, width, features] = stream.shape
+  const isTurned = isTransposed && stream.order !== 'NC'
+  const shape: HefShape = isTurned ? [width, height, features] : [height, width, features]
+  return [sized({ ...head, order: hostOrder(stream.order), shape, quantization: quantizationOf(stream, rules) })]
 }
 
 /** With its size, which must be one that a chip can have. @throws HefError */
@@ -33,7 +29,7 @@ export function sized(tensor: HefTensor): HefTensor {
   const elements =
     nms && !tensor.shape ? nms.classes * (1 + 5 * nms.maxBoxesPerClass) : shape.reduce((a, b) => a * b, 1)
   const frameBytes = elements * elementBytes[type]
-  if (frameBytes === 0 || frameBytes >= 2 ** 32)
+  if (!(frameBytes > 0 && frameBytes < 2 ** 32))
     throw new HefError(
       `${name}: expected a shape of less than 4 GB, found ${shape.join(' x ') || `${elements} numbers`}`,
     )
@@ -43,29 +39,20 @@ export function sized(tensor: HefTensor): HefTensor {
 // --- internal ---
 
 /** The chip suppresses; HailoRT gives the boxes as floats. Parts of an output that was cut by classes are one tensor. */
-function boxes(
-  head: Omit<HefTensor, 'order'>,
-  found: Required<HefStream>['nms'],
-  stream: HefStream,
-  rules: TensorRules,
-) {
-  let nms = found
-  let { name } = head
-  if (found.isDefused && rules.fused?.hasFusedLayers) {
-    const whole = rules.fused.layers.find(({ info }) => info?.name === found.fusedName)
-    if (!whole) throw new HefError(`${stream.name}: expected the fused layer ${found.fusedName}, found none`)
-    name = found.fusedName ?? name
-    nms = toStreamNms(whole.nms, name)
-    elementTypeOf(whole.info?.base?.elementBytes ?? 0, name)
+function boxesOf(stream: string, part: StreamNms, { fused }: TensorRules) {
+  let [name, whole] = [stream, part]
+  if (part.isDefused && fused?.hasFusedLayers) {
+    const layer = fused.layers.find(({ info }) => info?.name === part.fusedName)
+    if (!layer?.info) throw new HefError(`${stream}: expected the fused layer ${part.fusedName}, found none`)
+    name = layer.info.name
+    whole = toStreamNms(layer.nms, name)
   }
-  const settings: HefNms = {
-    kind: 'chip',
-    classes: nms.classes,
-    maxBoxesPerClass: nms.maxBoxesPerClass * nms.chunks,
-    boxesOnly: false,
-  }
-  return sized({ ...head, name, type: 'float32', order: 'HAILO_NMS_BY_CLASS', nms: settings })
+  const { classes, maxBoxesPerClass, chunks } = whole
+  const nms: HefNms = { kind: 'chip', classes, maxBoxesPerClass: maxBoxesPerClass * chunks, boxesOnly: false }
+  return { name, type: 'float32', order: 'HAILO_NMS_BY_CLASS', nms } as const
 }
+
+type StreamNms = NonNullable<HefStream['nms']>
 
 /** @throws HefError where there are neither as many as features nor none */
 function quantizationOf(stream: HefStream, { scalePerFeature }: TensorRules): HefQuantization {

@@ -240,7 +240,7 @@ for (const [layout, extensions] of [
     )
   })
 
-const refused: Record<string, [spec: Partial<HefSpec> & { groups: HefGroup[] }, message: RegExp]> = {
+const refused: Record<string, [spec: HefSpec | Case, message: RegExp]> = {
   'no network group': [{ groups: [] }, /expected a network group, found none/],
   'a Hailo-8L without its layouts': [
     { arch: 3, groups: [group([])] },
@@ -255,6 +255,17 @@ const refused: Record<string, [spec: Partial<HefSpec> & { groups: HefGroup[] }, 
     /n\/out: expected a shape of less than 4 GB, found 0 x 3 x 3/,
   ],
   'a shape of too much': [{ groups: [group([out({ shape: [65536, 65536, 9] })])] }, /found 65536 x 65536 x 9/],
+  'boxes of no class': [
+    boxesOnHost({ kind: 8, classes: 0, boxes: 5, background: true }, {}),
+    /n\/boxes: expected a shape/,
+  ],
+  'an operation on what the chip does not give': [
+    {
+      extensions: [netFlow],
+      groups: [group([], { layout: 'op', ops: [{ name: 'nms', inputs: [3], output: { name: 'n/x' }, logits: 1 }] })],
+    },
+    /operation nms: expected its input 3 to be an output of the chip, found none/,
+  ],
   'a format of the future': [
     { groups: [group([out({ format: 40 })])] },
     /n\/out: expected a format of HailoRT 4.23 or 5.2, found 40/,
@@ -274,7 +285,9 @@ const refused: Record<string, [spec: Partial<HefSpec> & { groups: HefGroup[] }, 
 }
 for (const [name, [spec, message]] of Object.entries(refused))
   test(`refused: ${name}`, async () => {
-    const error = await readHef(toHef(0, toHefProto(spec))).catch((error: Error) => error)
+    const error = await readHef(toHef(0, toHefProto('group' in spec ? { ...spec, groups: [spec.group] } : spec))).catch(
+      (error: Error) => error,
+    )
     assert.is((error as Error).name, 'HefError')
     assert.match((error as Error).message, message)
   })
