@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ByteParts } from '../byte-parts.ts'
 import { PelletError } from '../errors.ts'
 import { tooLarge } from './proxy.ts'
 
@@ -27,7 +28,7 @@ export function gatherBody(
   return new Promise((resolve, reject) => {
     if (res.destroyed) return reject(new CallerLeft())
     if (Number(req.headers['content-length'] ?? 0) > maxBytes) return reject(tooLarge(name, maxBytes))
-    const parts: Buffer[] = []
+    const parts = new ByteParts()
     let total = 0
     const end = (settle: () => void) => {
       clearTimeout(timer)
@@ -44,9 +45,9 @@ export function gatherBody(
       } catch (error) {
         return fail(error as Error)
       }
-      parts.push(part)
+      parts.add(part)
     }
-    const whole = () => end(() => resolve(parts))
+    const whole = () => end(() => resolve(parts.take()))
     const left = () => fail(new CallerLeft())
     const late = `${name}: expected the body within ${timeoutMs} ms (limits.timeout), found no end of it`
     const timer = setTimeout(() => fail(new PelletError('deadline_exceeded', late)), timeoutMs)

@@ -18,3 +18,9 @@ export const callHeader = 'x-pellet-call'
 export const resultHeader = 'x-pellet-result'
 /** Of bodies that hold values: a list of items, and the list of answers. */
 export const valuesType = 'application/x-pellet-values'
+
+/**
+ * What the servers between Pellet's own processes, and within main, take of headers: main takes 16 KB from callers and adds
+ * its own. Their number is not bounded there: node would leave out those beyond without a word, main's among them.
+ */
+export const innerHeaders = { maxHeaderSize: 64 * 1024, maxHeadersCount: 0 }

@@ -1,3 +1,4 @@
+import { ByteParts } from '../byte-parts.ts'
 import { PelletError } from '../errors.ts'
 import { boundaryOf, parseMultipart } from '../isolate/child/multipart.ts'
 import { splitParts } from './multipart-stream.ts'
@@ -67,20 +68,20 @@ async function* lineItems(
   source: AsyncIterable<Buffer>,
   { maxBytes, tooLarge }: ItemLimits,
 ): AsyncGenerator<BatchItem> {
-  let body: Buffer[] = []
+  let parts = new ByteParts()
   let lineBytes = 0
   let readBytes = 0
   const add = (part: Buffer) => {
     lineBytes += part.length
     readBytes += part.length
     // The rest of a line that is too long is read and dropped.
-    if (lineBytes > maxBytes) body = []
-    else body.push(part)
+    if (lineBytes > maxBytes) parts = new ByteParts()
+    else parts.add(part)
   }
   const end = (): BatchItem | undefined => {
+    const body = parts.take()
     const request = lineBytes > maxBytes ? tooLarge : { type: 'application/json', body }
     const item = body.every(isBlank) && request !== tooLarge ? undefined : { request, readBytes }
-    body = []
     lineBytes = 0
     if (item) readBytes = 0
     return item
@@ -114,6 +115,9 @@ async function* formItems(
   limits: ItemLimits,
 ): AsyncGenerator<BatchItem> {
   const boundary = reading(() => boundaryOf(contentType))
+  // RFC 2046, 5.1.1. This is main: to search for a long one that is nearly everywhere would hold up everybody.
+  if (boundary.length > 70)
+    throw new PelletError('invalid_request', `boundary: expected at most 70 characters, found ${boundary.length}`)
   const [open, close] = [Buffer.from(`--${boundary}\r\n`), Buffer.from(`\r\n--${boundary}--\r\n`)]
   const fields: Buffer[] = []
   let fieldBytes = 0

@@ -73,6 +73,8 @@ export async function* splitParts(
 // --- internal ---
 
 const maxHeadBytes = 16_384
+/** Behind a delimiter; they are looked at anew with each chunk that comes. */
+const maxBlanks = 1000
 
 /** A delimiter is followed by two dashes, or by blanks and a line break; else it is the beginning of a longer word. */
 function afterDelimiter(
@@ -84,7 +86,7 @@ function afterDelimiter(
     const second = queue.at(at + 1)
     return second === undefined ? 'unknown' : second === 0x2d ? { isLast: true } : undefined
   }
-  while (queue.at(at) === 0x20 || queue.at(at) === 0x09) at++
+  while (queue.at(at) === 0x20 || queue.at(at) === 0x09) if (++at - from > maxBlanks) return undefined
   const [first, second] = [queue.at(at), queue.at(at + 1)]
   if (first === undefined || (first === 0x0d && second === undefined)) return 'unknown'
   return first === 0x0d && second === 0x0a ? { isLast: false, next: at + 2 } : undefined

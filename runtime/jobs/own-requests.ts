@@ -3,6 +3,7 @@ import type { RequestListener } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { messageOf, PelletError } from '../errors.ts'
+import { innerHeaders } from '../isolate/calls.ts'
 import { Lane } from './lane.ts'
 import { Patience } from './patience.ts'
 
@@ -44,7 +45,9 @@ export class OwnRequests {
   /** Listens where these requests come in. */
   async listen(socketPath: string, handler: RequestListener): Promise<void> {
     this.#socketPath = socketPath
-    const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0, noDelay: true }, handler)
+    const { maxHeaderSize, maxHeadersCount } = innerHeaders
+    const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0, noDelay: true, maxHeaderSize }, handler)
+    server.maxHeadersCount = maxHeadersCount
     this.#server = server
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)

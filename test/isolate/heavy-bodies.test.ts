@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { ByteParts } from '../../runtime/byte-parts.ts'
 import { PelletError } from '../../runtime/errors.ts'
 import { fromBase64 } from '../../runtime/isolate/child/base64.ts'
 import { heapRoomBytes, takeHeap } from '../../runtime/isolate/child/heap-room.ts'
@@ -109,6 +110,18 @@ test('what is refused takes no room', async () => {
   await refusal(`{"a":"${'a'.repeat(300_000)}`)
   const giveBack = await takeHeap(heapRoomBytes)
   giveBack()
+})
+
+test('parts of a byte are kept together, in their order, and large ones as they are', () => {
+  const parts = new ByteParts()
+  const large = Buffer.alloc(5000, 'L')
+  const came = [...Array.from({ length: 200_000 }, (_, i) => Buffer.of(i % 256)), large, Buffer.from('end'), large]
+  for (const part of came) parts.add(part)
+  const kept = parts.take()
+  assert.ok(Buffer.concat(kept).equals(Buffer.concat(came)))
+  assert.ok(kept.length < 12, `${kept.length} parts`)
+  assert.is(kept.at(-1), large)
+  assert.equal(parts.take(), [])
 })
 
 test('a turnstile lets in what there is room for, in the order of arrival', async () => {

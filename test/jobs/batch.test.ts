@@ -277,4 +277,13 @@ test('after limits.timeout an item is 504, one that does not come ends the batch
   await cutOff
 })
 
+test('however many headers a batch has, and however long, they reach its items', async () => {
+  const many = Object.fromEntries(Array.from({ length: 2100 }, (_, i) => [`x${i}`, '']))
+  for (const headers of [many, { 'x-long': 'x'.repeat(16_000) }])
+    assert.equal(
+      linesOf(await sendLines('/f/echo/batch', [{ a: 1 }, { a: 2 }], headers)).map(({ status }) => status),
+      [200, 200],
+    )
+})
+
 test.run()

@@ -25,6 +25,14 @@ test('Prefer is read as RFC 7240 has it', () => {
     assert.equal(parsePrefer(header), { respondAsync, ...(waitMs !== undefined && { waitMs }) }, header)
 })
 
+test('a Prefer of 16 KB is read in one pass', () => {
+  for (const header of ['a'.repeat(16_000), 'a;'.repeat(8000), 'a=;'.repeat(5000)]) {
+    const startedAt = performance.now()
+    assert.equal(parsePrefer(`${header}"`), { respondAsync: false })
+    assert.ok(performance.now() - startedAt < 500, header.slice(0, 3))
+  }
+})
+
 test('a lane lets in as many as it has places, in order, and forgets those who leave', async () => {
   const lane = new Lane(() => 2)
   const inside: string[] = []
@@ -129,6 +137,18 @@ test('lines are found whole, however the chunks fall; one that is too long is an
       body.length,
     )
   }
+})
+
+test('a boundary with endless blanks behind it is none, and a long one is refused', async () => {
+  const body = `--b\r\n\r\none\r\n--b${' '.repeat(300_000)}\r\ntwo\r\n--b--`
+  const startedAt = performance.now()
+  const [only, ...more] = await all(splitParts(inChunks(body, 100), 'b', 1e6))
+  assert.is(more.length, 0)
+  assert.match(only!.bytes!.toString(), /^\r\none\r\n--b {300000}\r\ntwo$/)
+  assert.ok(performance.now() - startedAt < 5000, `took ${performance.now() - startedAt} ms`)
+  const type = `multipart/form-data; boundary=${'b'.repeat(71)}`
+  const error = await all(toItems(inChunks('', 1), type, { maxBytes: 30, tooLarge })).catch((thrown: Error) => thrown)
+  assert.match((error as Error).message, 'at most 70 characters')
 })
 
 test('ten thousand items are the most', async () => {

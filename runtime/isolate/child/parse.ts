@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { ByteParts } from '../../byte-parts.ts'
 import { PelletError } from '../../errors.ts'
 import type { RequestInput, UploadedFile } from '../../steps/request.ts'
 import { fromBase64 } from './base64.ts'
@@ -95,9 +96,12 @@ const maxFields = 1000
 /** Events, not `for await`: the iterator costs a small body more than all else here. */
 function readBody(req: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    req.on('data', (chunk: Buffer) => void chunks.push(chunk))
-    req.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
+    const parts = new ByteParts()
+    req.on('data', (chunk: Buffer) => parts.add(chunk))
+    req.on('end', () => {
+      const chunks = parts.take()
+      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
+    })
     req.on('error', reject)
   })
 }

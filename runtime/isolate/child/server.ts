@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { messageOf, PelletError } from '../../errors.ts'
 import { toErrorAnswer } from '../../error-body.ts'
-import { callHeader, exchangeHeader, resultHeader } from '../calls.ts'
+import { callHeader, exchangeHeader, innerHeaders, resultHeader } from '../calls.ts'
 import type { Manifest } from '../../manifest/manifest.ts'
 import { answerCall } from './answer-call.ts'
 import { CalleeError } from './call-client.ts'
@@ -122,13 +122,11 @@ export function createIsolateServer(
       requestTimeout: 0,
       headersTimeout: 0,
       noDelay: true,
-      // Main takes 16 KB of headers from callers and adds its own.
-      maxHeaderSize: 64 * 1024,
+      maxHeaderSize: innerHeaders.maxHeaderSize,
     },
     (req, res) => void serve(req, res),
   )
-  // Those beyond a count would be left out without a word, main's own among them.
-  server.maxHeadersCount = 0
+  server.maxHeadersCount = innerHeaders.maxHeadersCount
   return { server, active }
 }
 
