@@ -19,6 +19,10 @@ export class AnswerReader {
   #parts: Buffer[] = []
   /** Bytes of the body that are still to come; Infinity: until the connection ends. */
   #missing = 0
+  #isChunked = false
+  #isLast = false
+  /** Of a chunk's size, or of the line break behind a chunk. */
+  #line = ''
 
   constructor(isHead: boolean) {
     this.#isHead = isHead
@@ -31,15 +35,34 @@ export class AnswerReader {
 
   push(chunk: Buffer): void {
     let bytes = chunk
-    while (bytes.length > 0) bytes = this.#current ? this.#readBody(bytes) : this.#readHead(bytes)
+    while (bytes.length > 0) bytes = this.#read(bytes)
   }
 
   /** The connection has ended. */
   end(): void {
-    if (this.#missing === Infinity) this.#finish()
+    if (this.#missing === Infinity && !this.#isChunked) this.#finish()
   }
 
   // --- internal ---
+
+  #read(bytes: Buffer): Buffer {
+    if (!this.#current) return this.#readHead(bytes)
+    return this.#isChunked && this.#missing === Infinity ? this.#readSize(bytes) : this.#readBody(bytes)
+  }
+
+  /** The line that says how long the next chunk is. */
+  #readSize(bytes: Buffer): Buffer {
+    const end = bytes.indexOf('\n')
+    this.#line += bytes.toString('latin1', 0, end === -1 ? bytes.length : end)
+    if (end === -1) return Buffer.alloc(0)
+    const text = this.#line.trim()
+    this.#line = ''
+    // Behind a chunk stands an empty line; behind the last, too, and no trailers.
+    if (text === '' && this.#isLast) this.#finish()
+    else if (text !== '' && parseInt(text, 16) === 0) this.#isLast = true
+    else if (text !== '') this.#missing = parseInt(text, 16)
+    return bytes.subarray(end + 1)
+  }
 
   #readHead(bytes: Buffer): Buffer {
     this.#head = Buffer.concat([this.#head, bytes])
@@ -52,8 +75,9 @@ export class AnswerReader {
     if (status >= 100 && status < 200) return rest
     const headers = Object.fromEntries(lines.map((line) => splitHeader(line)))
     this.#current = { status, headers, body: '', bodyBytes: 0 }
-    const length = headers['content-length']
     const hasNone = this.#isHead || status === 204 || status === 304
+    this.#isChunked = !hasNone && headers['transfer-encoding'] === 'chunked'
+    const length = headers['content-length']
     this.#missing = hasNone ? 0 : length === undefined ? Infinity : Number(length)
     if (this.#missing === 0) this.#finish()
     return rest
@@ -66,17 +90,19 @@ export class AnswerReader {
     if (this.#current!.bodyBytes <= maxBodyBytes) this.#parts.push(part)
     else this.#parts = []
     const rest = bytes.subarray(part.length)
-    if (this.#missing === 0) this.#finish()
+    if (this.#missing === 0 && this.#isChunked) this.#missing = Infinity
+    else if (this.#missing === 0) this.#finish()
     return rest
   }
 
   #finish(): void {
     const answer = this.#current!
-    answer.body = answer.bodyBytes > maxBodyBytes ? undefined : unchunked(answer, Buffer.concat(this.#parts).toString())
+    answer.body = answer.bodyBytes > maxBodyBytes ? undefined : Buffer.concat(this.#parts).toString()
     this.answers.push(answer)
     this.#current = undefined
     this.#parts = []
     this.#missing = 0
+    this.#isLast = false
   }
 }
 
@@ -85,10 +111,4 @@ export class AnswerReader {
 function splitHeader(line: string): [name: string, value: string] {
   const colon = line.indexOf(':')
   return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()]
-}
-
-/** Good enough for small pages: main frames only those in chunks. */
-function unchunked({ headers }: Answer, text: string): string {
-  if (headers['transfer-encoding'] !== 'chunked') return text
-  return text.replaceAll(/(?:^|\r\n)[\da-f]+\r\n/gi, '').replace(/\r\n$/, '')
 }

@@ -1,3 +1,4 @@
+import { batchKinds } from './batches.ts'
 import { bomb } from './bombs.ts'
 import { formKinds } from './forms.ts'
 import { headerKinds } from './headers.ts'
@@ -22,6 +23,7 @@ export async function createGenerator(seed: number): Promise<Generator> {
     formKinds(pictures.get('png')!),
     headerKinds,
     protocolKinds,
+    batchKinds(pictures.get('jpeg')!),
   ])
   return {
     kinds,

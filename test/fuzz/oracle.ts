@@ -57,10 +57,24 @@ function judgeAnswer(answer: Answer, { kind, isSlow, isHead }: FuzzRequest & { k
   return undefined
 }
 
+/** A batch's lines: each as an answer of its own. */
+function judgeLines(body: string): string | undefined {
+  for (const [index, text] of body.trimEnd().split('\n').entries()) {
+    const line = JSON.parse(text) as { index: number; status: number; error?: { code: string } }
+    if (line.index !== index) return `line ${index} says that it is ${line.index}`
+    if (line.status !== 200 && !Object.hasOwn(errorCodes, line.error?.code ?? ''))
+      return `line ${index} has no documented code`
+    if (line.status === 500) return `line ${index} is an error that is not the caller's: ${text.slice(0, 300)}`
+    if (line.error && text.length > maxErrorBytes) return `line ${index} is an error of ${text.length} bytes`
+  }
+  return undefined
+}
+
 function judgeGood({ status, headers, body, bodyBytes }: Answer, isHead: boolean): string | undefined {
-  if (![200, 202].includes(status)) return 'a status that is not documented'
+  if (![200, 202, 204].includes(status)) return 'a status that is not documented'
   if (headers['x-request-id'] === undefined && headers['content-length'] === undefined)
     return 'an answer without a request id'
+  if (headers['content-type'] === 'application/x-ndjson' && body !== undefined) return judgeLines(body)
   if (isHead || body === undefined || !headers['content-type']?.startsWith('application/json')) return undefined
   try {
     JSON.parse(body)

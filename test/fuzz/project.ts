@@ -10,7 +10,10 @@ import type { Content, Target } from './request.ts'
 /** Nobody waits longer than this for an answer, however it is asked. */
 export const timeoutMs = 20_000
 
-/** The starter deployments as they are shipped, save for their deadline; `tcn` also on a port of its own. */
+/**
+ * The starter deployments as they are shipped, save for their deadline; `tcn` also on a port of its own, and two that keep
+ * answers.
+ */
 export function fuzzProject(ownPort: number): ProjectFiles {
   return {
     ...shipped('depth', 'scrfd', 'tcn'),
@@ -20,9 +23,10 @@ export function fuzzProject(ownPort: number): ProjectFiles {
     'models/yolox_nano.onnx': detectModel(),
     'models/arcface_mobilefacenet.onnx': embeddingModel(),
     ...Object.fromEntries(
-      ['depth', 'scrfd', 'faces', 'arcface', 'detect'].map((name) => [`manifests/${name}.yaml`, manifest(name)]),
+      ['depth', 'scrfd', 'faces', 'detect'].map((name) => [`manifests/${name}.yaml`, manifest(name)]),
     ),
-    'manifests/tcn.yaml': manifest('tcn', `listen: [${ownPort}]`),
+    'manifests/arcface.yaml': manifest('arcface', 'cache: { max: 1MB }'),
+    'manifests/tcn.yaml': manifest('tcn', `listen: [${ownPort}]\ncache: { max: 1MB }`),
   }
 }
 
@@ -48,6 +52,9 @@ export const targets: Target[] = [
   ...pictures('detect', 'deepstack', ['min_confidence', 'labels', 'annotate'], ['objects', 'image'], {
     '/v1/detect/objects': '/f/detect/v1/detect/objects',
   }),
+  ...batches('depth', 'object'),
+  ...batches('arcface', 'pellet'),
+  ...batches('tcn', 'detail', 'window'),
   ...windows('/infer', 'x'),
   ...windows('/encode', 'imu_window'),
   ...windows('/test', '', 'nothing'),
@@ -57,12 +64,19 @@ export const targets: Target[] = [
   { ...page('/f/scrfd/health'), errors: 'text' },
   // Not there, not there over TCP, and there with other methods.
   page('/v1/nothing'),
+  page('/results/0f0e0d0c-0b0a-4908-8706-050403020100'),
+  page('/results/0f0e0d0c-0b0a-4908-8706-050403020100', 'DELETE'),
   page('/api/deployments/tcn/unload', 'POST'),
   { ...page('/v1/detect', 'DELETE'), errors: 'text' },
 ]
 
 /** What a good request to a route carries. */
-export function goodContent({ takes, field }: Target): Content {
+export function goodContent({ takes, field, isBatch }: Target): Content {
+  if (isBatch) {
+    const value = takes === 'picture' ? facesPicture.toString('base64') : sampleWindow()
+    const lines = `${JSON.stringify({ [field]: value })}\n`.repeat(2)
+    return { body: Buffer.from(lines), headers: ['content-type: application/x-ndjson'] }
+  }
   if (takes === 'picture') return { body: facesPicture, headers: ['content-type: image/jpeg'] }
   const fields = takes === 'window' ? { [field]: sampleWindow() } : {}
   return { body: Buffer.from(JSON.stringify(fields)), headers: ['content-type: application/json'] }
@@ -100,6 +114,14 @@ function pictures(
       errors,
       stable,
     }))
+}
+
+function batches(deployment: string, errors: Target['errors'], takes: 'picture' | 'window' = 'picture'): Target[] {
+  const path = `/f/${deployment}/batch`
+  const field = takes === 'picture' ? 'image' : 'x'
+  const name = `${deployment} POST ${path}`
+  const common = { listener: 'main', method: 'POST', options: [], stable: ['index', 'status'] } as const
+  return [{ ...common, name, path, takes, field, errors, isBatch: true }]
 }
 
 function windows(path: string, field: string, takes: 'window' | 'nothing' = 'window'): Target[] {

@@ -295,6 +295,15 @@ export const protocolKinds: Kind[] = [
     },
   },
   {
+    name: 'protocol: a million chunks of a byte',
+    make: (random, target) => {
+      const lines = [...(goodContent(target).headers ?? []), 'transfer-encoding: chunked']
+      const chunks = random.pick(['1\r\n{\r\n', '1\r\n \r\n', '1\r\n\n\r\n', '2;x\r\nab\r\n']).repeat(1_000_000)
+      const steps: Step[] = [{ send: head(target.method, target.path, lines) }, { send: chunks }, { send: '0\r\n\r\n' }]
+      return { steps, expects: 'answer' }
+    },
+  },
+  {
     name: 'protocol: too large by its length',
     make: (random, target) => {
       const lines = [

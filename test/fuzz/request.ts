@@ -11,6 +11,8 @@ export interface Target {
   path: string
   /** What a good request carries. */
   takes: 'picture' | 'window' | 'nothing'
+  /** Many requests in one body, answered by a line each. */
+  isBatch?: boolean
   /** The field of a window in JSON. */
   field: string
   /** Of its function; what is asked in the wrong way, too. */

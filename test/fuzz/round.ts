@@ -23,6 +23,8 @@ export interface RoundOptions {
   /** Requests under way at once. */
   width: number
   ownUrl: string
+  /** Requests that are larger, or that nobody is in a hurry to answer, are left out. @default all are sent */
+  maxBytes?: number
 }
 
 export interface RoundResult {
@@ -37,11 +39,12 @@ const patienceMs = timeoutMs + 4000
 
 /** Sends so many requests to every target and judges what comes back. */
 export async function runRound(pellet: RunningPellet, options: RoundOptions): Promise<RoundResult> {
-  const { generator, targets, from, count, width, ownUrl } = options
+  const { generator, targets, from, count, width, ownUrl, maxBytes = Infinity } = options
   const result: RoundResult = { findings: [], tally: new Map(), slowestMs: 0 }
   const work = Array.from({ length: count }, (_, i) => targets.map((target) => ({ target, number: from + i }))).flat()
   const one = async ({ target, number }: (typeof work)[number]) => {
     const request = generator.make(target, number)
+    if (maxBytes < Infinity && (request.isSlow || sizeOf(request) > maxBytes)) return
     const outcome = await play(urlOf(pellet, target, ownUrl), request, patienceMs)
     const problem = judge(request, target, outcome)
     if (problem) result.findings.push({ target: target.name, number, kind: request.kind, problem, request })
@@ -74,6 +77,10 @@ export async function goodAnswers(
 
 // --- internal ---
 
+function sizeOf({ steps }: FuzzRequest): number {
+  return steps.reduce((sum, step) => sum + (typeof step === 'object' && 'send' in step ? step.send.length : 0), 0)
+}
+
 function urlOf(pellet: RunningPellet, { listener }: Target, ownUrl: string): string {
   return listener === 'own' ? ownUrl : pellet.url
 }
@@ -81,6 +88,9 @@ function urlOf(pellet: RunningPellet, { listener }: Target, ownUrl: string): str
 function stablePart({ stable }: Target, answer: Answer): string {
   if (stable.length === 0) return String(answer.status)
   if (answer.status !== 200) return describe(answer)
-  const value = JSON.parse(answer.body!) as Record<string, unknown>
-  return JSON.stringify(Object.fromEntries(stable.map((name) => [name, value[name]])))
+  const values = answer
+    .body!.trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+  return JSON.stringify(values.map((value) => stable.map((name) => [name, value[name]])))
 }

@@ -24,7 +24,10 @@ export async function look(pellet: RunningPellet): Promise<Holdings> {
     isolateBytes: children.reduce((sum, pid) => sum + rssOf(pid), 0),
     isolates: children.length,
     descriptors: readdirSync(`/proc/${pellet.pid}/fd`).length,
-    files: readdirSync(join(pellet.folder, '.pellet'), { recursive: true, encoding: 'utf8' }).sort(),
+    // Kept results are there on purpose, and bounded.
+    files: readdirSync(join(pellet.folder, '.pellet'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => !/^(jobs|results)\b/.test(file))
+      .sort(),
     crashes: rows.reduce((sum, { crashes }) => sum + crashes, 0),
   }
 }
