@@ -1,11 +1,27 @@
 import { pino, type Logger } from 'pino'
+import type { LogRing } from './log-ring.ts'
 
 export type { Logger }
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
-/** One JSON line per event on stdout; on a terminal, lines for people. */
-export async function createLogger(level: LogLevel, stream: NodeJS.WriteStream = process.stdout): Promise<Logger> {
+/** Where Pellet says what it does. */
+export interface Logs {
+  log: Logger
+  /** Gets what `log` prints. */
+  ring: LogRing
+}
+
+/**
+ * One JSON line per event on stdout; on a terminal, lines for people.
+ * @param ring gets every line as JSON
+ */
+export async function createLogger(
+  level: LogLevel,
+  ring: LogRing,
+  stream: NodeJS.WriteStream = process.stdout,
+): Promise<Logger> {
+  const format = stream.isTTY ? await createFormatter(stream) : (line: string) => line
   // pid and host are journald's business; the level is written as a word because that is what people grep for.
   const options = {
     level,
@@ -13,17 +29,24 @@ export async function createLogger(level: LogLevel, stream: NodeJS.WriteStream =
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   }
-  if (!stream.isTTY) return pino(options, stream)
+  return pino(options, {
+    write(line) {
+      ring.push(line)
+      stream.write(format(line))
+    },
+  })
+}
+
+/** Makes a line for people of a line of JSON; in colours where a terminal shows it. */
+export async function createFormatter(stream: NodeJS.WriteStream): Promise<(line: string) => string> {
   const { default: pretty } = await import('pino-pretty')
-  const lines = pretty({
-    destination: stream,
-    sync: true,
+  return pretty.prettyFactory({
+    colorize: stream.isTTY === true && pretty.isColorSupported,
     singleLine: true,
     translateTime: 'HH:MM:ss',
     ignore: 'pid,hostname,deployment',
     messageFormat: ({ deployment, msg }) => withName(deployment, String(msg)),
   })
-  return pino({ level, base: null }, lines)
 }
 
 // --- internal ---

@@ -21,7 +21,8 @@ import { OwnPorts } from './http/own-ports.ts'
 import { Proxy } from './http/proxy.ts'
 import { RouteTable } from './http/route-table.ts'
 import type { Readiness } from './http/status.ts'
-import type { Logger } from './log.ts'
+import type { Logger, Logs } from './log.ts'
+import type { LogRing } from './log-ring.ts'
 import { JobDesk } from './jobs/desk.ts'
 import { Meter } from './metrics/meter.ts'
 import type { DeploymentSnapshot } from './scheduler/types.ts'
@@ -50,6 +51,8 @@ export class Pellet {
   ).version
   readonly config: Config
   readonly log: Logger
+  /** What the log said last. */
+  readonly ring: LogRing
   readonly clock: Clock = systemClock
   readonly dispatcher: Dispatcher
   readonly storage: Storage
@@ -80,13 +83,13 @@ export class Pellet {
    */
   static async start(
     config: Config,
-    log: Logger,
+    logs: Logs,
     results: Promise<DeploymentResult[]>,
     inspect?: Inspect,
   ): Promise<Pellet> {
     const kept = await createResultsDriver(config.cacheStore)
     const storage = createDataStore({ folder: config.dataFolder, mounts: { ...(kept && { results: kept }) } })
-    const pellet = new Pellet(config, log, storage, await openSizeBook(storage), inspect)
+    const pellet = new Pellet(config, logs, storage, await openSizeBook(storage), inspect)
     try {
       await pellet.#listen()
       await pellet.take(await results)
@@ -97,10 +100,11 @@ export class Pellet {
     return pellet
   }
 
-  private constructor(config: Config, log: Logger, storage: Storage, sizes: SizeBook, inspect?: Inspect) {
+  private constructor(config: Config, { log, ring }: Logs, storage: Storage, sizes: SizeBook, inspect?: Inspect) {
     this.#inspected = inspect?.name
     this.config = config
     this.log = log
+    this.ring = ring
     this.#problems = new ProblemLog(log)
     this.storage = storage
     this.#socketFolder = socketFolderOf(config.dataFolder)
@@ -324,6 +328,7 @@ export class Pellet {
     this.#refuseNew = true
     await this.desk.jobs.drain(Math.max(0, deadline - this.clock.now()))
     await this.dispatcher.stop(Math.max(0, deadline - this.clock.now()))
+    this.ring.end()
     await answersSent(listeners, Math.max(flushMs, deadline - this.clock.now()))
     for (const { server } of listeners) server.closeAllConnections()
     this.desk.close()

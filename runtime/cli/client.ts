@@ -10,34 +10,21 @@ export interface Reply {
 }
 
 /** One request to the running Pellet over its admin socket. @throws CliError when none runs */
-export function call(
+export async function call(
   socketPath: string,
   method: string,
   path: string,
-  { headers = {}, body }: { headers?: Record<string, string>; body?: Uint8Array | string } = {},
+  options: CallOptions = {},
 ): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    const req = request({
-      socketPath,
-      method,
-      path,
-      headers: { ...headers, ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }) },
-    })
-    req.on('response', (res) => {
-      buffer(res).then((bytes) => resolve({ status: res.statusCode!, headers: res.headers, body: bytes }), reject)
-    })
-    req.on('error', (error: NodeJS.ErrnoException) => {
-      const absent = error.code === 'ENOENT' || error.code === 'ECONNREFUSED'
-      reject(
-        new CliError(
-          absent
-            ? `${socketPath}: expected a running Pellet, found none; start it with pellet start`
-            : `${socketPath}: ${error.message}`,
-        ),
-      )
-    })
-    req.end(body)
-  })
+  const res = await open(socketPath, method, path, options)
+  return { status: res.statusCode!, headers: res.headers, body: await buffer(res) }
+}
+
+/** An answer that is read as it comes. @throws CliError with the server's own message when it refuses */
+export async function openStream(socketPath: string, path: string): Promise<IncomingMessage> {
+  const res = await open(socketPath, 'GET', path, {})
+  if (res.statusCode === 200) return res
+  throw new CliError(toMessage({ status: res.statusCode!, headers: res.headers, body: await buffer(res) }))
 }
 
 /** As `call`, for JSON. @throws CliError with the server's own message when it refuses */
@@ -50,4 +37,35 @@ export async function callJson<Value>(socketPath: string, method: string, path: 
 /** The message of an error answer, whatever its shape. */
 export function toMessage({ status, body }: Reply): string {
   return messageIn(String(body)) ?? `expected an answer, found status ${status}`
+}
+
+// --- internal ---
+
+interface CallOptions {
+  headers?: Record<string, string>
+  body?: Uint8Array | string
+}
+
+function open(
+  socketPath: string,
+  method: string,
+  path: string,
+  { headers = {}, body }: CallOptions,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
+    const req = request({ socketPath, method, path, headers: { ...headers, ...length } })
+    req.on('response', resolve)
+    req.on('error', (error: NodeJS.ErrnoException) => {
+      const absent = error.code === 'ENOENT' || error.code === 'ECONNREFUSED'
+      reject(
+        new CliError(
+          absent
+            ? `${socketPath}: expected a running Pellet, found none; start it with pellet start`
+            : `${socketPath}: ${error.message}`,
+        ),
+      )
+    })
+    req.end(body)
+  })
 }

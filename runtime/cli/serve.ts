@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { compileInChild, WatchingCompiler } from '../deployments/compiler.ts'
 import type { Inspect } from '../deployments/dispatcher.ts'
 import { createLogger } from '../log.ts'
+import { LogRing } from '../log-ring.ts'
 import type { Pellet } from '../pellet.ts'
 import { CliError } from './cli-error.ts'
 import { projectArgs, readConfig } from './settings.ts'
@@ -42,7 +43,8 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
     )
   // Main only passes bytes on. Left to itself, V8 answers a few megabytes of bodies with 15 MB of nursery for good.
   setFlagsFromString('--semi-space-growth-factor=1')
-  const log = await createLogger(config.logLevel)
+  const ring = new LogRing()
+  const log = await createLogger(config.logLevel, ring)
   const stopping = new AbortController()
   let stoppingSince = 0
   const untilSignal = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve()))
@@ -61,7 +63,7 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
   const watching = config.watch ? new WatchingCompiler(options) : undefined
   const results = watching?.first ?? compileInChild(options)
   const { Pellet } = await import('../pellet.ts')
-  const pellet = await Pellet.start(config, log, results, inspect).catch((error: unknown) => {
+  const pellet = await Pellet.start(config, { log, ring }, results, inspect).catch((error: unknown) => {
     const isWanted = stopping.signal.aborted
     stopping.abort()
     if (!isWanted) throw error

@@ -3,6 +3,7 @@ import { modelNameOf } from '../deployments/deployment.ts'
 import type { FailedSource } from '../deployments/deployment.ts'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
+import { logsPage } from './logs.ts'
 import type { PortRow } from './own-ports.ts'
 
 /** One row of `pellet ps`. Sizes in bytes, times in seconds from now (negative: ago). */
@@ -44,6 +45,7 @@ export interface ListRow {
 /** `/api`: what the CLI asks. Registered on the unix socket only. */
 export function registerAdmin(app: H3, pellet: Pellet): void {
   app.get('/api/ps', () => toPsRows(pellet))
+  app.get('/api/logs', (event: H3Event) => logsPage(pellet, event))
   app.get('/api/deployments', () => toListRows(pellet))
   app.post('/api/deployments/:name/load', async (event: H3Event) => {
     const name = known(pellet, event)

@@ -7,7 +7,7 @@ import { createProject, runCli } from '../support/pellet.ts'
 import { projectRoot } from '../support/root.ts'
 
 const test = suite('the command line without a running Pellet')
-const names = ['start', 'list', 'ps', 'invoke', 'load', 'unload', 'validate', 'inspect', 'new']
+const names = ['start', 'list', 'ps', 'invoke', 'load', 'unload', 'validate', 'inspect', 'new', 'logs']
 const folder = createProject({ 'bad.yaml': 'port: 99999\n', 'broken.yaml': 'port: [1\n', 'key.yaml': 'prot: 1\n' })
 
 interface Case {
