@@ -42,11 +42,14 @@ export function whyNotDeployed({ name, missing, serves }: Pick<FailedSource, 'na
   return `${what} is not deployed, ${missing ? reasonOf(name, missing) : 'for something is wrong with it'}`
 }
 
-/** For the log, in one line: `detect: not deployed, its model is missing: expected models/a.onnx; get it: ...`. */
-export function formatMissing(name: string, missing: MissingModel): string {
+/**
+ * For the log, in one line: `detect: not deployed, its model is missing: expected models/a.onnx; get it: ...`.
+ * @param serves an older revision serves meanwhile
+ */
+export function formatMissing(name: string, missing: MissingModel, serves = false): string {
   const [file] = missing.files
   const how = missing.deployment === name ? `: expected ${file!.file}; ${howToGet(file!)}` : ''
-  return `${name}: not deployed, ${reasonOf(name, missing)}${how}`
+  return `${name}: ${serves ? '' : 'not deployed, '}${reasonOf(name, missing)}${how}`
 }
 
 // --- internal ---

@@ -17,7 +17,7 @@ export class ProblemLog {
     const told = new Map<string, { name: string; lines: string[] }>()
     for (const failure of failures) {
       const { name, problems, missing } = failure
-      const lines = missing ? [formatMissing(name, missing)] : problems
+      const lines = missing ? [formatMissing(name, missing, failure.serves !== undefined)] : problems
       told.set(fileOf(failure), { name, lines })
       const before = this.#told.get(fileOf(failure))?.lines ?? []
       const news = lines.filter((line) => !before.includes(line))

@@ -109,7 +109,6 @@ export class ProjectWatch {
     const compiling = mapLimited(changed, availableParallelism(), (source) => this.#compile(source, sinceMs))
     if (patienceMs === Infinity) await compiling
     else await Promise.race([compiling, delay(patienceMs, undefined, { ref: false })])
-    this.#watchFolders()
   }
 
   async #compile(source: WatchedSource, sinceMs: number): Promise<void> {
@@ -127,6 +126,7 @@ export class ProjectWatch {
     source.stamps = await stampsSince(new Set([...files, ...behind]), sinceMs)
     source.result = result
     this.#hasNews = true
+    this.#watchFolders()
     if (!this.#isLooking) this.#tell()
   }
 
@@ -150,8 +150,7 @@ export class ProjectWatch {
   #watchFolders(): void {
     const { functionsFolder, manifestsFolder } = this.#options
     const files = [...this.#sources.values()].flatMap(({ stamps }) => [...stamps.keys()])
-    if (this.#folders.update([functionsFolder, manifestsFolder, ...files.map(dirname)]))
-      this.#wokenAt ??= performance.now()
+    if (this.#folders.update([functionsFolder, manifestsFolder, ...files.map(dirname)])) this.wake()
   }
 
   #isRelevant(path: string): boolean {

@@ -65,9 +65,10 @@ export class RunningPellet {
     files: ProjectFiles | string,
     flags: string[] = [],
     env: Record<string, string> = {},
+    command = 'start',
   ): Promise<RunningPellet> {
     const folder = typeof files === 'string' ? files : createProject(files)
-    const pellet = RunningPellet.spawn(folder, flags, env)
+    const pellet = RunningPellet.spawn(folder, flags, env, command)
     const line = await pellet
       .logged(({ msg }) => msg.startsWith('listening on '), 60_000)
       .catch(async (error: unknown) => {
@@ -81,13 +82,18 @@ export class RunningPellet {
   }
 
   /** The process as it was just started: it does not listen yet, and may never. */
-  static spawn(files: ProjectFiles | string, flags: string[] = [], env: Record<string, string> = {}): RunningPellet {
-    return new RunningPellet(typeof files === 'string' ? files : createProject(files), flags, env)
+  static spawn(
+    files: ProjectFiles | string,
+    flags: string[] = [],
+    env: Record<string, string> = {},
+    command = 'start',
+  ): RunningPellet {
+    return new RunningPellet(typeof files === 'string' ? files : createProject(files), flags, env, command)
   }
 
-  private constructor(folder: string, flags: string[], env: Record<string, string>) {
+  private constructor(folder: string, flags: string[], env: Record<string, string>, command: string) {
     this.folder = folder
-    this.child = spawn(process.execPath, [pelletBin, 'start', '--port', '0', ...flags], {
+    this.child = spawn(process.execPath, [pelletBin, command, '--port', '0', ...flags], {
       cwd: folder,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { messageOf, PelletError } from '../../errors.ts'
 import { defineFunction, type FunctionDefinition } from '../../functions/define.ts'
 import { builtinSteps } from '../../steps/index.ts'
@@ -57,11 +57,19 @@ export function firstFrames(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const frames = (error.stack ?? '')
     .split('\n')
-    .filter((line) => /^\s+at /.test(line) && !line.includes('node:internal'))
+    .filter((line) => /^\s+at /.test(line) && !line.includes('node:internal') && !isOwnCode(line))
   return [`${error.name}: ${error.message}`, ...frames.slice(0, 4).map((line) => line.trim())].join('\n  ')
 }
 
 // --- internal ---
+
+/** This installation; source maps lead to the sources of the runtime where these are there. */
+const installation = fileURLToPath(new URL('../../../../', import.meta.url))
+
+/** The runtime's own frames are of no use to the author of a function. */
+function isOwnCode(frame: string): boolean {
+  return frame.includes(`${installation}runtime/`) || frame.includes(`${installation}dist/`)
+}
 
 function toLines(text: string): string[] {
   const lines = text.split(/\r?\n/)
