@@ -6,6 +6,13 @@ import type { Pellet } from '../pellet.ts'
 import { logsPage } from './logs.ts'
 import type { PortRow } from './own-ports.ts'
 
+/** The running Pellet itself. */
+export interface About {
+  version: string
+  /** Where the main listener is, e.g. `http://127.0.0.1:11500`. */
+  address: string
+}
+
 /** One row of `pellet ps`. Sizes in bytes, times in seconds from now (negative: ago). */
 export interface PsRow {
   name: string
@@ -44,6 +51,7 @@ export interface ListRow {
 
 /** `/api`: what the CLI asks. Registered on the unix socket only. */
 export function registerAdmin(app: H3, pellet: Pellet): void {
+  app.get('/api/about', () => ({ version: pellet.version, address: pellet.address }) satisfies About)
   app.get('/api/ps', () => toPsRows(pellet))
   app.get('/api/logs', (event: H3Event) => logsPage(pellet, event))
   app.get('/api/deployments', () => toListRows(pellet))

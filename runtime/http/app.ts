@@ -75,7 +75,7 @@ function isKnownEarly(path: string, admin: boolean): boolean {
 function ownMethods(path: string, admin: boolean): string[] | undefined {
   if (ownPaths.includes(path)) return ['GET', 'HEAD']
   if (!admin) return undefined
-  if (['/api/deployments', '/api/ps', '/api/logs'].includes(path)) return ['GET']
+  if (['/api/about', '/api/deployments', '/api/ps', '/api/logs'].includes(path)) return ['GET']
   if (/^\/api\/cache(\/[^/]+)?$/.test(path)) return ['GET', 'DELETE']
   return /^\/api\/deployments\/[^/]+\/(load|unload)$/.test(path) ? ['POST'] : undefined
 }

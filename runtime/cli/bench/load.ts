@@ -23,7 +23,7 @@ export interface LoadOptions {
 export async function load(
   { url, request }: LoadTarget,
   { concurrency, durationMs = Infinity, count = Infinity, signal }: LoadOptions,
-  recorder = new Recorder(false),
+  recorder = new Recorder(),
 ): Promise<Measured> {
   const connections = Array.from({ length: concurrency }, () => new Connection(url))
   const giveUp = () => {
@@ -42,7 +42,7 @@ export async function load(
       try {
         const answer = await connection.send(request)
         now = performance.now()
-        recorder.answer(answer, now - sentAt)
+        recorder.answer(answer, now - sentAt, now - startedAt)
       } catch (error) {
         now = performance.now()
         if (signal?.aborted) return
