@@ -28,7 +28,7 @@ import { Meter } from './metrics/meter.ts'
 import type { DeploymentSnapshot } from './scheduler/types.ts'
 import { ResultCache } from './results/result-cache.ts'
 import { createResultsDriver } from './storage/results-driver.ts'
-import { createDataStore } from './storage/storage.ts'
+import { createDataStore, formatDamage } from './storage/storage.ts'
 import { callsSocketName } from './isolate/calls.ts'
 import { createPrivateFolder, socketFolderOf } from './socket-folder.ts'
 import { tidyMemory } from './tidy-memory.ts'
@@ -88,7 +88,11 @@ export class Pellet {
     inspect?: Inspect,
   ): Promise<Pellet> {
     const kept = await createResultsDriver(config.cacheStore)
-    const storage = createDataStore({ folder: config.dataFolder, mounts: { ...(kept && { results: kept }) } })
+    const storage = createDataStore({
+      folder: config.dataFolder,
+      mounts: { ...(kept && { results: kept }) },
+      onDamaged: (damage) => logs.log.warn(formatDamage(damage)),
+    })
     const pellet = new Pellet(config, logs, storage, await openSizeBook(storage), inspect)
     try {
       await pellet.#listen()

@@ -45,7 +45,7 @@ export class ResultStore {
     const known = this.#pending.get(key) ?? this.#hot.get(key)
     if (known) return known
     const removals = this.#removals
-    const bytes = await this.#tried('read', () => this.#storage.getItemRaw<Uint8Array>(prefix + key))
+    const bytes = await this.#tried('read an entry', () => this.#storage.getItemRaw<Uint8Array>(prefix + key))
     const entry = bytes instanceof Uint8Array ? decodeEntry(bytes) : undefined
     // What was removed while it was read is not to be found again.
     if (entry && removals === this.#removals) this.#hot.set(key, entry)
@@ -66,7 +66,7 @@ export class ResultStore {
     this.#pendingBytes += bytes.length
     const ttl = Math.max(1, Math.ceil((entry.expiresAt - Date.now()) / 1000))
     const write = async () => {
-      const isWritten = await this.#tried('write', async () => {
+      const isWritten = await this.#tried('write an entry', async () => {
         await this.#storage.setItemRaw(prefix + key, bytes, { ttl })
         return true
       })
@@ -83,7 +83,7 @@ export class ResultStore {
     this.#removals++
     this.#pending.delete(key)
     this.#hot.delete(key)
-    this.#track(this.#tried('remove', () => this.#storage.removeItem(prefix + key)))
+    this.#track(this.#tried('remove an entry', () => this.#storage.removeItem(prefix + key)))
   }
 
   /** Gives back the memory that entries are held in. */
@@ -93,12 +93,12 @@ export class ResultStore {
 
   /** Looks through all that is there; what is none of ours is left out. How long an entry is kept is not the store's to know. */
   async *scan(ttlMsOf: (key: string) => number): AsyncGenerator<KeptItem> {
-    const keys = (await this.#tried('list', () => this.#storage.getKeys(prefix))) ?? []
+    const keys = (await this.#tried('list entries', () => this.#storage.getKeys(prefix))) ?? []
     for (let at = 0; at < keys.length; at += scanWidth) {
       const found = keys.slice(at, at + scanWidth).map(async (full): Promise<KeptItem | undefined> => {
         const key = full.slice(prefix.length)
         if (!full.startsWith(prefix) || !partsOf(key)) return undefined
-        const meta = await this.#tried('look at', () => this.#storage.getMeta(full, { nativeOnly: true }))
+        const meta = await this.#tried('look at an entry', () => this.#storage.getMeta(full, { nativeOnly: true }))
         if (typeof meta?.['size'] !== 'number') return undefined
         const ttlMs = ttlMsOf(key)
         // A store that lets entries expire by itself says what is left to each; of files it is known when they were written.
@@ -130,7 +130,7 @@ export class ResultStore {
     } catch (error) {
       if (!this.#isFailing)
         this.#log.warn(
-          `kept results: expected to ${doing} an entry, found: ${messageOf(error)}; requests are computed meanwhile`,
+          `kept results: expected to ${doing}, found: ${messageOf(error).replace(/\.$/, '')}; requests are computed meanwhile`,
         )
       this.#isFailing = true
       return undefined

@@ -33,6 +33,11 @@ export function createDataStore({ folder, mounts = {}, onDamaged = warn }: DataS
   return store
 }
 
+/** For people. */
+export function formatDamage({ file, key, reason }: Damage): string {
+  return `Storage: the entry "${key}" in ${file} was damaged (${reason}) and has been removed.`
+}
+
 // --- internal ---
 
 function refuse(key: string): never {
@@ -52,6 +57,6 @@ const noMount: Driver = {
   getKeys: () => [],
 }
 
-function warn({ file, key, reason }: Damage): void {
-  process.emitWarning(`Storage: the entry "${key}" in ${file} was damaged (${reason}) and has been removed.`)
+function warn(damage: Damage): void {
+  process.emitWarning(formatDamage(damage))
 }

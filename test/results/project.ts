@@ -1,4 +1,6 @@
-import type { ProjectFiles } from '../support/pellet.ts'
+import { join } from 'node:path'
+import { starterModel, type ProjectFiles } from '../support/pellet.ts'
+import { projectRoot } from '../support/root.ts'
 import { answering, colourModel, identityModel } from '../deployments/tiny.ts'
 
 /**
@@ -49,4 +51,11 @@ export default defineFunction({
 })
 `,
   }
+}
+
+/** The function depth, with its starter model. */
+export const keepingDepth: ProjectFiles = {
+  'models/depth.onnx': starterModel('depth.onnx'),
+  'functions/depth.ts': { from: join(projectRoot, 'functions/depth.ts') },
+  'manifests/depth.yaml': 'cache: true\n',
 }
