@@ -1,6 +1,6 @@
-/** Parts that are smaller are copied together. */
+/** Parts that are smaller are copied together, into blocks that grow from this size up. */
 const smallBytes = 4096
-const blockBytes = 65_536
+const largestBlockBytes = 65_536
 
 /**
  * A body as it comes, in parts. A caller decides how small they are, and each is an object of two hundred bytes: ten megabytes
@@ -11,6 +11,7 @@ export class ByteParts {
   /** What small parts are copied into, and how much of it is written. */
   #block: Buffer | undefined
   #written = 0
+  #nextBlockBytes = smallBytes
 
   /** What is large enough, or comes first, is kept as it is: not to be changed. */
   add(part: Buffer): void {
@@ -22,7 +23,8 @@ export class ByteParts {
     }
     if (!this.#block || this.#block.length - this.#written < part.length) {
       this.#close()
-      this.#block = Buffer.allocUnsafeSlow(blockBytes)
+      this.#block = Buffer.allocUnsafeSlow(this.#nextBlockBytes)
+      this.#nextBlockBytes = Math.min(this.#nextBlockBytes * 2, largestBlockBytes)
     }
     part.copy(this.#block, this.#written)
     this.#written += part.length

@@ -87,6 +87,8 @@ async function round(name: string, from: number, count: number, expected: Map<st
   console.log(
     `${name}: ${count * targets.length} requests in ${seconds} s, the slowest ${Math.round(result.slowestMs)} ms`,
   )
+  const costly = [...result.spentMs].sort(([, a], [, b]) => b - a).slice(0, 5)
+  console.log(`  most time: ${costly.map(([kind, ms]) => `${kind} ${Math.round(ms / 1000)} s`).join(', ')}`)
   showEndings(logged)
   show('  loaded', await look(pellet))
   const found = await goodAnswers(pellet, targets, place.ownUrl)

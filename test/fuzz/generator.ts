@@ -25,19 +25,27 @@ export async function createGenerator(seed: number): Promise<Generator> {
     protocolKinds,
     batchKinds(pictures.get('jpeg')!),
   ])
+  const light = kinds.filter(({ name }) => !heavy.test(name))
   return {
     kinds,
     make(target, number) {
       const random = Random.of(`${seed}/${target.name}/${number}`)
       // Each route begins elsewhere: so few requests to each are of many kinds together.
       const first = Random.of(target.name).integer(0, kinds.length - 1)
-      const kind = kinds[(first + number) % kinds.length]!
+      const turn = first + number
+      const due = kinds[turn % kinds.length]!
+      // Of those that move megabytes each comes once in four turns: else the rest would wait for them all the time.
+      const isOut = heavy.test(due.name) && Math.floor(turn / kinds.length) % 4 !== turn % 4
+      const kind = isOut ? random.pick(light) : due
       return { ...kind.make(random, target), kind: kind.name }
     },
   }
 }
 
 // --- internal ---
+
+/** The names of kinds that move megabytes say so. */
+const heavy = /\d MB|million|as it comes/
 
 function pictureKinds(files: Buffer[]): Kind[] {
   const kinds: [name: string, make: (random: Random) => Uint8Array][] = [
@@ -60,7 +68,7 @@ function pictureKinds(files: Buffer[]): Kind[] {
   ]
   return kinds.map(([name, make]) => ({
     name: `picture: ${name}`,
-    make: (random, target) => withPicture(random, target, make(random)),
+    make: (random, target) => ({ ...withPicture(random, target, make(random)), isHeavy: name === 'bomb' }),
   }))
 }
 

@@ -31,7 +31,11 @@ const protocolStatuses = new Set([400, 408, 413, 417, 431])
 /** An error says what is wrong; it does not send back what was sent. */
 const maxErrorBytes = 4096
 
-function judgeAnswer(answer: Answer, { kind, isSlow, isHead }: FuzzRequest & { kind: string }, target: Target) {
+function judgeAnswer(
+  answer: Answer,
+  { kind, isSlow, isHeavy, isHead }: FuzzRequest & { kind: string },
+  target: Target,
+) {
   const { status, headers, body, bodyBytes } = answer
   const given = headers['x-pellet-error']
   if (Number.isNaN(status)) return 'no status'
@@ -40,7 +44,7 @@ function judgeAnswer(answer: Answer, { kind, isSlow, isHead }: FuzzRequest & { k
   if (status === 400 && given === undefined && bodyBytes <= 5 && headers['connection'] === 'close') return undefined
   if (given === undefined || !Object.hasOwn(errorCodes, given)) return 'an error without a documented code'
   const code = given as ErrorCode
-  if (status >= 500 && !['overloaded', 'not_ready', ...(isSlow ? ['deadline_exceeded'] : [])].includes(code))
+  if (status >= 500 && !['overloaded', 'not_ready', ...(isSlow || isHeavy ? ['deadline_exceeded'] : [])].includes(code))
     return 'an error that is not the caller’s'
   if (headers['x-request-id'] === undefined) return 'an error without a request id'
   const wanted = errorCodes[code].status

@@ -327,6 +327,7 @@ export const protocolKinds: Kind[] = [
           ...steps,
           { send: '0\r\n\r\n' },
         ],
+        isHeavy: true,
         expects: 'answer',
       }
     },

@@ -46,6 +46,8 @@ export interface FuzzRequest {
   isHead?: boolean
   /** Nothing is sent on purpose: 504 is right. */
   isSlow?: boolean
+  /** It is so much work that 504 is right where the machine is busy. */
+  isHeavy?: boolean
 }
 
 /** Makes requests of one kind. */

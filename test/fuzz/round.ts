@@ -31,6 +31,8 @@ export interface RoundResult {
   findings: Finding[]
   /** How many answers had each status and code; `closed` and `left` where there was none. */
   tally: Map<string, number>
+  /** How long requests of each kind took together. */
+  spentMs: Map<string, number>
   slowestMs: number
 }
 
@@ -40,7 +42,7 @@ const patienceMs = timeoutMs + 4000
 /** Sends so many requests to every target and judges what comes back. */
 export async function runRound(pellet: RunningPellet, options: RoundOptions): Promise<RoundResult> {
   const { generator, targets, from, count, width, ownUrl, maxBytes = Infinity } = options
-  const result: RoundResult = { findings: [], tally: new Map(), slowestMs: 0 }
+  const result: RoundResult = { findings: [], tally: new Map(), spentMs: new Map(), slowestMs: 0 }
   const work = Array.from({ length: count }, (_, i) => targets.map((target) => ({ target, number: from + i }))).flat()
   const one = async ({ target, number }: (typeof work)[number]) => {
     const request = generator.make(target, number)
@@ -48,6 +50,7 @@ export async function runRound(pellet: RunningPellet, options: RoundOptions): Pr
     const outcome = await play(urlOf(pellet, target, ownUrl), request, patienceMs)
     const problem = judge(request, target, outcome)
     if (problem) result.findings.push({ target: target.name, number, kind: request.kind, problem, request })
+    result.spentMs.set(request.kind, (result.spentMs.get(request.kind) ?? 0) + outcome.tookMs)
     result.slowestMs = Math.max(result.slowestMs, outcome.tookMs)
     const names = outcome.answers.map(({ status, headers }) => `${status} ${headers['x-pellet-error'] ?? ''}`.trim())
     if (names.length === 0) names.push(request.expects === 'nothing' ? 'left' : 'closed')
