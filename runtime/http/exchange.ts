@@ -5,6 +5,7 @@ import {
   type OutgoingHttpHeaders,
   type ServerResponse,
 } from 'node:http'
+import { ByteParts } from '../byte-parts.ts'
 import type { Lease } from '../deployments/lease.ts'
 import { PelletError } from '../errors.ts'
 import type { CacheSession } from '../results/cache-session.ts'
@@ -168,6 +169,13 @@ export class Exchange {
       return
     }
     if (req.headers.expect?.toLowerCase() === '100-continue') res.writeContinue()
+    const pass = (chunk: Buffer) => {
+      if (upstream.write(chunk) || upstream.writableLength < maxBufferedBytes) return
+      req.pause()
+      upstream.once('drain', () => req.resume())
+    }
+    const passSmall = gatherTurn(pass)
+    const isChunked = req.headers['content-length'] === undefined
     let total = 0
     req.on('data', (chunk: Buffer) => {
       // What still comes of the body of a request that is over is not this request's any more.
@@ -177,11 +185,13 @@ export class Exchange {
       } catch (error) {
         return this.#finish('refused', error)
       }
-      if (upstream.write(chunk) || upstream.writableLength < maxBufferedBytes) return
-      req.pause()
-      upstream.once('drain', () => req.resume())
+      if (isChunked) passSmall.add(chunk)
+      else pass(chunk)
     })
-    req.on('end', () => upstream.end())
+    req.on('end', () => {
+      passSmall.flush()
+      upstream.end()
+    })
   }
 
   /** The request that it was called for is over: at its deadline, or otherwise in a way that leaves nobody to answer to. */
@@ -214,6 +224,25 @@ export class Exchange {
 }
 
 // --- internal ---
+
+/**
+ * Passes on together what comes in one turn of the loop: a caller may write chunks of one byte, and ten thousand of them
+ * come in one read.
+ */
+function gatherTurn(pass: (part: Buffer) => void): { add(chunk: Buffer): void; flush(): void } {
+  const parts = new ByteParts()
+  let turn: NodeJS.Immediate | undefined
+  const flush = () => {
+    clearImmediate(turn)
+    turn = undefined
+    for (const part of parts.take()) pass(part)
+  }
+  const add = (chunk: Buffer) => {
+    parts.add(chunk)
+    turn ??= setImmediate(flush)
+  }
+  return { add, flush }
+}
 
 function toPath(target: RouteTarget, url: string): string {
   const query = url.indexOf('?')

@@ -280,4 +280,16 @@ test('all headers reach the isolate, however many and however near to 16 KB, and
   }
 })
 
+test('a body in chunks of one byte arrives whole', async () => {
+  const connection = new RawConnection(pellet.url)
+  const text = JSON.stringify({ a: 'x'.repeat(100_000) })
+  const chunks = [...text].map((byte) => `1\r\n${byte}\r\n`).join('')
+  await connection.send(head('/v1/small', 'content-type: application/json', 'transfer-encoding: chunked'))
+  await connection.send(`${chunks}0\r\n\r\n`)
+  const { status, json } = await connection.answer()
+  assert.is(status, 200)
+  assert.is(json.fields.a.length, 100_000)
+  connection.end()
+})
+
 test.run()
