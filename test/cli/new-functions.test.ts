@@ -19,6 +19,7 @@ import { call, check, drive, type DriverRequest } from '../functions/driver.ts'
 import { temporaryFolder } from '../support/fixture-tmp.ts'
 import { toOnnx } from '../support/onnx-writer.ts'
 import { projectRoot } from '../support/root.ts'
+import { sharedData, testWithShared } from '../support/shared.ts'
 
 const test = suite('what pellet new writes')
 const root = temporaryFolder()
@@ -208,6 +209,35 @@ test('labels come from the model’s metadata', async () => {
   assert.equal(named(`{0: 'cat', 1: "dog's", 2: 'great owl'}`), ['cat', "dog's", 'great owl'])
   for (const names of ['', '{}', `{0: 'cat'}`, `{0: 'a', 1: 'b', 9999999: 'c'}`, `{0: 'a', 1: 'b\n', 2: 'c'}`])
     assert.is(named(names), undefined, names)
+})
+
+for (const [file, kind, chip] of [
+  ['arcface_mobilefacenet_v2', 'embedding', 'hailo8'],
+  ['fast_depth', 'tensor', 'hailo8'],
+] as const)
+  testWithShared(
+    test,
+    `${file}.hef: the manifest names its chip and a place for the ONNX model, the function serves both`,
+    async () => {
+      const hef = sharedData(`hef/${file}.hef`)!
+      const plan = await planFunction(`hef-${kind}`, undefined, hef, config)
+      assert.is(plan.kind, kind)
+      await writeAll(plan.files)
+      const read = (path: string) => readFileSync(join(root, path), 'utf8')
+      assert.match(
+        read(`manifests/hef-${kind}.yaml`),
+        new RegExp(`^  hef:\n    ${chip}: ${file}\\.hef\n  onnx:\n    file: hef-${kind}\\.onnx`, 'm'),
+      )
+      assert.match(read(`functions/hef-${kind}.ts`), /toFloat32\(Object\.values\(out\)\[0\]\)/)
+    },
+  )
+
+testWithShared(test, 'refused: a HEF with several outputs', async () => {
+  await planFunction('faces', undefined, sharedData('hef/scrfd_2.5g.hef'), config).then(
+    () => assert.unreachable(),
+    (error: Error) =>
+      assert.match(error.message, /found 9 outputs or boxes; functions\/detect\.ts and functions\/scrfd\.ts/),
+  )
 })
 
 // The last: it looks at all that the others wrote.

@@ -20,7 +20,7 @@ export default defineCommand({
     name: { type: 'positional', description: 'Name of the deployment', required: false, valueHint: '<name>' },
     model: {
       type: 'string',
-      description: 'The model, an .onnx file; copied into the models folder',
+      description: 'The model, an .onnx or .hef file; copied into the models folder',
       valueHint: 'file',
     },
     ...projectArgs,

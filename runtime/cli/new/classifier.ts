@@ -4,7 +4,8 @@ import { valuesText } from './model.ts'
 import { pictureOf, rowsOf } from './shapes.ts'
 
 /** @throws CliError where the model is no classifier of pictures */
-export function classifierDraft({ model, isStarter }: Task): Draft {
+export function classifierDraft(task: Task): Draft {
+  const { model } = task
   const picture = model && pictureOf(model)
   if (model && !picture)
     throw new CliError(`classifier: expected a model that takes one picture, found ${valuesText(model.inputs)}`)
@@ -35,7 +36,7 @@ export function classifierDraft({ model, isStarter }: Task): Draft {
   },
 })`,
     manifest: {
-      entry: pixelLines(picture, imagenet, isStarter),
+      entry: pixelLines(picture, imagenet, task),
       takesLabels: true,
       classes: row?.length,
       pre: `[image.decode, ${sizedStep('image.resize', picture, 224)}, tensor]`,

@@ -5,7 +5,12 @@ import { valuesText, type ModelShape } from './model.ts'
 import { fallbackSide, layoutOf, layouts, pictureOf, type Layout } from './shapes.ts'
 
 /** @throws CliError where the model is no detector whose outputs are known */
-export function detectorDraft({ model, isStarter }: Task & { model: ModelShape }): Draft {
+export function detectorDraft(task: Task & { model: ModelShape }): Draft {
+  const { model } = task
+  if (model.chip)
+    throw new CliError(
+      'detector: expected an ONNX model, found a HEF; functions/detect.ts and functions/scrfd.ts of Pellet read both: copy the one that fits',
+    )
   const picture = pictureOf(model)
   if (!picture)
     throw new CliError(`detector: expected a model that takes one picture, found ${valuesText(model.inputs)}`)
@@ -66,7 +71,7 @@ interface Candidate {
 
 ${candidatesSource(layout, width, height)}`,
     manifest: {
-      entry: pixelLines(picture, scales[layout.kind], isStarter),
+      entry: pixelLines(picture, scales[layout.kind], task),
       takesLabels: classes !== 1,
       classes,
       pre: `[image.decode, ${sizedStep('image.letterbox', picture, fallbackSide, margins[layout.kind])}, tensor]`,

@@ -4,8 +4,10 @@ import type { ModelShape } from './model.ts'
 /** What a function is written from. */
 export interface Task {
   name: string
-  /** The model's file, as the manifest names it. */
+  /** The file of the ONNX model, as the manifest names it. */
   file: string
+  /** The same network for a chip: its file, and what it is compiled for. */
+  hef: { file: string; chip: string } | undefined
   /** Undefined where there is no model yet. */
   model: ModelShape | undefined
   /** It came with Pellet: how it wants its pixels is known. */
@@ -60,18 +62,19 @@ export function quoted(text: string): string {
 export function pixelLines(
   picture: ImageInput | undefined,
   { mean, std, takers, channels }: PixelScale,
-  isKnown = false,
+  { isStarter, hef }: Task,
 ): string[] {
-  const isWhole = picture !== undefined && /int/.test(picture.type)
+  // A HEF takes whole numbers always: it tells nothing of the ONNX model.
+  const isWhole = picture !== undefined && /int/.test(picture.type) && hef === undefined
   if (isWhole) return ['# The model takes whole numbers, 0 to 255: pixels go in as they are.', ...(channels ?? [])]
   const fits = (value: number | number[]) => (Array.isArray(value) && picture?.channels === 1 ? value[0]! : value)
   const text = (value: number | number[]) => JSON.stringify(fits(value)).replaceAll(',', ', ')
   return [
-    ...(isKnown
+    ...(isStarter
       ? ['# The model takes (pixel - mean) / std, pixels from 0 to 255.']
       : [
-          `# CHECK: the model takes (pixel - mean) / std, pixels from 0 to 255. Here stands what ${takers} take;`,
-          '# where yours is from, it says what it was trained with.',
+          `# CHECK: the model takes (pixel - mean) / std, pixels from 0 to 255. These are the numbers of ${takers};`,
+          '# look up what yours was trained with.',
         ]),
     `mean: ${text(mean)}`,
     `std: ${text(std)}`,

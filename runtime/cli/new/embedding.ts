@@ -4,7 +4,8 @@ import { valuesText } from './model.ts'
 import { pictureOf, rowsOf } from './shapes.ts'
 
 /** @throws CliError where the model gives no vector of a picture */
-export function embeddingDraft({ model, isStarter }: Task): Draft {
+export function embeddingDraft(task: Task): Draft {
+  const { model } = task
   const picture = model && pictureOf(model)
   if (model && !picture)
     throw new CliError(
@@ -17,7 +18,8 @@ export function embeddingDraft({ model, isStarter }: Task): Draft {
       `embedding: expected an output that is one vector such as [1, 512], found ${valuesText(model.outputs)}`,
     )
   const isOne = !model || model.outputs.length === 1
-  const vector = row ? member('out', row.output.name) : 'Object.values(out)[0]'
+  // As ONNX the same network has another name for it.
+  const vector = row && !model?.chip ? member('out', row.output.name) : 'Object.values(out)[0]'
   return {
     summary: 'A picture as a vector of length 1: the dot product of two says how alike they are',
     imports: { values: ['defineFunction', 'step', 'toFloat32'] },
@@ -31,7 +33,7 @@ export function embeddingDraft({ model, isStarter }: Task): Draft {
   },
 })`,
     manifest: {
-      entry: pixelLines(picture, { mean: 127.5, std: 127.5, takers: 'most face embeddings' }, isStarter),
+      entry: pixelLines(picture, { mean: 127.5, std: 127.5, takers: 'most face embeddings' }, task),
       pre: `[image.decode, ${sizedStep('image.resize', picture, 112)}, tensor]`,
       post: `[${isOne ? 'l2' : `{ l2: { output: ${row!.output.name} } }`}, answer]`,
     },

@@ -9,7 +9,7 @@ export type Kind = (typeof kinds)[number]
 export function guessKind(model: ModelShape): { kind: Kind; why: string } {
   const picture = pictureOf(model)
   if (!picture) return { kind: 'tensor', why: `it takes no picture alone, but ${valuesText(model.inputs)}` }
-  const layout = layoutOf(model, picture)
+  const layout = model.chip ? undefined : layoutOf(model, picture)
   if (layout) return { kind: 'detector', why: `it takes a picture and gives ${layouts[layout.kind]}` }
   const row = rowsOf(model)[0]
   if (!row)

@@ -9,12 +9,13 @@ export interface ManifestOptions {
 
 /** `manifests/NAME.yaml`. */
 export function manifestText(
-  { name, file, model }: Task,
+  { name, file, hef, model }: Task,
   { summary, manifest }: Draft,
   { schema, hasLabels }: ManifestOptions,
 ): string {
   const { entry, takesLabels, classes, pre, post } = manifest
-  const comment = model ? '' : '   # CHECK: there is none yet. Put it into the models folder, or write its name here.'
+  const comment =
+    model && !hef ? '' : '   # CHECK: there is none yet. Put it into the models folder, or write its name here.'
   const count = classes === undefined ? 'each class' : `each of the ${classes} classes`
   return [
     ...(schema === undefined ? [] : [`# yaml-language-server: $schema=${schema}`]),
@@ -23,6 +24,13 @@ export function manifestText(
     `function: ${name}`,
     '',
     'model:',
+    ...(hef
+      ? [
+          '  # For the NPU. This version of Pellet cannot run it yet, and takes the ONNX model below.',
+          '  hef:',
+          `    ${hef.chip}: ${scalar(hef.file)}`,
+        ]
+      : []),
     '  onnx:',
     `    file: ${scalar(file)}${comment}`,
     ...entry.map((line) => `    ${line}`),

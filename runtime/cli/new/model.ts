@@ -1,4 +1,6 @@
 import { basename, resolve } from 'node:path'
+import type { HailoChip } from '../../../ffi/hef/arch.ts'
+import type { HefTensor } from '../../../ffi/hef/types.ts'
 import { arrayTypes, toText } from '../../engines/check-inputs.ts'
 import type { TensorInfo } from '../../engines/engine.ts'
 import { readOnnxFile } from '../../engines/onnx-file.ts'
@@ -16,6 +18,8 @@ export interface ModelShape {
   inputs: readonly TensorInfo[]
   outputs: readonly OutputInfo[]
   metadata: Readonly<Record<string, string>>
+  /** The chip that a HEF is for; undefined: an ONNX model. */
+  chip?: HailoChip
 }
 
 export interface OutputInfo extends TensorInfo {
@@ -25,8 +29,7 @@ export interface OutputInfo extends TensorInfo {
 
 /** @throws CliError when it is no model that Pellet can run, with the reason */
 export async function readModelShape(path: string): Promise<ModelShape> {
-  if (/\.hef$/i.test(path))
-    throw new CliError(`${path}: expected an ONNX model, found a HEF: this version of Pellet cannot run it yet`)
+  if (/\.hef$/i.test(path)) return readHefShape(path)
   const { inputs, outputs, externalData, metadata } = await readOnnxFile(path)
   const missing = externalData.find(({ sizeBytes }) => sizeBytes === null)
   if (missing)
@@ -47,6 +50,35 @@ export function valuesText(values: readonly TensorInfo[]): string {
 }
 
 // --- internal ---
+
+/** As HailoRT gives them: without a batch, quantised where the chip computes in whole numbers. */
+async function readHefShape(path: string): Promise<ModelShape> {
+  const { readHefModel } = await import('../../engines/hef-file.ts')
+  const { refusalOn } = await import('../../../ffi/hef/arch.ts')
+  const hef = await readHefModel(path)
+  const [chip] = hef.arch.runsOn
+  const refusal = refusalOn(chip ?? 'hailo8', hef)
+  if (refusal !== undefined || !chip) throw new CliError(`${path}: expected a HEF that runs on a chip, but ${refusal}`)
+  const toInfo = ({ name, type, shape = [0, 0, 0], order }: HefTensor): OutputInfo => {
+    const isRow = order === 'NC'
+    return { name, type, shape: isRow ? [1, shape[2]] : [1, ...shape] }
+  }
+  const groups = hef.networkGroups
+  if (groups.some(({ outputs }) => outputs.length > 1 || outputs.some(({ nms }) => nms)))
+    throw new CliError(
+      `${path}: expected a HEF with one tensor as its output, found ${groups.flatMap(({ outputs }) => outputs).length} outputs or boxes; ` +
+        'functions/detect.ts and functions/scrfd.ts of Pellet read detectors as HEF and as ONNX: copy the one that fits',
+    )
+  return {
+    path: resolve(path),
+    external: [],
+    file: basename(path),
+    inputs: groups.flatMap(({ inputs }) => inputs.map(toInfo)),
+    outputs: groups.flatMap(({ outputs }) => outputs.map(toInfo)),
+    metadata: {},
+    chip,
+  }
+}
 
 function toInfo(path: string, role: string, { name, type, shape, operator }: OnnxValue): OutputInfo {
   if (!Object.hasOwn(arrayTypes, type))

@@ -41,14 +41,16 @@ export async function planFunction(
   const model = path === undefined ? undefined : await readModelShape(path)
   const guess = model && wanted === undefined ? guessKind(model) : undefined
   const kind = wanted ?? guess!.kind
-  const { file, copies } = model ? await placeModel(model, config) : { file: `${name}.onnx`, copies: [] }
-  const task: Task = { name, file, model, isStarter: modelPath === undefined && model !== undefined }
+  const placed = model && (await placeModel(model, config))
+  const hef = model?.chip === undefined ? undefined : { file: placed!.file, chip: model.chip }
+  const file = placed && !hef ? placed.file : `${name}.onnx`
+  const task: Task = { name, file, hef, model, isStarter: modelPath === undefined && model !== undefined }
   const draft = drafts[kind](task as Task & { model: ModelShape })
   const labels = model && draft.manifest.takesLabels ? labelsOf(model, draft.manifest.classes) : undefined
   const paths = filesOf(config, name)
   const manifest = manifestText(task, draft, { schema: schemaFor(config), hasLabels: labels !== undefined })
   const files: NewFile[] = [
-    ...copies,
+    ...(placed?.copies ?? []),
     ...(labels ? [{ path: paths.labels, text: `${labels.join('\n')}\n` }] : []),
     { path: paths.function, text: functionText(task, draft) },
     { path: paths.manifest, text: manifest },

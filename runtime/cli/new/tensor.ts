@@ -6,8 +6,13 @@ import { valuesText, type ModelShape } from './model.ts'
 import { fallbackSide, pictureOf } from './shapes.ts'
 
 /** A model as it is: numbers in, or a picture where it takes one, and numbers out. @throws CliError for float16 inputs */
-export function tensorDraft({ model, isStarter }: Task & { model: ModelShape }): Draft {
+export function tensorDraft(task: Task & { model: ModelShape }): Draft {
+  const { model } = task
   const picture = pictureOf(model)
+  if (model.chip && !picture)
+    throw new CliError(
+      `tensor: expected a HEF that takes a picture of 1 or 3 channels, found ${valuesText(model.inputs)}`,
+    )
   const half = model.inputs.find(({ type }) => type === 'float16')
   if (!picture && half)
     throw new CliError(
@@ -30,14 +35,14 @@ export function tensorDraft({ model, isStarter }: Task & { model: ModelShape }):
   steps: {
 ${picture ? '' : readStep(model.inputs)}    // The last step of post: what it returns is the answer. Data lie in rows: the last dimension's values side by side.
     answer: step.outputs((out, { model, elapsedMs }) => ({
-${model.outputs.map((output) => `      ${key(output.name)}: { shape: ${member('out', output.name)}!.dims, data: ${dataOf(output)} },`).join('\n')}
+${model.outputs.map((output) => `      ${answerKey(model, output)}: { shape: ${outputOf(model, output)}!.dims, data: ${dataOf(model, output)} },`).join('\n')}
       model: model.entry.name,
       ms: Math.round(elapsedMs()),
     })),
   },
 })${picture ? '' : `\n\n// --- internal ---\n\n${[...new Set(model.inputs.map(({ type }) => type))].map((type) => reader(type, model.inputs)).join('\n\n')}`}`,
     manifest: {
-      entry: picture ? pixelLines(picture, { mean: 0, std: 255, takers: 'many models' }, isStarter) : [],
+      entry: picture ? pixelLines(picture, { mean: 0, std: 255, takers: 'many models' }, task) : [],
       pre: picture ? `[image.decode, ${sizedStep('image.resize', picture, fallbackSide)}, tensor]` : '[read]',
       post: '[answer]',
     },
@@ -49,7 +54,7 @@ ${model.outputs.map((output) => `      ${key(output.name)}: { shape: ${member('o
             json: jsonOf(model.inputs),
             example: `{ ${model.inputs.map((input) => `"${input.name}": [${countOf(input)} numbers]`).join(', ')} }`,
           },
-      checks: model.outputs.flatMap(checksOf),
+      checks: model.outputs.flatMap((output) => checksOf(model, output)),
     },
   }
 }
@@ -119,9 +124,18 @@ function ${type}Tensor(name: string, shape: number[], value: unknown): Tensor {
 }`
 }
 
-function dataOf({ name, type }: TensorInfo): string {
-  const tensor = member('out', name)
-  return isLong(type) ? `Array.from(${tensor}!.data, Number)` : `toFloat32(${tensor})`
+/** As ONNX the same network has other names than as a HEF. */
+function answerKey({ chip }: ModelShape, { name }: TensorInfo): string {
+  return chip ? 'output' : key(name)
+}
+
+function outputOf({ chip }: ModelShape, { name }: TensorInfo): string {
+  return chip ? 'Object.values(out)[0]' : member('out', name)
+}
+
+function dataOf(model: ModelShape, output: TensorInfo): string {
+  const tensor = outputOf(model, output)
+  return isLong(output.type) ? `Array.from(${tensor}!.data, Number)` : `toFloat32(${tensor})`
 }
 
 /** How many numbers the test sends: one batch, and eight where something else is free. */
@@ -142,12 +156,12 @@ function generatedList(input: TensorInfo): string {
   return `Array.from({ length: ${countOf(input)} }, (_, i) => ${value})`
 }
 
-function checksOf({ name, shape }: TensorInfo): string[] {
-  const tensor = member('answer', name)
-  if (shape.every((size) => typeof size === 'number'))
-    return [
-      `assert.deepEqual(${tensor}.shape, [${shape.join(', ')}])`,
-      `assert.equal(${tensor}.data.length, ${shape.reduce<number>((product, size) => product * Number(size), 1)})`,
-    ]
-  return [`assert.equal(${tensor}.shape.length, ${shape.length})`, `assert.ok(${tensor}.data.length > 0)`]
+function checksOf({ chip }: ModelShape, { name, shape }: TensorInfo): string[] {
+  const tensor = member('answer', chip ? 'output' : name)
+  const rank = chip ? [] : [`assert.equal(${tensor}.shape.length, ${shape.length})`]
+  if (chip || shape.some((size) => typeof size === 'string')) return [...rank, `assert.ok(${tensor}.data.length > 0)`]
+  return [
+    `assert.deepEqual(${tensor}.shape, [${shape.join(', ')}])`,
+    `assert.equal(${tensor}.data.length, ${shape.reduce<number>((product, size) => product * Number(size), 1)})`,
+  ]
 }
