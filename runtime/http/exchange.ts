@@ -57,7 +57,7 @@ export class Exchange {
   readonly #onAnswer: (answer: IncomingMessage, lease: Lease) => WholeAnswer | undefined
   readonly #deadline: NodeJS.Timeout | undefined
   /** Calls to other deployments under way: they end with it, however it ends. */
-  readonly #calls = new Set<Exchange>()
+  #calls: Set<Exchange> | undefined
   #leaveQueue: (() => void) | undefined
   #lease: Lease | undefined
   #upstream: ClientRequest | undefined
@@ -87,7 +87,7 @@ export class Exchange {
     const { name, manifest } = target.deployment
     const { timeoutMs } = manifest.limits
     this.deadlineAt = chain?.parent.deadlineAt ?? performance.now() + timeoutMs
-    if (chain) chain.parent.#calls.add(this)
+    if (chain) (chain.parent.#calls ??= new Set()).add(this)
     else
       this.#deadline = setTimeout(() => {
         const expected = `${name}: expected an answer within ${timeoutMs} ms (limits.timeout), found none`
@@ -207,8 +207,8 @@ export class Exchange {
     this.#isOver = true
     clearTimeout(this.#deadline)
     this.#leaveQueue?.()
-    if (this.chain) this.chain.parent.#calls.delete(this)
-    for (const call of this.#calls) call.#endWith(ending, error)
+    if (this.chain) this.chain.parent.#calls?.delete(this)
+    for (const call of this.#calls ?? []) call.#endWith(ending, error)
     if (ending !== 'answered') this.#upstream?.destroy()
     const lease = this.#lease
     if (ending === 'lost') {

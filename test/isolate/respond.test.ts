@@ -46,6 +46,9 @@ const plain: [what: string, value: unknown, expected: unknown][] = [
     { a: Float32Array.of(1, 2.5), b: Uint8Array.of(1, 2), c: new Float64Array(0) },
     { a: [1, 2.5], b: [1, 2], c: [] },
   ],
+  ['typed arrays behind numbers in a list', [1, 'a', [2, { b: Uint8Array.of(3) }]], [1, 'a', [2, { b: [3] }]]],
+  ['typed arrays that lie deep', nested(50, Uint8Array.of(1)), nested(50, [1])],
+  ['typed arrays that an object makes of itself', { a: { toJSON: () => Uint8Array.of(1) } }, { a: [1] }],
   ['a buffer', { bytes: Buffer.from([1, 2]) }, { bytes: [1, 2] }],
   [
     'big integers',
@@ -136,6 +139,11 @@ async function rejects(promise: Promise<unknown>, code: string, text: string): P
     (thrown: unknown) => thrown,
   )
   assert.ok(refused(code, text)(error), String(error))
+}
+
+/** `value` in so many lists. */
+function nested(depth: number, value: unknown): unknown {
+  return depth === 0 ? value : [nested(depth - 1, value)]
 }
 
 test.run()

@@ -77,7 +77,7 @@ function encode(type: string, value: unknown): Answer {
     throw new PelletError('function_failed', `the answer as ${type}: expected bytes, found ${typeof value}`)
   let body: string | undefined
   try {
-    body = JSON.stringify(value, toPlain)
+    body = isPlain(value) ? JSON.stringify(value) : JSON.stringify(value, toPlain)
   } catch (error) {
     const message = `the last step returned what cannot be written as JSON: ${messageOf(error)}`
     throw new PelletError('function_failed', message, { cause: error })
@@ -88,6 +88,23 @@ function encode(type: string, value: unknown): Answer {
       'the last step returned nothing that can be written as JSON; return a value',
     )
   return { type, body }
+}
+
+/** How deep answers are looked into; what lies deeper, or in a circle, is left to JSON.stringify. */
+const plainDepth = 32
+
+/**
+ * Whether JSON.stringify writes a value as it is to be written, without the replacer that makes it two to three times as
+ * slow (ten faces: 30 us instead of 90).
+ */
+function isPlain(value: unknown, depth = plainDepth): boolean {
+  if (typeof value !== 'object' || value === null) return typeof value !== 'bigint'
+  if (depth === 0 || ArrayBuffer.isView(value)) return false
+  // What an object makes of itself is not known yet.
+  if ('toJSON' in value) return false
+  if (Array.isArray(value)) return value.every((item) => typeof item === 'number' || isPlain(item, depth - 1))
+  for (const key in value) if (!isPlain((value as Record<string, unknown>)[key], depth - 1)) return false
+  return true
 }
 
 /** JSON has no typed arrays (they would become objects, a Buffer its own toJSON) and no big integers. */
