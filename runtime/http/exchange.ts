@@ -155,6 +155,8 @@ export class Exchange {
       res.writeHead(answer.statusCode!, toAnswerHeaders(answer, lease, target, requestId))
       answer.on('data', (chunk: Buffer) => {
         if (res.write(chunk) || res.writableLength < maxBufferedBytes) return
+        // What is kept is in memory anyway, and others may wait for it.
+        if (session?.isCollecting) return
         answer.pause()
         res.once('drain', () => answer.resume())
       })

@@ -42,9 +42,12 @@ export function findKept(
 export function toKeptAnswer(
   { res, target, requestId }: Exchange,
   session: CacheSession,
-  { type, engine, createdAt, body }: Entry,
+  entry: Entry,
   timing?: string,
 ): WholeAnswer {
+  const { type, engine, createdAt, body } = entry
+  // Held as long as it is sent.
+  session.found = entry
   res.setHeader('x-cache', session.count('hit'))
   return {
     headers: {

@@ -16,8 +16,10 @@ export interface LookUp {
  * what the isolate understood of it. In between it may have to make the answer that others wait for.
  */
 export class CacheSession {
-  /** The answer, once the isolate was told that there is one. */
+  /** The answer that is kept, once it was found. */
   found: Entry | undefined
+  /** The answer is taken in as it comes, to be kept. */
+  isCollecting = false
   readonly startedAt = performance.now()
   readonly #cache: ResultCache
   readonly generation: Generation
@@ -88,12 +90,14 @@ export class CacheSession {
       this.#disband()
       return this.count('bypass')
     }
+    this.isCollecting = true
     const chunks: Buffer[] = []
     let sizeBytes = 0
     answer.on('data', (chunk: Buffer) => {
       sizeBytes += chunk.length
       if (sizeBytes <= this.generation.maxEntryBytes) return void chunks.push(chunk)
       chunks.length = 0
+      this.isCollecting = false
       this.#disband()
     })
     answer.on('end', () => {

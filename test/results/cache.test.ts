@@ -196,6 +196,20 @@ test('where the one who computes fails or leaves, the next takes over', async ()
   assert.equal(said(answer).slice(0, 2), [200, 'miss'])
 })
 
+test('one who does not read his answer keeps nobody waiting', async () => {
+  // A thousand times as much comes back: more than fits between him and the isolate.
+  const body = JSON.stringify({ who: 'reads not', text: 'x'.repeat(8000) })
+  const lazy = new RawConnection(pellet.url)
+  lazy.socket.pause()
+  await lazy.send(`POST /v1/keeps HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+  await gate.waiting(1)
+  const next = call(`${pellet.url}/v1/keeps`, { body })
+  gate.open()
+  const { headers, text } = await next
+  assert.equal([headers['x-cache'], text.length > 8_000_000], ['hit', true])
+  lazy.end()
+})
+
 test('errors are not kept', async () => {
   const { run } = (await keeps({ text: 'counts' })).json
   const failing = { fails: run + 1 }
@@ -330,7 +344,7 @@ test('pellet cache says what is kept, and clears it', async () => {
   assert.ok(before.entries > 5 && before.hits > 5 && before.misses > 5 && before.bypassed > 0)
   assert.is(before.hit_rate, before.hits / (before.hits + before.misses))
   const shown = await pellet.cli('cache', 'stats')
-  assert.match(shown.stdout, /^NAME +ENTRIES [^]*\nkeeps +\d+ +[\d.]+ KB +64 MB +10m +\d+ /)
+  assert.match(shown.stdout, /^NAME +ENTRIES [^]*\nkeeps +\d+ +[\d.]+ [KM]B +64 MB +10m +\d+ /)
   const cleared = await pellet.cli('cache', 'clear', 'keeps')
   assert.match(cleared.stdout, new RegExp(`^removed ${before.entries} answers, `))
   assert.equal([(await stats('keeps'))!.entries, (await stats('keeps'))!.bytes], [0, 0])
