@@ -194,6 +194,7 @@ const settings: Record<string, Setting> = {
     expected: 'a size such as 256MB',
     parse: bytes,
     fallback: () => '256MB',
+    isLive: true,
   },
   log_level: {
     field: 'logLevel',

@@ -239,6 +239,7 @@ export class Pellet {
       }
       Object.assign(config, { [field]: to })
       if (field === 'memoryBytes') this.dispatcher.setMemory(config.memoryBytes)
+      if (field === 'cacheMaxBytes') this.results.setMax(config.cacheMaxBytes)
       if (field === 'logLevel') log.level = config.logLevel
       log.info(field === 'allowUrls' ? `${change}, for what is loaded from now on` : change)
     }

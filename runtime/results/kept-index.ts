@@ -14,7 +14,7 @@ export interface KeptItem {
  * what is to be removed, and forgets it.
  */
 export class KeptIndex {
-  readonly #maxBytes: number
+  #maxBytes: number
   readonly #shelves = new Map<string, Shelf>()
   #totalBytes = 0
   #uses = 0
@@ -32,7 +32,13 @@ export class KeptIndex {
     return this.#shelves.get(name)?.bytes ?? 0
   }
 
-  /** Sets a deployment's own bound; 0 unless told. @returns what must go for it */
+  /** Sets the bound of all together. @returns the keys of those that must go for it */
+  boundAll(maxBytes: number): string[] {
+    this.#maxBytes = maxBytes
+    return this.#makeRoom()
+  }
+
+  /** Sets a deployment's own bound; 0 unless told. @returns the keys of those that must go for it */
   bound(name: string, maxBytes: number): string[] {
     this.#shelf(name).maxBytes = maxBytes
     return this.#makeRoom(name)
@@ -90,14 +96,16 @@ export class KeptIndex {
     return shelf
   }
 
-  #makeRoom(name: string): string[] {
+  #makeRoom(name?: string): string[] {
     const removed: string[] = []
     const drop = (key: string) => {
       this.remove(key)
       removed.push(key)
     }
-    const shelf = this.#shelf(name)
-    while (shelf.bytes > shelf.maxBytes) drop(firstOf(shelf).key)
+    if (name !== undefined) {
+      const shelf = this.#shelf(name)
+      while (shelf.bytes > shelf.maxBytes) drop(firstOf(shelf).key)
+    }
     while (this.#totalBytes > this.#maxBytes) drop(this.#leastRecent())
     return removed
   }

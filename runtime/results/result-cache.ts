@@ -86,6 +86,11 @@ export class ResultCache {
     this.#sweeping = setInterval(() => this.#sweep(), sweepMs).unref()
   }
 
+  /** Sets the bound of all deployments together, in bytes. */
+  setMax(maxBytes: number): void {
+    this.#drop(this.#index.boundAll(maxBytes))
+  }
+
   /** The live deployments have changed: what is kept of replaced revisions goes. */
   deploy(deployments: ReadonlyMap<string, Deployment>): void {
     const before = new Map(this.#shelves)

@@ -92,6 +92,8 @@ test('beyond the bounds, of one or of all, those go that were asked for least re
   assert.is(await has('a', '7', '1', '4'), '14', 'one that is larger than all drives out nothing')
   deploy({ a: 1, b: 1 }, { max: '4KB' })
   assert.is(await has('a', '1', '4'), '4', 'the bound is lower now')
+  cache.setMax(4000)
+  assert.equal([await has('a', '4'), await has('b', '5', '6')], ['4', ''], 'so is that of all')
 })
 
 test('an answer of another revision, of its own or of one that it calls, is gone, and does not come back', async () => {
