@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunningPellet } from '../support/pellet.ts'
-import type { Incidents } from './judge.ts'
+import type { Incidents } from './incidents.ts'
 import type { Disturbance } from './plan.ts'
 import { names, tagSource, type Name } from './project.ts'
 
@@ -11,7 +11,6 @@ export class Disturber {
   readonly #incidents: Incidents
   /** Of the file `text`: the version that is live for certain, and the last that was written. */
   readonly versions = { least: 1, most: 1 }
-  readonly counts: Record<string, number> = {}
 
   constructor(pellet: RunningPellet, incidents: Incidents) {
     this.#pellet = pellet
@@ -22,7 +21,6 @@ export class Disturber {
   async disturb({ what, whom }: Disturbance): Promise<void> {
     const pellet = this.#pellet
     const name = names[Math.floor(whom * names.length)]!
-    this.counts[what] = (this.counts[what] ?? 0) + 1
     if (what === 'kill') await this.#kill(whom)
     else if (what === 'load') void pellet.admin('POST', `/api/deployments/${name}/load`).catch(() => {})
     else if (what === 'unload') await pellet.admin('POST', `/api/deployments/${name}/unload`)

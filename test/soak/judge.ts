@@ -1,40 +1,14 @@
 import type { Mistake, PlannedRequest } from './plan.ts'
 import { mistakes } from './plan.ts'
-import { deploymentOf, type Name } from './project.ts'
-import { sampleKey, tagOf, type Outcome } from './send.ts'
+import type { Incidents } from './incidents.ts'
+import { deploymentOf } from './project.ts'
+import type { Outcome } from './send.ts'
+import { sampleKey, tagOf } from './wire.ts'
 
 /** A result that is fetched later has no deadline of its own: what is refused for now is tried again for minutes. */
 const laterMs = 300_000
 /** What an answer may take beyond `limits.timeout`: two busy cores, and this very process among those who want them. */
 const marginMs = 3000
-/** For so long after a crash its deployment may refuse: it backs off from the third in a row. */
-const aftermathMs = 10_000
-
-/** Times at which a deployment was brought down, on `performance.now()`. */
-export class Incidents {
-  readonly #list: { name: Name; from: number; to: number; isHang: boolean }[] = []
-
-  /** @returns what tells that it is over */
-  begin(name: Name, isHang = false): () => void {
-    const incident = { name, from: performance.now(), to: Infinity, isHang }
-    this.#list.push(incident)
-    return () => void (incident.to = performance.now())
-  }
-
-  codesFor(name: Name, from: number, to: number): string[] {
-    const touching = this.#list.filter(
-      (one) =>
-        (one.name === name || deploymentOf(name).calls?.includes(one.name)) &&
-        one.from <= to &&
-        one.to + aftermathMs >= from,
-    )
-    if (touching.length === 0) return []
-    // A load that is killed fails.
-    const codes = ['isolate_crashed', 'load_failed']
-    return touching.some(({ isHang }) => isHang) ? [...codes, 'deadline_exceeded'] : codes
-  }
-}
-
 export interface Evidence {
   incidents: Incidents
   /** Answers of a calm run by `sampleKey`, as `comparable` gives them. */

@@ -93,6 +93,22 @@ export function createPlan(seed: number, requests: number): Plan {
   return { seed, requests, bursts: bursts.filter((burst) => burst.requests.length > 0), disturbances }
 }
 
+/** A request in words, for messages. */
+export function describe({
+  id,
+  deployment,
+  way,
+  fault,
+  mistake,
+  leave,
+  later,
+  batch,
+  ...rest
+}: PlannedRequest): string {
+  const what = fault ?? mistake ?? later ?? (leave && 'leaves') ?? (batch && `batch of ${batch.length}`)
+  return `request ${id} (${deployment}, ${way}${what ? `, ${what}` : ''}, ${JSON.stringify(rest)})`
+}
+
 // --- internal ---
 
 function toRequest(id: number, deployment: Name, random: Random): PlannedRequest {

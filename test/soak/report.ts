@@ -21,7 +21,7 @@ export function percentiles(values: number[]): Percentiles {
 
 /** The run in two tables and a few lines. */
 export function toReport(result: SoakResult): string {
-  const { answered, samples, mainBytes, disturbances, tookMs, loads, evictions, crashes } = result
+  const { answered, samples, mainBytes, incidents, tookMs, loads, evictions, crashes } = result
   const rows = [...names, undefined].map((name) => {
     const own = answered.filter(({ planned }) => name === undefined || planned.deployment === name)
     const served = own.filter(isServed).map((one) => one.tookMs)
@@ -54,7 +54,8 @@ export function toReport(result: SoakResult): string {
     'p99 ms',
     'max ms',
   ]
-  const done = Object.entries({ ...disturbances, ...faultsIn(answered) }).map(([what, count]) => `${count} ${what}`)
+  const done = countsOf(incidents.map(({ what }) => what)).map(([what, count]) => `${count} ${what}`)
+  const busy = samples.filter(({ isolates }) => isolates > 0)
   const most = (key: 'isolateBytes' | 'mainBytes' | 'isolates') => Math.max(...samples.map((one) => one[key]))
   return [
     toMarkdown(headings, rows),
@@ -62,7 +63,7 @@ export function toReport(result: SoakResult): string {
     toMarkdown(['refused with', 'requests'], codesIn(answered)),
     '',
     `${answered.length} requests in ${(tookMs / 1000).toFixed(0)} s; ${loads} loads, ${evictions} evictions, ${crashes} crashes; beside them ${done.join(', ')}.`,
-    `Isolates: at most ${most('isolates')} processes and ${megabytes(most('isolateBytes'))} of PSS, ${megabytes(meanOf(samples.map((one) => one.isolateBytes)))} on average.`,
+    `Isolates: at most ${most('isolates')} processes and ${megabytes(most('isolateBytes'))} of PSS; on average ${meanOf(busy.map((one) => one.isolates)).toFixed(1)} processes, ${meanOf(busy.map((one) => one.ready)).toFixed(1)} of them ready, and ${megabytes(meanOf(busy.map((one) => one.isolateBytes)))}.`,
     `Main (RSS): ${megabytes(mainBytes.start)} at the start, at most ${megabytes(most('mainBytes'))}, ${megabytes(mainBytes.end)} at the end.`,
   ].join('\n')
 }
@@ -70,16 +71,14 @@ export function toReport(result: SoakResult): string {
 // --- internal ---
 
 function codesIn(answered: Answered[]): string[][] {
-  const counts = new Map<string, number>()
-  for (const { code, status } of answered)
-    if (status >= 400) counts.set(`${status} ${code}`, (counts.get(`${status} ${code}`) ?? 0) + 1)
-  return [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([code, count]) => [code, String(count)])
+  return countsOf(answered.flatMap(({ code, status }) => (status >= 400 ? [`${status} ${code}`] : [])))
 }
 
-function faultsIn(answered: Answered[]): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const { planned } of answered) if (planned.fault) counts[planned.fault] = (counts[planned.fault] ?? 0) + 1
-  return counts
+/** How often each is there, in the order of the alphabet. */
+function countsOf(list: string[]): [string, string][] {
+  const counts = new Map<string, number>()
+  for (const one of list) counts.set(one, (counts.get(one) ?? 0) + 1)
+  return [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([one, count]) => [one, String(count)])
 }
 
 function meanOf(values: number[]): number {
