@@ -1,9 +1,12 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { RunningPellet } from '../support/pellet.ts'
+import type { LogLine, RunningPellet } from '../support/pellet.ts'
 import type { Incidents } from './incidents.ts'
 import type { Disturbance } from './plan.ts'
 import { names, tagSource, type Name } from './project.ts'
+
+/** A second, where the machine has nothing else to do. */
+const patienceMs = 60_000
 
 /** What happens beside the requests, and what they are judged by because of it. */
 export class Disturber {
@@ -46,20 +49,31 @@ export class Disturber {
   async #reload(inPlace: boolean): Promise<void> {
     const { versions } = this
     const version = ++versions.most
-    const seen = this.#pellet.log.length
+    const isNews = this.#newsOf('text')
     this.#write(tagSource('text', version), inPlace)
-    await this.#pellet.logged((line) => isNews(line, 'deployed') && this.#pellet.log.indexOf(line) >= seen)
+    await this.#seen(`version ${version} of text to be deployed`, (line) => isNews(line) && line.msg === 'deployed')
     versions.least = version
   }
 
   /** A file that does not parse: the old revision serves on, until the file is mended. */
   async #breakAndMend(): Promise<void> {
-    const seen = this.#pellet.log.length
+    const isNews = this.#newsOf('text')
     this.#write('export default {', true)
-    await this.#pellet.logged(
-      (line) => line.msg.includes('text.ts') && line.level !== 'info' && this.#pellet.log.indexOf(line) >= seen,
-    )
+    await this.#seen('functions/text.ts to be refused', (line) => isNews(line) && line.level === 'error')
     await this.#reload(false)
+  }
+
+  /** Lines about a deployment from now on. */
+  #newsOf(name: Name): (line: LogLine) => boolean {
+    const { log } = this.#pellet
+    const first = log.length
+    return (line) => line.deployment === name && log.indexOf(line, first) !== -1
+  }
+
+  async #seen(what: string, isWanted: (line: LogLine) => boolean): Promise<void> {
+    await this.#pellet.logged(isWanted, patienceMs).catch(() => {
+      throw new Error(`expected ${what} within ${patienceMs / 1000} s`)
+    })
   }
 
   #write(source: string, inPlace: boolean): void {
@@ -68,10 +82,4 @@ export class Disturber {
     writeFileSync(`${file}.new`, source)
     renameSync(`${file}.new`, file)
   }
-}
-
-// --- internal ---
-
-function isNews({ msg, deployment }: { msg: string; deployment?: string }, wanted: string): boolean {
-  return deployment === 'text' && msg === wanted
 }

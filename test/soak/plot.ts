@@ -7,6 +7,7 @@ import type { Axis, Box } from './svg.ts'
 const shades = { p50: '#86b6ef', p90: '#3987e5', p99: '#184f95' }
 const megabyte = 2 ** 20
 const width = 1080
+const tickRowHeight = 15
 
 /** What a soak run was like, as a picture: latencies by deployment and over time, memory, and how much was loaded. */
 export function plotSoak(result: SoakResult, title: string, budgetBytes: number): string {
@@ -54,15 +55,16 @@ export function plotSoak(result: SoakResult, title: string, budgetBytes: number)
     { name: 'processes', colour: '#eb6834', isStep: true, points: points((one) => one.isolates) },
     { name: 'ready', colour: '#2a78d6', isStep: true, points: points((one) => one.ready) },
   ])
+  const kinds = [...new Set(incidents.map(({ what }) => what))].sort()
   const parts = [
     text(90, 34, title, `font-size="16" font-weight="600" fill="${ink}"`),
     byDeployment(box(84, 290), served, latencyAxis(slowest)),
     over,
     memory,
     loaded,
-    ticksOf(box(1100, 54), incidents, time),
+    ticksOf(box(1100, tickRowHeight * kinds.length), kinds, incidents, time),
   ]
-  return document(width, 1190, parts)
+  return document(width, 1120 + tickRowHeight * kinds.length, parts)
 }
 
 // --- internal ---
@@ -86,20 +88,22 @@ function byDeployment(box: Box, served: Answered[], x: Axis): string {
   })
   const lines = (['p50', 'p90', 'p99'] as const).map((name) => ({ name, colour: shades[name] }))
   const nothing: Axis = { least: 0, most: 1, ticks: [] }
-  const title = 'Latency by deployment (answers that were served; waiting and loading included)'
+  const title =
+    'Latency by deployment (answers that were served; waiting and loading included; without batches and what is fetched later)'
   return [heading(box, title), axes(box, x, nothing), legend(box, lines), ...rows].join('\n')
 }
 
 /** When what was done beside the requests; one row for each kind. */
-function ticksOf(box: Box, incidents: SoakResult['incidents'], x: Axis): string {
-  const kinds = [...new Set(incidents.map(({ what }) => what))].sort()
-  const rowHeight = box.height / Math.max(1, kinds.length)
+function ticksOf(box: Box, kinds: string[], incidents: SoakResult['incidents'], x: Axis): string {
   return kinds
     .map((kind, row) => {
-      const y = box.top + rowHeight * (row + 0.5)
+      const y = box.top + tickRowHeight * (row + 0.5)
       const marks = incidents
         .filter(({ what }) => what === kind)
-        .map(({ atMs }) => `M${place(x, atMs / 1000, box.left, box.width)} ${y - rowHeight * 0.35}v${rowHeight * 0.7}`)
+        .map(
+          ({ atMs }) =>
+            `M${place(x, atMs / 1000, box.left, box.width)} ${y - tickRowHeight * 0.35}v${tickRowHeight * 0.7}`,
+        )
       const label = text(box.left - 8, y + 4, kind, `font-size="11" fill="${muted}" text-anchor="end"`)
       return `${label}<path d="${marks.join('')}" stroke="${ink}" stroke-width="1.5"/>`
     })

@@ -8,9 +8,9 @@ export interface Percentiles {
   p99: number
 }
 
-/** Answered well, by the function itself. */
-export function isServed({ code }: Answered): boolean {
-  return code === 'ok'
+/** Answered well, to a caller who waited: what is fetched later, and batches, have no deadline as a whole. */
+export function isServed({ code, planned }: Answered): boolean {
+  return code === 'ok' && !planned.later && !planned.batch
 }
 
 export function percentiles(values: number[]): Percentiles {
@@ -22,29 +22,28 @@ export function percentiles(values: number[]): Percentiles {
 /** The run in two tables and a few lines. */
 export function toReport(result: SoakResult): string {
   const { answered, samples, mainBytes, incidents, tookMs, loads, evictions, crashes } = result
-  const rows = [...names, undefined].map((name) => {
-    const own = answered.filter(({ planned }) => name === undefined || planned.deployment === name)
-    const served = own.filter(isServed).map((one) => one.tookMs)
+  const isDirect = ({ planned }: Answered) => !planned.later && !planned.batch
+  const groups: [string, string, Answered[]][] = [
+    ...names.map((name): [string, string, Answered[]] => [
+      name,
+      deploymentOf(name).keepAlive,
+      answered.filter((one) => isDirect(one) && one.planned.deployment === name),
+    ]),
+    ['later', '', answered.filter(({ planned }) => planned.later && !planned.batch)],
+    ['batches', '', answered.filter(({ planned }) => planned.batch)],
+  ]
+  const rows = groups.map(([name, keepAlive, own]) => {
+    const served = own.filter(({ code }) => code === 'ok').map((one) => one.tookMs)
     const { p50, p90, p99 } = percentiles(served)
-    const count = (code: string) => String(own.filter((one) => one.code === code).length)
-    const refused = own.length - served.length - Number(count('left')) - Number(count('cut'))
-    const times = [p50, p90, p99, Math.max(...served)].map((value) => value.toFixed(0))
-    const keepAlive = name === undefined ? '' : deploymentOf(name).keepAlive
-    return [
-      name ?? 'all',
-      keepAlive,
-      String(own.length),
-      String(served.length),
-      String(refused),
-      count('left'),
-      count('cut'),
-      ...times,
-    ]
+    const count = (code: string) => own.filter((one) => one.code === code).length
+    const refused = own.length - served.length - count('left') - count('cut')
+    const counts = [own.length, served.length, refused, count('left'), count('cut')].map(String)
+    return [name, keepAlive, ...counts, ...[p50, p90, p99, Math.max(...served)].map((value) => value.toFixed(0))]
   })
   const headings = [
-    'deployment',
+    'requests to',
     'keep_alive',
-    'requests',
+    'all',
     'served',
     'refused',
     'left',

@@ -1,4 +1,4 @@
-// @timeout 120s
+// @timeout 300s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createPlan } from './plan.ts'

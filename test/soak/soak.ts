@@ -41,6 +41,8 @@ const { violations } = result
 for (const violation of violations.slice(0, 20)) console.error(`\n${violation}`)
 if (violations.length > 0) {
   console.error(`\n${violations.length} violations. Once more: npm run soak -- --requests ${requests} --seed ${seed}`)
+  writeFileSync(join(folder, 'soak.log'), result.log)
+  console.error('Log: test/out/soak.log')
   process.exitCode = 1
 } else console.log('All answers were right, and all refusals as documented.')
 

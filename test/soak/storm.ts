@@ -42,10 +42,12 @@ export interface SoakResult {
   tookMs: number
   /** Empty: all was right. */
   violations: string[]
+  /** All that Pellet logged. */
+  log: string
 }
 
-/** For `--memory`: room for about three of them, which take 45 to 80 MB each. */
-export const memoryForThree = '200MB'
+/** For `--memory`: room for about three of them, which take 35 to 80 MB each. */
+export const memoryForThree = '170MB'
 
 /** Runs a plan against a Pellet of its own. */
 export async function soak({ plan, callers, memory, sampleEveryMs, onProgress }: SoakOptions): Promise<SoakResult> {
@@ -67,7 +69,16 @@ export async function soak({ plan, callers, memory, sampleEveryMs, onProgress }:
     violations.push(...left, ...defectsIn(pellet.log))
     if (code !== 0) violations.push(`pellet: expected to end with 0, found ${code}`)
     const totals = { loads: sum('loads'), evictions: sum('evictions'), crashes: sum('crashes') }
-    return { answered, incidents, violations, samples: sampling.samples, ...totals, mainBytes, tookMs }
+    return {
+      answered,
+      incidents,
+      violations,
+      samples: sampling.samples,
+      ...totals,
+      mainBytes,
+      tookMs,
+      log: pellet.text(),
+    }
   } catch (error) {
     console.error(pellet.text().slice(-5000))
     throw error
@@ -151,7 +162,7 @@ class Storm {
       this.#note(disturbance.what)
       await this.#disturber
         .disturb(disturbance)
-        .catch((error: Error) => this.violations.push(`${disturbance.what}: ${error.message.slice(0, 200)}`))
+        .catch((error: Error) => this.violations.push(`${disturbance.what}: ${error.message}`))
     }
   }
 

@@ -94,10 +94,10 @@ export function linearAxis(most: number, unit: string, isRounded = true): Axis {
   return { least: 0, most: isRounded ? end : most, ticks }
 }
 
-/** Milliseconds by powers of ten, from 1 ms to a minute. */
+/** Milliseconds by powers of ten, from 1 ms to a quarter of an hour. */
 export function latencyAxis(mostMs: number): Axis {
-  const all = [1, 10, 100, 1000, 10_000, 100_000]
-  const most = all.find((one) => one >= mostMs) ?? 100_000
+  const all = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000]
+  const most = all.find((one) => one >= mostMs) ?? 1_000_000
   const ticks = all.filter((at) => at <= most).map((at) => ({ at, text: at < 1000 ? `${at} ms` : `${at / 1000} s` }))
   return { least: 1, most, isLog: true, ticks }
 }
