@@ -246,7 +246,7 @@ export class Dispatcher {
         this.#apply(this.#scheduler.loaded(id, { sizeBytes: this.#sizeOf(deployment), loadMs }))
       },
       failed: (failure) => {
-        log.error(fields, `load failed: ${failure.message}`)
+        if (!failure.isUnwanted) log.error(fields, `load failed: ${failure.message}`)
         // Callers read this, perhaps strangers: where the project lies is none of their business.
         const message = failure.message.replaceAll(`${this.#options.root}/`, '')
         this.#apply(this.#scheduler.loadFailed(id, { ...failure, message }))

@@ -1,5 +1,5 @@
 import { statSync, watch, type FSWatcher } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 /**
  * Tells when something happens to files in folders, whether they are there yet or not. It watches the folders themselves: a
@@ -25,29 +25,36 @@ export class FolderWatch implements Disposable {
    */
   update(folders: Iterable<string>): boolean {
     const wanted = new Set([...folders].map(existing))
-    for (const [folder, { watcher, identity }] of this.#watched) {
-      if (wanted.has(folder) && identity === identityOf(folder)) continue
-      watcher?.close()
-      this.#watched.delete(folder)
-    }
+    for (const [folder, { identity }] of this.#watched)
+      if (!wanted.has(folder) || identity !== identityOf(folder)) this.#drop(folder)
     const fresh = [...wanted].filter((folder) => !this.#watched.has(folder))
     for (const folder of fresh) this.#watch(folder)
     return fresh.length > 0
   }
 
   [Symbol.dispose](): void {
-    for (const { watcher } of this.#watched.values()) watcher?.close()
-    this.#watched.clear()
+    for (const folder of this.#watched.keys()) this.#drop(folder)
   }
 
   // --- internal ---
 
+  #drop(folder: string): void {
+    this.#watched.get(folder)?.watcher?.close()
+    this.#watched.delete(folder)
+  }
+
   #watch(folder: string): void {
     const identity = identityOf(folder)
     try {
-      const watcher = watch(folder, (_event, name) => this.#onEvent(name === null ? folder : join(folder, name)))
-      // A folder that is deleted while it is watched.
-      watcher.on('error', () => this.#onEvent(folder))
+      const watcher = watch(folder, (_event, name) => {
+        // What happens to the folder itself comes under its own name. It may be another one that has its name now.
+        if (name === basename(folder)) this.#drop(folder)
+        this.#onEvent(name === null || name === basename(folder) ? folder : join(folder, name))
+      })
+      watcher.on('error', () => {
+        this.#drop(folder)
+        this.#onEvent(folder)
+      })
       this.#watched.set(folder, { watcher, identity })
     } catch (error) {
       this.#watched.set(folder, { watcher: undefined, identity })
@@ -62,8 +69,8 @@ function existing(folder: string): string {
   return identityOf(folder) !== '' || dirname(folder) === folder ? folder : existing(dirname(folder))
 }
 
-/** Another folder of the same name is another. */
+/** Another folder of the same name is another, also where it was given the number of the one before. */
 function identityOf(folder: string): string {
   const found = statSync(folder, { throwIfNoEntry: false })
-  return found?.isDirectory() ? `${found.dev}:${found.ino}` : ''
+  return found?.isDirectory() ? `${found.dev}:${found.ino}:${found.birthtimeMs}` : ''
 }

@@ -19,6 +19,8 @@ const latestMs = 500
 const settledMs = 40
 /** An empty file is most often one that an editor is about to fill. */
 const emptyMs = 500
+/** A file that is gone may come back at once: so some save. Where another comes, it was renamed. */
+const goneMs = 150
 /** What still compiles then, such as code that hangs, follows when it is done; the rest goes live. */
 const stragglerMs = 1000
 /** Until a process is started for the next change. */
@@ -93,18 +95,29 @@ export class ProjectWatch {
     const sinceMs = Date.now()
     const jobs = await projectJobs(this.#options, (file, root) => this.#readManifest(file, root))
     const before = this.#sources
-    this.#sources = new Map()
+    const sources = new Map<string, WatchedSource>()
     const changed: WatchedSource[] = []
     for (const job of jobs) {
       const key = job.source.manifestFile ?? job.source.functionFile!
-      const source = before.get(key) ?? { job, stamps: new Map(), turn: 0 }
-      this.#sources.set(key, source)
+      const source: WatchedSource = before.get(key) ?? { job, stamps: new Map(), turn: 0 }
+      sources.set(key, source)
+      delete source.goneAt
       const changes = await changesOf(source, job)
       if (changes.length === 0) continue
       if (patienceMs !== Infinity && (await areUnsettled(changes))) setTimeout(() => this.wake(), settledMs)
       else changed.push(Object.assign(source, { job }))
     }
-    if ([...before.keys()].some((key) => !this.#sources.has(key))) this.#hasNews = true
+    const isNewcomer = [...sources.keys()].some((key) => !before.has(key))
+    for (const [key, source] of before) {
+      if (sources.has(key)) continue
+      source.goneAt ??= performance.now()
+      if (isNewcomer || performance.now() - source.goneAt >= goneMs) this.#hasNews = true
+      else {
+        sources.set(key, source)
+        setTimeout(() => this.wake(), goneMs)
+      }
+    }
+    this.#sources = sources
     this.#watchFolders()
     const compiling = mapLimited(changed, availableParallelism(), (source) => this.#compile(source, sinceMs))
     if (patienceMs === Infinity) await compiling
@@ -182,6 +195,8 @@ interface WatchedSource {
   /** Counts its compilations: an older one that ends later is not heard. */
   turn: number
   result?: DeploymentResult
+  /** Since when its file is not there. */
+  goneAt?: number
 }
 
 /** The files that changed since the source was compiled; its own where it is another source now. */

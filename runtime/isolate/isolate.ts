@@ -25,6 +25,8 @@ export interface LoadFailure {
   code: ErrorCode
   message: string
   outOfMemory: boolean
+  /** Nothing is wrong with it: it was ended because it was not wanted any more. */
+  isUnwanted?: true
 }
 
 export interface IsolateEvents {
@@ -51,6 +53,7 @@ export class Isolate {
   #nonce = 0
   #killed: { reason: string; code: ErrorCode } | undefined
   #ending: PelletError | undefined
+  #isOverdue = false
   #loadTimer: NodeJS.Timeout | undefined
 
   constructor(options: IsolateOptions, events: IsolateEvents) {
@@ -134,6 +137,7 @@ export class Isolate {
     }
     if (!this.#isInspected)
       this.#loadTimer = setTimeout(() => {
+        this.#isOverdue = true
         this.kill(`it was not loaded within ${loadTimeoutMs / 1000} s`)
       }, loadTimeoutMs)
     for (const stream of ['stdout', 'stderr'] as const) readLines(child[stream]!, (line) => events.output(stream, line))
@@ -162,7 +166,13 @@ export class Isolate {
       this.#ending = crashError(this.deployment.name, reason, this.#killed?.code)
       if (wasLoading) {
         const failure = this.#killed ? reason : `its process ended while it was loaded (${message})`
-        events.failed({ code: 'load_failed', message: failure, outOfMemory: false })
+        const isUnwanted = this.#killed !== undefined && !this.#isOverdue
+        events.failed({
+          code: 'load_failed',
+          message: failure,
+          outOfMemory: false,
+          ...(isUnwanted && { isUnwanted }),
+        })
       }
       events.exited(reason)
     }

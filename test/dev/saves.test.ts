@@ -1,5 +1,15 @@
 // @timeout 120s
-import { closeSync, ftruncateSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  cpSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -97,10 +107,21 @@ for (const [how, save] of ways)
     assert.is.not(pid, before.pid)
   })
 
+test('a folder of functions that is replaced by another', async () => {
+  const folder = watched.path('functions')
+  cpSync(folder, `${folder}.new`, { recursive: true })
+  await watched.deployed('edited', () => {
+    rmSync(folder, { recursive: true })
+    renameSync(`${folder}.new`, folder)
+    watched.save('functions/edited.ts', next('in another folder'))
+  })
+  assert.is((await watched.ask('/v1/edited')).word, 'in another folder')
+})
+
 test('each save once, and none of them half', async () => {
   // What comes later is seen only after all that came before: had a save counted twice, it would show by now.
   await watched.deployed('later', () => watched.save('functions/later.ts', saying('later', `route: 'POST /v1/later'`)))
-  assert.is(watched.deploys('edited'), 1 + ways.length)
+  assert.is(watched.deploys('edited'), 1 + ways.length + 1)
   const errors = watched.pellet.log.filter(({ level }) => level === 'error')
   assert.equal(
     errors.map(({ msg }) => msg),
