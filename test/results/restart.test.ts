@@ -73,14 +73,13 @@ test('the next process has them without waking an isolate; what is damaged is co
   writeFileSync(join(folder, 'functions/callee.ts'), counting('new'))
 })
 
-test('a revision that was replaced, also that of a deployment that is called, has no answers left', async () => {
+test('a revision that was replaced, also that of a deployment that is called, has no answers left; nor has a broken store', async () => {
   assert.is(said(await ask('caller', 'x')), 'miss new')
   assert.is(said(await ask('callee', 'x')), 'miss new')
   assert.is(said(await ask('keeps', 'whole')), 'hit kept')
   await until(() => ['caller', 'callee'].every((name) => files(name, 'r').length === 1), 'the old ones to be removed')
-})
 
-test('where the folder of the store is none, requests go on, and the log says so once', async () => {
+  // Where the folder of the store is none, requests go on, and the log says so once.
   rmSync(store, { recursive: true })
   writeFileSync(store, 'not a folder')
   for (const text of ['a', 'b']) assert.equal(said(await ask('callee', text)), 'miss new')
