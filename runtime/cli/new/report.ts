@@ -33,7 +33,7 @@ export function reportText(config: Config, { kind, why, task, files, draft }: Pl
     ...(notes.length > 0 ? ['', ...notes] : []),
     '',
     `test:  ${testCommand(config, filesOf(config, name).test)}`,
-    'serve: pellet start',
+    'serve: pellet dev',
     `call:  curl ${curlArguments(draft)} http://127.0.0.1:${config.port || 11_500}/v1/${name}`,
   ].join('\n')
 }

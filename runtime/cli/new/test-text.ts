@@ -36,7 +36,7 @@ before(async () => {
   for await (const line of createInterface({ input: pellet.stdout })) {
     url = /"listening on (http:[^"]+)"/.exec(line)?.[1]
     if (url) break
-    if (line.includes('"deployment":"${name}"') || /"level":"(?:error|fatal)"/.test(line)) console.error(line)
+    if (/"level":"(?:warn|error)".*"deployment":"${name}"/.test(line)) console.error(line)
   }
   assert.ok(url, 'expected Pellet to listen, found that it ended')
   pellet.stdout.resume()
