@@ -9,7 +9,7 @@ export type Fields = Record<number, (field: Field) => void>
  * @throws RangeError with the offset in `bytes` where they are no such message, or end too early
  */
 export function readMessage(bytes: Uint8Array, fields: Fields): void {
-  readFields(new BinaryReader(bytes), fields, { offset: 0, depth: 0 })
+  readFields(new BinaryReader(bytes), fields, { offset: 0, depth: 0, whole: { fields: 0 } })
 }
 
 /** One field as it comes by. Read it once, by the method that suits its type, or not at all. */
@@ -80,7 +80,7 @@ export class Field {
   message(fields: Fields): void {
     const bytes = this.bytes()
     const offset = this.#place.offset + this.#reader.pos - bytes.length
-    readFields(new BinaryReader(bytes), fields, { offset, depth: this.#place.depth + 1 })
+    readFields(new BinaryReader(bytes), fields, { offset, depth: this.#place.depth + 1, whole: this.#place.whole })
   }
 
   #repeated(wireType: number, one: (reader: BinaryReader) => void): void {
@@ -89,7 +89,10 @@ export class Field {
       return one(this.#reader)
     }
     const packed = new BinaryReader(this.bytes())
-    while (packed.pos < packed.len) one(packed)
+    while (packed.pos < packed.len) {
+      count(this.#place)
+      one(packed)
+    }
   }
 
   #expect(wireType: number): void {
@@ -103,11 +106,15 @@ export class Field {
 
 /** Deeper than any model nests; what is deeper is damage, and would exhaust the stack. */
 const maxDepth = 64
+/** More than any model has; each costs about a microsecond, and a file of 2 GB has room for a thousand million. */
+const maxFields = 10_000_000
 
 /** Where a message begins in the whole, and inside how many others it is. */
 interface Place {
   offset: number
   depth: number
+  /** How many fields and repeated numbers were read so far, in all messages together. */
+  whole: { fields: number }
 }
 
 class DamageError extends RangeError {}
@@ -125,6 +132,7 @@ function readFields(reader: BinaryReader, fields: Fields, place: Place): void {
   try {
     if (place.depth > maxDepth) throw new Error(`messages are nested more than ${maxDepth} deep`)
     while (reader.pos < reader.len) {
+      count(place)
       const [number, wireType] = reader.tag()
       const valueAt = reader.pos
       fields[number]?.(new Field(number, wireType, reader, place))
@@ -134,6 +142,10 @@ function readFields(reader: BinaryReader, fields: Fields, place: Place): void {
     if (error instanceof DamageError || !(error instanceof Error)) throw error
     throw new DamageError(`byte ${place.offset + Math.min(reader.pos, reader.len)}: ${error.message}`)
   }
+}
+
+function count({ whole }: Place): void {
+  if (++whole.fields > maxFields) throw new Error(`the file has more than ${maxFields / 1e6} million fields`)
 }
 
 function toSafeNumber(reader: BinaryReader): number {

@@ -2,22 +2,26 @@ import type { Field, Fields } from '../protobuf.ts'
 import { onnxTypes, typeName } from './onnx-types.ts'
 import { readEntry } from './onnx-value.ts'
 
-/** What is kept of a file: no model has more names than this, and they would fill the memory. */
-const maxNames = 100_000
+/** What is kept of a file: names and metadata of no model are longer together, and they would fill the memory. */
+const maxTextBytes = 32 * 1024 * 1024
+/** What a short text takes besides its characters. */
+const textBytes = 64
 
 /** Counts what is in a graph, and in the graphs of its branches and loops. */
 export class GraphCounts {
   readonly operators = new Map<string, number>()
   readonly parameters = { count: 0, bytes: 0, byType: {} as Record<string, number> }
   readonly external = new Set<string>()
-  #names = 0
+  #textBytes = 0
 
-  count(): void {
-    if (++this.#names > maxNames) throw new Error(`more than ${maxNames} names are in it`)
+  /** Counts a text that is kept. */
+  count(text: string): void {
+    this.#textBytes += textBytes + text.length
+    if (this.#textBytes > maxTextBytes) throw new Error(`its names and metadata are longer than ${maxTextBytes} bytes`)
   }
 
   keep<Item>(list: Item[], item: Item): void {
-    this.count()
+    this.count(JSON.stringify(item))
     list.push(item)
   }
 
@@ -39,7 +43,7 @@ export class GraphCounts {
       7: (inner) => (domain = inner.string()),
     })
     const name = domain === '' || domain === 'ai.onnx' ? operator : `${domain}.${operator}`
-    if (!this.operators.has(name)) this.count()
+    if (!this.operators.has(name)) this.count(name)
     this.operators.set(name, (this.operators.get(name) ?? 0) + 1)
   }
 
@@ -51,7 +55,7 @@ export class GraphCounts {
       13: (inner) => {
         const [key, value] = readEntry(inner)
         if (key === 'location' && !this.external.has(value)) {
-          this.count()
+          this.count(value)
           this.external.add(value)
         }
       },

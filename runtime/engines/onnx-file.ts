@@ -77,12 +77,12 @@ function readModel(path: string, bytes: Uint8Array) {
         let [domain, version] = ['', 0]
         field.message({ 1: (inner) => (domain = inner.string()), 2: (inner) => (version = inner.int()) })
         model.opsets[domain || 'ai.onnx'] = version
-        seen.count()
+        seen.count(domain)
       },
       14: (field) => {
         const [key, value] = readEntry(field)
+        seen.count(key + value)
         model.metadata[key] = value
-        seen.count()
       },
       25: (field) => field.message({ 7: seen.node }),
     })

@@ -103,6 +103,8 @@ const others: [name: string, content: Buffer | string, found: RegExp][] = [
     /field 7: expected a length and bytes/,
   ],
   ['a length of 4 GB', Buffer.from('3affffffff0f', 'hex'), /says that it has 4294967295 bytes, and 0 are left/],
+  ['a book', message(14, message(2, 'x'.repeat(34e6))), /its names and metadata are longer than 33554432 bytes/],
+  ['fields without end', Buffer.alloc(11e6 * 2, '\x30\x00'), /the file has more than 10 million fields/],
   ['nested without end', nested(5000), /nested more than 64 deep/],
 ]
 for (const [name, content, found] of others)

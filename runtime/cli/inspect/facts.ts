@@ -25,7 +25,9 @@ const maxLines = 12
 
 function wrap(text: string): string[] {
   const pieces =
-    printable(text).match(new RegExp(`[^ ](?:.{0,${lineLength - 1}}(?= |$)|.{${lineLength - 1}})`, 'g')) ?? []
+    printable(text.slice(0, lineLength * (maxLines + 1))).match(
+      new RegExp(`[^ ](?:.{0,${lineLength - 1}}(?= |$)|.{${lineLength - 1}})`, 'g'),
+    ) ?? []
   const lines = pieces.slice(0, maxLines).map((line) => line.replaceAll('\u00a0', ' '))
   return pieces.length > maxLines ? [...lines, '... (all of it with --json)'] : lines
 }
