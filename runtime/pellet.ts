@@ -3,7 +3,7 @@ import type { Server } from 'node:http'
 import { join } from 'node:path'
 import type { Storage } from 'unstorage'
 import { systemClock, type Clock } from './clock.ts'
-import { adminSocketPath, formatSetting, type Config, type ConfigChange } from './config.ts'
+import { adminSocketPath, formatSetting, type Config } from './config.ts'
 import { forDebugging } from './deployments/debugging.ts'
 import { fileOf, isFailed, type Deployment, type DeploymentResult } from './deployments/deployment.ts'
 import { Dispatcher, type Inspect } from './deployments/dispatcher.ts'
@@ -142,7 +142,7 @@ export class Pellet {
       dispatcher: this.dispatcher,
       results: this.results,
       log,
-      // May change while it runs: see `reconfigure`.
+      // May change while it runs: see reconfigure.ts.
       get maxBytesInFlight() {
         return config.maxBytesInFlight
       },
@@ -226,23 +226,6 @@ export class Pellet {
     void removeOldBundles(this.config.dataFolder, new Set(bundles))
     // After the preloads: what asks at these ports finds its deployment loading, not ready by mistake.
     await this.ports.update(deployments)
-  }
-
-  /** Follows what can be followed of a changed configuration, and says what cannot. */
-  reconfigure(changes: readonly ConfigChange[]): void {
-    const { config, log } = this
-    for (const { key, field, from, to, isLive } of changes) {
-      const change = `configuration: ${key}: ${formatSetting(from)} -> ${formatSetting(to)}`
-      if (!isLive) {
-        log.warn(`${change} needs a restart`)
-        continue
-      }
-      Object.assign(config, { [field]: to })
-      if (field === 'memoryBytes') this.dispatcher.setMemory(config.memoryBytes)
-      if (field === 'cacheMaxBytes') this.results.setMax(config.cacheMaxBytes)
-      if (field === 'logLevel') log.level = config.logLevel
-      log.info(field === 'allowUrls' ? `${change}, for what is loaded from now on` : change)
-    }
   }
 
   /** Serves what was accepted, refuses what is new, ends all isolates. Safe to call twice. */

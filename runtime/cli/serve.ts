@@ -2,9 +2,11 @@ import { isIP } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { compileInChild, WatchingCompiler } from '../deployments/compiler.ts'
 import type { Inspect } from '../deployments/dispatcher.ts'
+import { messageOf } from '../errors.ts'
 import { createLogger } from '../log.ts'
 import { LogRing } from '../log-ring.ts'
 import type { Pellet } from '../pellet.ts'
+import { reconfigure } from '../reconfigure.ts'
 import { CliError } from './cli-error.ts'
 import { projectArgs, readConfig } from './settings.ts'
 
@@ -70,8 +72,8 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
   })
   if (pellet) {
     watching?.subscribe({
-      results: (next) => void pellet.take(next),
-      configChanged: (changes) => pellet.reconfigure(changes),
+      results: (next) => pellet.take(next).catch((error: unknown) => log.error(messageOf(error))),
+      configChanged: (changes) => reconfigure(pellet, changes),
       trouble: (message) => log.warn(message),
     })
     log.info(`listening on ${pellet.address}`)

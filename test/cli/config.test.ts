@@ -72,6 +72,7 @@ const values: [yaml: string, field: string, value: unknown][] = [
   ['cache: memory', 'cacheStore', 'memory'],
   ['cache: redis://:secret@cache.local:6380/2', 'cacheStore', 'redis://:secret@cache.local:6380/2'],
   ['cache_max: 1GB', 'cacheMaxBytes', 2 ** 30],
+  ['watch: true', 'watch', true],
   ['log_level: silent', 'logLevel', 'silent'],
   ['models: /srv/models', 'modelsFolder', '/srv/models'],
   ['models: ../models', 'modelsFolder', join(root, '../models')],

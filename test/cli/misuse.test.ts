@@ -7,7 +7,7 @@ import { createProject, runCli } from '../support/pellet.ts'
 import { projectRoot } from '../support/root.ts'
 
 const test = suite('the command line without a running Pellet')
-const names = ['start', 'list', 'ps', 'invoke', 'load', 'unload', 'validate', 'inspect', 'new', 'logs']
+const names = ['start', 'dev', 'list', 'ps', 'invoke', 'load', 'unload', 'validate', 'inspect', 'new', 'logs']
 const folder = createProject({ 'bad.yaml': 'port: 99999\n', 'broken.yaml': 'port: [1\n', 'key.yaml': 'prot: 1\n' })
 
 interface Case {
@@ -48,6 +48,16 @@ const cases: Case[] = [
   { args: ['invoke'], code: 2, stderr: /^invoke: .*name/i },
   { args: ['validate'], code: 1, stderr: /: expected manifests or function files, found none\n$/ },
   { args: ['start', '--port', 'boom'], code: 2, stderr: /^--port: expected a port from 0 to 65535, found "boom"/ },
+  {
+    args: ['dev', '--inspect', 'a', '--inspect-port', '0'],
+    code: 2,
+    stderr: /^dev: --inspect-port: expected a port from 1/,
+  },
+  {
+    args: ['dev', '--inspect-port', '9230'],
+    code: 2,
+    stderr: /^dev: --inspect-port: expected --inspect with the name/,
+  },
   { args: ['start', '--port='], code: 2, stderr: /^--port: expected a port/ },
   { args: ['start', '--memory', 'much'], code: 2, stderr: /^--memory: expected a size such as 2GB, found "much"/ },
   { args: ['start', '--log-level', 'loud'], code: 2, stderr: /^--log-level: expected one of trace, .*, found "loud"/ },

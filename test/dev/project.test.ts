@@ -1,11 +1,11 @@
 // @timeout 120s
-import { existsSync, rmSync, utimesSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, utimesSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { answering } from '../deployments/tiny.ts'
 import { toOnnx } from '../support/onnx-writer.ts'
 import { freePort } from '../support/ports.ts'
-import { until } from '../support/process.ts'
+import { childrenOf, until } from '../support/process.ts'
 import { saying, WatchedPellet } from './watched.ts'
 
 const test = suite('pellet dev: models, ports, configuration and the debugger')
@@ -163,6 +163,22 @@ test('bundles that nobody needs any more are removed', async () => {
   await watched.deployed('held', () => watched.save('functions/held.ts', held('again')))
   await until(() => !existsSync(old), 'the old bundle to be gone')
   assert.is((await watched.ask('/v1/held')).word, 'again')
+})
+
+test('a compiler that ends is started again, and sees what came meanwhile', async () => {
+  const compiler = childrenOf(watched.pellet.pid).find((pid) =>
+    readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('compiler-child'),
+  )
+  await watched.after(
+    () => process.kill(compiler!, 'SIGKILL'),
+    ({ level, msg }) => level === 'warn' && msg.startsWith('the compiler ended early (SIGKILL)'),
+  )
+  await watched.deployed('heir', () => {
+    rmSync(watched.path('functions/late.ts'))
+    watched.save('functions/heir.ts', saying('unseen', `route: 'POST /v1/heir'`))
+  })
+  assert.is((await watched.ask('/v1/heir')).word, 'unseen')
+  assert.is((await watched.pellet.post('/v1/late', {})).status, 404)
 })
 
 test('it ends as it should, leaving no process', async () => {

@@ -52,6 +52,18 @@ test('the same revision again keeps the isolate, and its new terms count at once
   assert.equal(stage.deploy({ name: 'a', concurrency: 2 }), ['grant 2 #1'])
 })
 
+test('another budget: what outgrows it goes when it is idle, and what it makes room for loads', () => {
+  const stage = new Stage({}, { name: 'a', sizeBytes: 600 }, { name: 'b', sizeBytes: 600 })
+  stage.resident('a', { sizeBytes: 600 })
+  stage.request('a')
+  stage.request('b')
+  assert.equal(stage.tell(stage.scheduler.setBudget('cpu', 1200)), ['load #2 b'])
+  stage.loaded(2, { sizeBytes: 600 })
+  stage.release(1)
+  stage.wait(2000)
+  assert.equal(stage.tell(stage.scheduler.setBudget('cpu', 700)), ['kill #1 evicted'])
+})
+
 test('a deployment that is removed: those who wait are refused, requests in flight finish', () => {
   const stage = new Stage({}, { name: 'a' })
   stage.resident('a')

@@ -1,0 +1,24 @@
+import type { ConfigChange } from './config.ts'
+import type { Pellet } from './pellet.ts'
+
+/** Follows what can be followed of a changed configuration while Pellet runs, and says what cannot. */
+export function reconfigure({ config, log, dispatcher }: Pellet, changes: readonly ConfigChange[]): void {
+  for (const { key, field, from, to, isLive } of changes) {
+    const change = `configuration: ${key}: ${show(from)} -> ${show(to)}`
+    if (!isLive) {
+      log.warn(`${change} needs a restart`)
+      continue
+    }
+    Object.assign(config, { [field]: to })
+    if (field === 'memoryBytes') dispatcher.setMemory(config.memoryBytes)
+    if (field === 'logLevel') log.level = config.logLevel
+    log.info(field === 'allowUrls' ? `${change}, for what is loaded from now on` : change)
+  }
+}
+
+// --- internal ---
+
+/** Addresses of stores may hold a password. */
+function show(value: unknown): string {
+  return JSON.stringify(value).replace(/\/\/[^/@]*@/, '//***@')
+}
