@@ -11,44 +11,54 @@ const callers = 16
 export async function benchNoop(yardstick: Omit<Bench, 'pellet'>, echoPid: number): Promise<void> {
   const pellet = await RunningPellet.start({
     'models/identity.onnx': identityModel(),
-    'functions/noop.ts': noop,
+    'functions/noop.ts': noop(''),
+    'functions/wide.ts': noop(`limits: { concurrency: ${callers} }`),
   })
   try {
     const bench: Bench = { ...yardstick, pellet }
     const body = Buffer.from(JSON.stringify({ x: [0.1, 0.2, 0.3, 0.4] }))
-    const target: Target = { url: `${pellet.url}/v1/noop`, headers: { 'content-type': 'application/json' }, body }
-    const echo = echoOf(bench, target)
-    const count = Math.ceil(30_000 * bench.scale)
-    await load(target, callers, count)
-    await load(echo, callers, count)
-    const { pid: isolatePid } = await pellet.row('noop')
-    const pids = { main: pellet.pid, isolate: isolatePid!, 'load generator': process.pid }
-    // Taken in turns, so that a noisy minute of the machine falls on both.
-    const rounds: Round[] = []
-    for (let i = 0; i < (bench.quick ? 3 : 9); i++) {
-      const bare = await withShares({ echo: echoPid, 'load generator': process.pid }, () => load(echo, callers, count))
-      rounds.push({ echo: bare, pellet: await withShares(pids, () => load(target, callers, count)) })
+    const targetOf = (name: string): Target => ({
+      url: `${pellet.url}/f/${name}`,
+      headers: { 'content-type': 'application/json' },
+      body,
+    })
+    const echo = echoOf(bench, targetOf('noop'))
+    const count = Math.ceil(20_000 * bench.scale)
+    for (const target of [echo, targetOf('noop'), targetOf('wide')]) await load(target, callers, count)
+    const measure = (target: Target, pids: Record<string, number>) =>
+      withCosts({ ...pids, 'load generator': process.pid }, () => load(target, callers, count))
+    const pidsOf = async (name: string) => ({ main: pellet.pid, isolate: (await pellet.row(name)).pid! })
+    const [noopPids, widePids] = [await pidsOf('noop'), await pidsOf('wide')]
+    // Taken in turns, so that a noisy minute of the machine falls on all.
+    const rounds: { echo: Cost; noop: Cost; wide: Cost }[] = []
+    for (let i = 0; i < (bench.quick ? 3 : 9); i++)
+      rounds.push({
+        echo: await measure(echo, { echo: echoPid }),
+        noop: await measure(targetOf('noop'), noopPids),
+        wide: await measure(targetOf('wide'), widePids),
+      })
+    const rowOf = (title: string, name: 'echo' | 'noop' | 'wide') => {
+      const ratios = rounds.map((round) => round[name].measured.perSecond / round.echo.measured.perSecond)
+      ratios.sort((a, b) => a - b)
+      const shown = `${percent(middleOf(ratios))} (${percent(ratios[0]!)} to ${percent(ratios.at(-1)!)})`
+      const { p50, p99, perSecond } = middleOf(
+        rounds.map((round) => round[name].measured).sort((a, b) => a.perSecond - b.perSecond),
+      )
+      const costs = Object.keys(rounds[0]![name].costs).map((process) => {
+        const values = rounds.map((round) => round[name].costs[process]!)
+        return `${process} ${middleOf(values.sort((a, b) => a - b)).toFixed(0)}`
+      })
+      return [title, perSecond.toFixed(0), name === 'echo' ? '' : shown, ms(p50), ms(p99), costs.join(', ')]
     }
-    const ratioOf = ({ echo, pellet }: Round) => pellet.measured.perSecond / echo.measured.perSecond
-    rounds.sort((a, b) => ratioOf(a) - ratioOf(b))
-    const middle = rounds[Math.floor(rounds.length / 2)]!
-    const percent = (ratio: number) => `${(ratio * 100).toFixed(0)} %`
     console.log(
-      `\nThe no-op function (POST /v1/noop, ${body.length} bytes of JSON), ${callers} callers: ${percent(ratioOf(middle))} of the bare echo's requests per second, the median of ${rounds.length} rounds (${percent(ratioOf(rounds[0]!))} to ${percent(ratioOf(rounds.at(-1)!))}).\n`,
+      `\nA function that does nothing (${body.length} bytes of JSON in and out), ${callers} callers; medians of ${rounds.length} rounds.\n`,
     )
-    const row = (name: string, { measured, shares }: Share) => [
-      name,
-      measured.perSecond.toFixed(0),
-      ...[measured.p50, measured.p99].map(ms),
-      Object.entries(shares)
-        .map(([process, share]) => `${process} ${percent(share)}`)
-        .join(', '),
-    ]
     console.log(
-      toMarkdown(
-        ['server', 'per second', 'p50 ms', 'p99 ms', 'processor time, % of a core'],
-        [row('h3 + listhen echo', middle.echo), row('Pellet, no-op', middle.pellet)],
-      ),
+      toMarkdown(headings, [
+        rowOf('h3 + listhen echo', 'echo'),
+        rowOf('Pellet', 'noop'),
+        rowOf(`Pellet, limits.concurrency: ${callers}`, 'wide'),
+      ]),
     )
   } finally {
     await pellet.stop()
@@ -57,22 +67,19 @@ export async function benchNoop(yardstick: Omit<Bench, 'pellet'>, echoPid: numbe
 
 // --- internal ---
 
-interface Share {
+const headings = ['server', 'per second', 'of the echo', 'p50 ms', 'p99 ms', 'processor µs for a request']
+
+interface Cost {
   measured: Measured
-  /** Of one core, by process. */
-  shares: Record<string, number>
+  /** Processor time by process, in microseconds for each request. */
+  costs: Record<string, number>
 }
 
-interface Round {
-  echo: Share
-  pellet: Share
-}
-
-const noop = `
+const noop = (manifest: string) => `
 import { defineFunction, step } from 'pellet'
 
 export default defineFunction({
-  manifest: { route: 'POST /v1/noop', model: { onnx: 'identity.onnx' }, pre: ['take'], post: ['give'], keep_alive: -1 },
+  manifest: { model: { onnx: 'identity.onnx' }, pre: ['take'], post: ['give'], keep_alive: -1, ${manifest} },
   steps: {
     take: step.request(({ fields }) => ({ x: { type: 'float32', dims: [1, 4], data: Float32Array.from(fields.x) } })),
     give: step.outputs((out) => ({ y: Array.from(out.y.data) })),
@@ -80,13 +87,22 @@ export default defineFunction({
 })
 `
 
-async function withShares(pids: Record<string, number>, run: () => Promise<Measured>): Promise<Share> {
+async function withCosts(pids: Record<string, number>, run: () => Promise<Measured>): Promise<Cost> {
   const before = Object.values(pids).map(cpuMs)
-  const startedAt = performance.now()
   const measured = await run()
-  const elapsedMs = performance.now() - startedAt
-  const shares = Object.entries(pids).map(([name, pid], i) => [name, (cpuMs(pid) - before[i]!) / elapsedMs])
-  return { measured, shares: Object.fromEntries(shares) as Record<string, number> }
+  const costs = Object.entries(pids).map(([name, pid], i) => [
+    name,
+    ((cpuMs(pid) - before[i]!) * 1000) / measured.answered,
+  ])
+  return { measured, costs: Object.fromEntries(costs) as Record<string, number> }
+}
+
+function middleOf<Value>(sorted: Value[]): Value {
+  return sorted[Math.floor(sorted.length / 2)]!
+}
+
+function percent(ratio: number): string {
+  return `${(ratio * 100).toFixed(0)} %`
 }
 
 /** Processor time of a process and its threads so far. */
