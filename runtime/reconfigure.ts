@@ -1,10 +1,10 @@
-import type { ConfigChange } from './config.ts'
+import { formatSetting, type ConfigChange } from './config.ts'
 import type { Pellet } from './pellet.ts'
 
 /** Follows what can be followed of a changed configuration while Pellet runs, and says what cannot. */
 export function reconfigure({ config, log, dispatcher }: Pellet, changes: readonly ConfigChange[]): void {
   for (const { key, field, from, to, isLive } of changes) {
-    const change = `configuration: ${key}: ${show(from)} -> ${show(to)}`
+    const change = `configuration: ${key}: ${formatSetting(from)} -> ${formatSetting(to)}`
     if (!isLive) {
       log.warn(`${change} needs a restart`)
       continue
@@ -14,11 +14,4 @@ export function reconfigure({ config, log, dispatcher }: Pellet, changes: readon
     if (field === 'logLevel') log.level = config.logLevel
     log.info(field === 'allowUrls' ? `${change}, for what is loaded from now on` : change)
   }
-}
-
-// --- internal ---
-
-/** Addresses of stores may hold a password. */
-function show(value: unknown): string {
-  return JSON.stringify(value).replace(/\/\/[^/@]*@/, '//***@')
 }
