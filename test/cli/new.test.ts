@@ -1,4 +1,4 @@
-// @timeout 90s
+// @timeout 180s
 import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -36,10 +36,6 @@ test('without a model: all is there but that, and the test says so', async () =>
   const { code, stdout } = await runCli(project, ['new', 'classifier', 'tags'])
   assert.is(code, 0)
   assert.match(stdout, /It has no model yet: put it there as models\/tags\.onnx\./)
-  const validated = await runCli(project, ['validate'])
-  assert.is(validated.code, 0)
-  assert.match(validated.stdout, /manifests\/faces\.yaml: ok, faces at POST \/v1\/faces/)
-  assert.match(validated.stderr, /expected a model file at models\/tags\.onnx, found none/)
   assert.match(await shell(/^test: +(.+)$/m.exec(stdout)![1]!), /its model is missing/)
 })
 
