@@ -49,7 +49,7 @@ export function gatherBody(
     }
     const whole = () => end(() => resolve(parts.take()))
     const left = () => fail(new CallerLeft())
-    const late = `${name}: expected the body within ${timeoutMs} ms (limits.timeout), found no end of it`
+    const late = `${name}: expected the body within ${Math.round(timeoutMs)} ms (limits.timeout), found no end of it`
     const timer = setTimeout(() => fail(new PelletError('deadline_exceeded', late)), timeoutMs)
     if (req.headers.expect?.toLowerCase() === '100-continue') res.writeContinue()
     req.on('data', add).on('end', whole)

@@ -37,7 +37,8 @@ export async function createGenerator(seed: number): Promise<Generator> {
       // Of those that move megabytes each comes once in four turns: else the rest would wait for them all the time.
       const isOut = heavy.test(due.name) && Math.floor(turn / kinds.length) % 4 !== turn % 4
       const kind = isOut ? random.pick(light) : due
-      return { ...kind.make(random, target), kind: kind.name }
+      const request = kind.make(random, target)
+      return { ...request, kind: kind.name, isHeavy: request.isHeavy || heavy.test(kind.name) }
     },
   }
 }

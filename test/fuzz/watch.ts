@@ -39,6 +39,12 @@ export async function settle(pellet: RunningPellet): Promise<void> {
     if (row.state !== 'cold') await pellet.admin('POST', `/api/deployments/${name}/unload`)
     await pellet.rowWhen(name, ({ state }) => state === 'cold')
   }
-  // Main tidies a second after the last isolate's end.
-  await new Promise((resolve) => setTimeout(resolve, 1500))
+  // Main tidies a second after the last isolate's end, on a busy machine later, and kept results are swept.
+  let least = Infinity
+  for (let quiet = 0; quiet < 4; quiet++) {
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    const bytes = rssOf(pellet.pid)
+    if (bytes < least - 2 ** 20) quiet = 0
+    least = Math.min(least, bytes)
+  }
 }
