@@ -3,7 +3,7 @@ import Gauge from 'prom-client/lib/gauge.js'
 import Histogram from 'prom-client/lib/histogram.js'
 import Registry from 'prom-client/lib/registry.js'
 import type { CounterConfiguration, GaugeConfiguration } from 'prom-client'
-import type { CacheCount } from '../results/result-cache.ts'
+import type { CacheCount } from '../results/cache-rows.ts'
 import { modelNameOf, type Deployment } from '../deployments/deployment.ts'
 
 /** A request that is over. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Deployment } from '../deployments/deployment.ts'
-import type { CacheCount } from '../results/result-cache.ts'
+import type { CacheCount } from '../results/cache-rows.ts'
 import { Instruments } from './instruments.ts'
 
 /** What became of a deployment's inference requests since Pellet started. */

@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { CacheWish } from './cache-control.ts'
 import type { Entry } from './entry.ts'
 import type { Passenger } from './flights.ts'
-import type { Generation, Outcome, ResultCache } from './result-cache.ts'
+import type { Outcome } from './cache-rows.ts'
+import type { Generation, ResultCache } from './result-cache.ts'
 
 /** What becomes of a request that was looked up: one of the two, once, unless it ends before. */
 export interface LookUp {

@@ -7,7 +7,8 @@ import type { CacheTerms } from '../manifest/manifest.ts'
 import { CacheSession } from './cache-session.ts'
 import { decodeEntry, encodeEntry, isFresh, type Alias, type Entry, type EntryHeader } from './entry.ts'
 import { Flights } from './flights.ts'
-import { KeptIndex } from './kept-index.ts'
+import { toCacheRow, toRemoval, type CacheCount, type CacheRow, type Outcome, type Removal } from './cache-rows.ts'
+import { KeptIndex, type KeptItem } from './kept-index.ts'
 import { generationOf, partsOf, toKey, type KeyParts } from './key.ts'
 import { ResultStore } from './result-store.ts'
 
@@ -28,9 +29,6 @@ export interface ResultCacheOptions {
   now: () => number
 }
 
-/** What `X-Cache` says. */
-export type Outcome = 'hit' | 'miss' | 'bypass'
-
 /** A deployment's answers of one generation: while it is live, and not before it was cleared. */
 export interface Generation {
   name: string
@@ -40,27 +38,6 @@ export interface Generation {
   engine: string
   ttlMs: number
   maxEntryBytes: number
-}
-
-/** For metrics. */
-export interface CacheCount {
-  name: string
-  bytes: number
-  outcomes: Readonly<Record<Outcome, number>>
-}
-
-/** What became of a deployment's requests since Pellet started, and what is kept of them. Times in seconds. */
-export interface CacheRow {
-  name: string
-  entries: number
-  bytes: number
-  max_bytes: number
-  ttl_s: number
-  hits: number
-  misses: number
-  bypassed: number
-  hit_rate: number | null
-  oldest_s: number | null
 }
 
 /** The largest answer that is kept: what main gathers beside the stream has a bound. */
@@ -161,37 +138,21 @@ export class ResultCache {
   async stats(): Promise<CacheRow[]> {
     await this.#scanned
     return [...this.#shelves].map(([name, { deployment }]) => {
-      const { ttlMs, maxBytes } = deployment.manifest.cache!
-      const { hit, miss, bypass } = this.#outcomesOf(name)
-      const answers = this.#index.items(name).filter(({ key }) => partsOf(key)?.kind === 'answer')
-      const oldestAt = Math.min(...answers.map(({ createdAt }) => createdAt))
-      return {
-        name,
-        entries: answers.length,
-        bytes: this.#index.bytesOf(name),
-        max_bytes: maxBytes,
-        ttl_s: ttlMs / 1000,
-        hits: hit,
-        misses: miss,
-        bypassed: bypass,
-        hit_rate: hit + miss === 0 ? null : hit / (hit + miss),
-        oldest_s: answers.length === 0 ? null : Math.max(0, Math.round((this.now() - oldestAt) / 1000)),
-      }
+      const held = { items: this.#index.items(name), sizeBytes: this.#index.bytesOf(name) }
+      return toCacheRow(name, deployment.manifest.cache!, this.#outcomesOf(name), held, this.now())
     })
   }
 
   /** Removes all that is kept of one deployment, or of all; also what is being computed now is not kept. */
-  async clear(name?: string): Promise<{ entries: number; bytes: number }> {
+  async clear(name?: string): Promise<Removal> {
     await this.#scanned
     for (const [key, shelf] of this.#shelves)
       if (name === undefined || key === name)
         this.#shelves.set(key, { ...shelf, generation: { ...shelf.generation, serial: ++serials } })
-    const items = this.#index.items(name)
+    const items = [...this.#index.items(name), ...(this.#options.isShared ? await this.#shared(name) : [])]
     this.#purge(items)
-    if (this.#options.isShared) await this.#clearShared(name)
     await this.#store.settled()
-    const entries = items.filter(({ key }) => partsOf(key)?.kind === 'answer').length
-    return { entries, bytes: items.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) }
+    return toRemoval(items)
   }
 
   /** Waits for what is being written, at most so long. */
@@ -270,9 +231,12 @@ export class ResultCache {
     this.#isComplete = !this.#options.isShared
   }
 
-  async #clearShared(name: string | undefined): Promise<void> {
-    for await (const { key } of this.#store.scan(() => 0))
-      if (name === undefined || partsOf(key)?.name === name) this.#store.remove(key)
+  /** What is there, whoever kept it. */
+  async #shared(name: string | undefined): Promise<KeptItem[]> {
+    const items: KeptItem[] = []
+    for await (const item of this.#store.scan(() => 0))
+      if (name === undefined || partsOf(item.key)?.name === name) items.push(item)
+    return items
   }
 
   #outcomesOf(name: string): Record<Outcome, number> {

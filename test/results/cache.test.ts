@@ -376,6 +376,6 @@ test('hits are requests, but no inferences', async () => {
 test.run()
 
 async function stats(name: string) {
-  const rows = (await pellet.admin('GET', '/api/cache')) as import('../../runtime/results/result-cache.ts').CacheRow[]
+  const rows = (await pellet.admin('GET', '/api/cache')) as import('../../runtime/results/cache-rows.ts').CacheRow[]
   return rows.find((row) => row.name === name)
 }

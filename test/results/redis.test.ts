@@ -79,7 +79,9 @@ it('a damaged or a foreign entry is a miss, and is replaced', async () => {
 it('clear removes what others have kept, too; another deployment’s stays', async () => {
   const [, kept] = [await keeps(one, 'cleared'), await client.keys('pellet:cache:picture:*')]
   await client.set('elsewhere', 'stays')
-  await other.cli('cache', 'clear', 'keeps')
+  const there = (await answerKeys()).length
+  const { stdout } = await other.cli('cache', 'clear', 'keeps')
+  assert.ok(stdout.startsWith(`removed ${there} answer`), `${there}: ${stdout}`)
   assert.equal(await client.keys('pellet:cache:keeps:*'), [])
   assert.equal(await client.keys('pellet:cache:picture:*'), kept)
   assert.is(outcome(await keeps(one, 'cleared')), '200 miss')

@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty'
-import type { CacheRow } from '../../results/result-cache.ts'
+import type { CacheRow, Removal } from '../../results/cache-rows.ts'
 import { formatBytes, formatDuration } from '../../units.ts'
 import { CliError } from '../cli-error.ts'
 import { callJson } from '../client.ts'
@@ -25,7 +25,7 @@ export default defineCommand({
     const answer = await callJson(await readSocketPath({ ...args }), method, path)
     if (json) return console.log(JSON.stringify(answer, null, 2))
     if (action === 'stats') return console.log(toText(answer as CacheRow[]))
-    const { entries, bytes } = answer as { entries: number; bytes: number }
+    const { entries, bytes } = answer as Removal
     console.log(`removed ${entries} answer${entries === 1 ? '' : 's'}, ${formatBytes(bytes)}`)
   },
 })
