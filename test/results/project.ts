@@ -6,8 +6,9 @@ import { answering, colourModel, identityModel } from '../deployments/tiny.ts'
 /**
  * Deployments that keep their answers and count how often they run, which is in the answer.
  * @param gateUrl where a request with the field `who` waits
+ * @param names of those that are needed: each takes its time at the start
  */
-export function keepingProject(gateUrl: string): ProjectFiles {
+export function keepingProject(gateUrl: string, names: string[]): ProjectFiles {
   const counting = `
     const run = ++runs
     const { who, fails, text } = request.fields
@@ -16,22 +17,20 @@ export function keepingProject(gateUrl: string): ProjectFiles {
     return { run, pid: process.pid, text: text?.repeat(1000), top: context.options.top }`
   const head = 'let runs = 0'
   const input = `top: z.number().default(5)`
-  return {
-    'models/identity.onnx': identityModel(),
-    'models/colour.onnx': colourModel(),
-    'functions/keeps.ts': answering(counting, {
+  const functions: ProjectFiles = {
+    keeps: answering(counting, {
       manifest: `routes: { 'POST /v1/keeps': {}, 'POST /v1/other': {}, 'GET /v1/keeps': {} }, cache: true, errors: 'text'`,
       head,
       input,
     }),
-    'functions/small.ts': answering(counting, { manifest: `cache: { ttl: '1h', max: '36KB' }`, head }),
-    'functions/brief.ts': answering(counting, { manifest: `cache: { ttl: '100ms' }`, head }),
-    'functions/late.ts': answering(counting, {
+    small: answering(counting, { manifest: `cache: { ttl: '1h', max: '36KB' }`, head }),
+    brief: answering(counting, { manifest: `cache: { ttl: '100ms' }`, head }),
+    late: answering(counting, {
       manifest: `cache: true, limits: { timeout: '700ms', concurrency: 1 }`,
       head,
     }),
-    'functions/forgets.ts': answering(counting, { head, input }),
-    'functions/picture.ts': `
+    forgets: answering(counting, { head, input }),
+    picture: `
 import { defineFunction, step, withFormats, z } from 'pellet'
 let runs = 0
 export default defineFunction({
@@ -50,6 +49,12 @@ export default defineFunction({
   },
 })
 `,
+  }
+  const chosen = names.map((name) => [`functions/${name}.ts`, functions[name]!] as const)
+  return {
+    'models/identity.onnx': identityModel(),
+    'models/colour.onnx': colourModel(),
+    ...Object.fromEntries(chosen),
   }
 }
 

@@ -21,9 +21,7 @@ test.before(async () => {
   if (!hasRedis) return
   redis = await RedisServer.start(await freePort())
   client = new Redis(redis.url)
-  const all = keepingProject('http://nowhere/')
-  const needed = Object.entries(all).filter(([path]) => /^models|keeps|picture/.test(path))
-  const files = { ...Object.fromEntries(needed), 'pellet.yaml': `cache: ${redis.url}\n` }
+  const files = { ...keepingProject('', ['keeps', 'picture']), 'pellet.yaml': `cache: ${redis.url}\n` }
   ;[one, other] = await Promise.all([RunningPellet.start(files), RunningPellet.start(files)])
 })
 test.after(async () => {
