@@ -2,7 +2,7 @@ import { formatSetting, type ConfigChange } from './config.ts'
 import type { Pellet } from './pellet.ts'
 
 /** Follows what can be followed of a changed configuration while Pellet runs, and says what cannot. */
-export function reconfigure({ config, log, dispatcher }: Pellet, changes: readonly ConfigChange[]): void {
+export function reconfigure({ config, log, dispatcher, results }: Pellet, changes: readonly ConfigChange[]): void {
   for (const { key, field, from, to, isLive } of changes) {
     const change = `configuration: ${key}: ${formatSetting(from)} -> ${formatSetting(to)}`
     if (!isLive) {
@@ -11,6 +11,7 @@ export function reconfigure({ config, log, dispatcher }: Pellet, changes: readon
     }
     Object.assign(config, { [field]: to })
     if (field === 'memoryBytes') dispatcher.setMemory(config.memoryBytes)
+    if (field === 'cacheMaxBytes') results.setMax(config.cacheMaxBytes)
     if (field === 'logLevel') log.level = config.logLevel
     log.info(field === 'allowUrls' ? `${change}, for what is loaded from now on` : change)
   }
