@@ -9,7 +9,7 @@ const megabyte = 2 ** 20
 const width = 1080
 const tickRowHeight = 15
 
-/** What a soak run was like, as a picture: latencies by deployment and over time, memory, and how much was loaded. */
+/** What a soak run was like, as a picture: latencies of what was served, by deployment and over time, memory, and how much was loaded. */
 export function plotSoak(result: SoakResult, title: string, budgetBytes: number): string {
   const { answered, samples, incidents } = result
   const served = answered.filter(isServed)
@@ -23,7 +23,7 @@ export function plotSoak(result: SoakResult, title: string, budgetBytes: number)
   const slowest = Math.max(...served.map(({ tookMs }) => tookMs))
   const over = chart(
     box(440, 170),
-    'Latency over time (answers that were served)',
+    'Latency over time',
     time,
     latencyAxis(slowest),
     (['p50', 'p90', 'p99'] as const).map((name) => ({
@@ -88,8 +88,7 @@ function byDeployment(box: Box, served: Answered[], x: Axis): string {
   })
   const lines = (['p50', 'p90', 'p99'] as const).map((name) => ({ name, colour: shades[name] }))
   const nothing: Axis = { least: 0, most: 1, ticks: [] }
-  const title =
-    'Latency by deployment (answers that were served; waiting and loading included; without batches and what is fetched later)'
+  const title = 'Latency by deployment, waiting and loading included'
   return [heading(box, title), axes(box, x, nothing), legend(box, lines), ...rows].join('\n')
 }
 
