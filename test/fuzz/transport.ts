@@ -13,7 +13,7 @@ export interface Outcome {
   tookMs: number
 }
 
-/** Does on a connection of its own what the request says, and waits for what it expects, at most `patienceMs`. */
+/** Does on a connection of its own what the request says, and waits for what it expects; not longer than `patienceMs` for anything. */
 export async function play(url: string, request: FuzzRequest, patienceMs: number): Promise<Outcome> {
   const { hostname, port } = new URL(url)
   const startedAt = performance.now()
@@ -29,6 +29,8 @@ export async function play(url: string, request: FuzzRequest, patienceMs: number
       resolve()
     }
     socket.on('data', (chunk) => {
+      // What comes line by line may take its time.
+      timer.refresh()
       reader.push(chunk)
       if (reader.answers.length < (request.answers ?? 1)) return
       clearTimeout(timer)
