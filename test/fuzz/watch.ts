@@ -26,7 +26,7 @@ export async function look(pellet: RunningPellet): Promise<Holdings> {
     descriptors: readdirSync(`/proc/${pellet.pid}/fd`).length,
     // Kept results are there on purpose, and bounded.
     files: readdirSync(join(pellet.folder, '.pellet'), { recursive: true, encoding: 'utf8' })
-      .filter((file) => !/^(jobs|results)\b/.test(file))
+      .filter((file) => !/(^|\/)(jobs|results)\b/.test(file))
       .sort(),
     crashes: rows.reduce((sum, { crashes }) => sum + crashes, 0),
   }
