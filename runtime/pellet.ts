@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
 import type { Storage } from 'unstorage'
@@ -8,10 +8,10 @@ import { forDebugging } from './deployments/debugging.ts'
 import { fileOf, isFailed, type Deployment, type DeploymentResult } from './deployments/deployment.ts'
 import { Dispatcher, type Inspect } from './deployments/dispatcher.ts'
 import { removeOldBundles } from './deployments/old-bundles.ts'
+import { Preloads } from './deployments/preloads.ts'
 import { ProblemLog } from './deployments/problem-log.ts'
 import { reconcile } from './deployments/reconcile.ts'
 import { openSizeBook, type SizeBook } from './deployments/size-book.ts'
-import { messageOf, PelletError } from './errors.ts'
 import { createHandler } from './http/app.ts'
 import { createAcceptedHandler } from './http/accepted.ts'
 import { listenForCalls } from './http/calls.ts'
@@ -20,41 +20,33 @@ import { createOwnHandler } from './http/own-port.ts'
 import { OwnPorts } from './http/own-ports.ts'
 import { Proxy } from './http/proxy.ts'
 import { RouteTable } from './http/route-table.ts'
-import type { Readiness } from './http/status.ts'
 import type { Logger, Logs } from './log.ts'
 import type { LogRing } from './log-ring.ts'
 import { JobDesk } from './jobs/desk.ts'
 import { Meter } from './metrics/meter.ts'
-import type { DeploymentSnapshot } from './scheduler/types.ts'
 import { ResultCache } from './results/result-cache.ts'
-import { createResultsDriver } from './storage/results-driver.ts'
+import { createResultsDriver, resultsTraits } from './storage/results-driver.ts'
 import { createDataStore, formatDamage } from './storage/storage.ts'
 import { callsSocketName } from './isolate/calls.ts'
 import { createPrivateFolder, socketFolderOf } from './socket-folder.ts'
-import { tidyMemory } from './tidy-memory.ts'
+import { createTidier } from './tidy-memory.ts'
+import { readVersion } from './version.ts'
 
 /** How long every answer says `Connection: close` before nothing new is accepted. */
 const farewellMs = 500
 /** What an answer that is ready may take to be written, even when the grace time is over. */
 const flushMs = 250
-/** How long after the last isolate's end main gives its own memory back. */
-const tidyAfterMs = 1000
-
-/** Kept answers on the disk take whole blocks of it, and those asked for last are held in memory. */
-const onDisk = { blockBytes: 4096, hotBytes: 8 * 1024 ** 2 }
-const elsewhere = { blockBytes: 1, hotBytes: 0 }
 
 /** The composition root: one running Pellet. */
 export class Pellet {
-  readonly version = (
-    JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-  ).version
+  readonly version = readVersion()
   readonly config: Config
   readonly log: Logger
   /** What the log said last. */
   readonly ring: LogRing
   readonly clock: Clock = systemClock
   readonly dispatcher: Dispatcher
+  readonly preloads: Preloads
   readonly storage: Storage
   readonly results: ResultCache
   readonly proxy: Proxy
@@ -67,11 +59,9 @@ export class Pellet {
   #listeners: Listener[] = []
   #calls: Server | undefined
   #socketFolder: string
-  #preloading = new Map<string, string>()
   #state: 'starting' | 'running' | 'stopping' = 'starting'
   #refuseNew = false
   #stopped: Promise<void> | undefined
-  #tidying: NodeJS.Timeout | undefined
   #onStarted: () => void = () => {}
   /** Resolves when the routes are known, or will never be. */
   readonly started = new Promise<void>((resolve) => (this.#onStarted = resolve))
@@ -122,12 +112,12 @@ export class Pellet {
       allowUrls: () => config.allowUrls,
       sizes,
       inspect,
-      onQuiet: () => this.#tidySoon(),
+      onQuiet: createTidier(() => this.#isQuiet()),
     })
+    this.preloads = new Preloads(this.dispatcher)
     this.results = new ResultCache({
       storage,
-      isShared: !['fs', 'memory'].includes(config.cacheStore),
-      ...(config.cacheStore === 'fs' ? onDisk : elsewhere),
+      ...resultsTraits(config.cacheStore),
       maxBytes: config.cacheMaxBytes,
       version: this.version,
       log,
@@ -139,16 +129,10 @@ export class Pellet {
       kept: () => this.results.counts(),
     })
     this.proxy = new Proxy({
+      config,
       dispatcher: this.dispatcher,
       results: this.results,
       log,
-      // May change while it runs: see reconfigure.ts.
-      get maxBytesInFlight() {
-        return config.maxBytesInFlight
-      },
-      get maxKeepAliveMs() {
-        return config.maxKeepAliveMs
-      },
       begin: (...request) => this.meter.begin(...request),
       isStopping: (req) => this.#refuseNew && !this.desk.ownRequests.has(req),
     })
@@ -176,29 +160,12 @@ export class Pellet {
   }
 
   isReady(): boolean {
-    return this.#state === 'running' && this.#preloading.size === 0
+    return this.#state === 'running' && this.preloads.waitingFor() === ''
   }
 
   notReadyReason(): string {
     if (this.#state !== 'running') return `Pellet is ${this.#state}`
-    return `waiting for ${[...this.#preloading].map(([name, why]) => `${name} (${why})`).join(', ')} to be loaded`
-  }
-
-  /** How a deployment stands: `row` is its state, where it is known. While Pellet stops, nothing is ready, whatever this says. */
-  readinessOf(name: string, row: DeploymentSnapshot | undefined): Readiness {
-    const preloading = this.#preloading.get(name)
-    if (preloading === 'loading') return 'loading'
-    return preloading === undefined && row?.state !== 'failed' ? 'ready' : 'failed'
-  }
-
-  /** Loads a deployment and waits for it. @throws PelletError `load_failed` and the like */
-  async load(name: string): Promise<void> {
-    this.dispatcher.load(name)
-    const row = await this.dispatcher.when(
-      name,
-      ({ state, isLoadWanted }) => state === 'ready' || state === 'failed' || (state === 'cold' && !isLoadWanted),
-    )
-    if (row.state !== 'ready') throw new PelletError('load_failed', row.lastError ?? `${name}: it was unloaded again`)
+    return `waiting for ${this.preloads.waitingFor()} to be loaded`
   }
 
   /**
@@ -220,7 +187,8 @@ export class Pellet {
     for (const deployment of changed) this.#deploy(deployment)
     this.routes = new RouteTable(deployments, failures)
     this.#onRoutes()
-    for (const deployment of changed) this.#warm(deployment, !before.has(deployment.name), loaded.has(deployment.name))
+    for (const deployment of changed)
+      this.preloads.warm(deployment, !before.has(deployment.name), loaded.has(deployment.name))
     const compiled = results.flatMap((result) => (isFailed(result) ? [] : result))
     const bundles = [...compiled, ...this.dispatcher.revisions()].flatMap(({ bundleFile }) => bundleFile ?? [])
     void removeOldBundles(this.config.dataFolder, new Set(bundles))
@@ -266,15 +234,8 @@ export class Pellet {
   #remove(name: string): void {
     this.dispatcher.remove(name)
     this.meter.remove(name)
-    this.#preloading.delete(name)
+    this.preloads.remove(name)
     this.log.info({ deployment: name }, 'removed: its files are gone')
-  }
-
-  /** What is new is loaded where its manifest says so; what replaces a loaded revision, so that the next request is warm. */
-  #warm({ name, manifest }: Deployment, isNew: boolean, wasLoaded: boolean): void {
-    if (isNew && manifest.preload) void this.#preload(name)
-    // Without a keep_alive it is loaded for who asks, and not before.
-    else if (manifest.preload || (wasLoaded && manifest.keepAliveMs !== 0)) this.dispatcher.load(name)
   }
 
   /** Names of the deployments whose model is loaded. */
@@ -283,27 +244,8 @@ export class Pellet {
     return new Set(rows.map(({ name }) => name))
   }
 
-  async #preload(name: string): Promise<void> {
-    this.#preloading.set(name, 'loading')
-    try {
-      await this.load(name)
-      this.#preloading.delete(name)
-    } catch (error) {
-      if (!this.routes.deployments.has(name)) return
-      // Not ready, but not given up: the first request, or the operator, tries again.
-      this.#preloading.set(name, messageOf(error))
-      await this.dispatcher.when(name, ({ state }) => state === 'ready').catch(() => {})
-      this.#preloading.delete(name)
-    }
-  }
-
-  /** Soon, not at once: the last answer may still be on its way, and the next request too. */
-  #tidySoon(): void {
-    clearTimeout(this.#tidying)
-    this.#tidying = setTimeout(() => {
-      if (this.#state === 'running' && this.dispatcher.snapshot().every((row) => row.sizeBytes === 0)) tidyMemory()
-    }, tidyAfterMs)
-    this.#tidying.unref()
+  #isQuiet(): boolean {
+    return this.#state === 'running' && this.dispatcher.snapshot().every((row) => row.sizeBytes === 0)
   }
 
   async #stop(graceMs: number): Promise<void> {

@@ -82,9 +82,8 @@ async function run(args: string[]): Promise<number> {
 }
 
 async function version(): Promise<number> {
-  const { readFileSync } = await import('node:fs')
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
-  console.log((JSON.parse(text) as { version: string }).version)
+  const { readVersion } = await import('../version.ts')
+  console.log(readVersion())
   return 0
 }
 

@@ -57,7 +57,7 @@ export function registerAdmin(app: H3, pellet: Pellet): void {
   app.get('/api/deployments', () => toListRows(pellet))
   app.post('/api/deployments/:name/load', async (event: H3Event) => {
     const name = known(pellet, event)
-    await pellet.load(name)
+    await pellet.preloads.load(name)
     return toPsRows(pellet).find((row) => row.name === name)
   })
   app.post('/api/deployments/:name/unload', (event: H3Event) => {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Config } from '../config.ts'
 import type { Deployment } from '../deployments/deployment.ts'
 import type { Dispatcher } from '../deployments/dispatcher.ts'
 import type { Lease } from '../deployments/lease.ts'
@@ -19,11 +20,11 @@ import { toRequestId } from './request-id.ts'
 import type { RouteTarget } from './route-table.ts'
 
 export interface ProxyOptions {
+  /** As it is now: some of it may change meanwhile. */
+  config: Pick<Config, 'maxBytesInFlight' | 'maxKeepAliveMs'>
   dispatcher: Dispatcher
   results: ResultCache
   log: Logger
-  maxBytesInFlight: number
-  maxKeepAliveMs: number
   /** Counts the request once its answer is over; what it returns is told why it fails. */
   begin(deployment: Deployment, route: string, res: ServerResponse): Failed
   /** True once requests such as this one are not taken any more. */
@@ -53,7 +54,7 @@ export class Proxy {
     const count = (bytes: number) => {
       counted += bytes
       this.#bytesInFlight += bytes
-      if (this.#bytesInFlight > this.#options.maxBytesInFlight) throw this.#overloaded()
+      if (this.#bytesInFlight > this.#options.config.maxBytesInFlight) throw this.#overloaded()
     }
     const requestId = chain?.parent.requestId ?? toRequestId(req)
     const { deployment, path } = target
@@ -79,14 +80,14 @@ export class Proxy {
   }
 
   #admit(exchange: Exchange, count: (bytes: number) => void): void {
-    const { dispatcher, results, maxKeepAliveMs, isStopping } = this.#options
+    const { config, dispatcher, results, isStopping } = this.#options
     const { req, target } = exchange
     const { name, manifest } = target.deployment
     const { bodyBytes, timeoutMs } = manifest.limits
     if (isStopping(req)) throw stopping()
     const length = req.headers['content-length']
     if (length !== undefined && Number(length) > bodyBytes) throw tooLarge(name, bodyBytes)
-    const keepAliveMs = toKeepAlive(req.headers['x-keep-alive'], maxKeepAliveMs)
+    const keepAliveMs = toKeepAlive(req.headers['x-keep-alive'], config.maxKeepAliveMs)
     // A declared body is counted at once, one without a length as it comes.
     if (length !== undefined) count(Number(length))
     const onBody = (bytes: number, total: number) => {
@@ -147,7 +148,7 @@ export class Proxy {
   }
 
   #overloaded(): PelletError {
-    const bound = formatBytes(this.#options.maxBytesInFlight)
+    const bound = formatBytes(this.#options.config.maxBytesInFlight)
     return new PelletError(
       'overloaded',
       `expected at most ${bound} of requests at once (max_bytes_in_flight), found more; try again`,

@@ -1,4 +1,5 @@
 import { modelNameOf, type Deployment } from '../deployments/deployment.ts'
+import type { Readiness } from '../deployments/preloads.ts'
 import type { StatusBody, StatusCase, StatusRoute } from '../manifest/manifest.ts'
 import { toStatusParts, type StatusPart, type StatusVariable } from '../manifest/status-variables.ts'
 import type { Pellet } from '../pellet.ts'
@@ -6,9 +7,6 @@ import type { DeploymentSnapshot } from '../scheduler/types.ts'
 import { toErrorAnswer } from '../error-body.ts'
 import { jsonPage, type Page } from './page.ts'
 import { stopping } from './proxy.ts'
-
-/** How a deployment stands to its preload: `loading` while that runs, `failed` when it or the last load failed. */
-export type Readiness = 'ready' | 'loading' | 'failed'
 
 /** A status route as an answer from data: its templates are compiled here, once. */
 export function toStatusPage(deployment: Deployment, { cases }: StatusRoute): Page {
@@ -38,7 +36,7 @@ interface Facts {
 
 function factsOf(pellet: Pellet, deployment: Deployment): Facts {
   const row = pellet.dispatcher.snapshot().find(({ name }) => name === deployment.name)
-  return { deployment, pellet, row, readiness: pellet.readinessOf(deployment.name, row) }
+  return { deployment, pellet, row, readiness: pellet.preloads.readinessOf(deployment.name, row) }
 }
 
 /** Values of `$name` and the like; docs/manifest.md explains each. */

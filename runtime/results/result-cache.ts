@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Storage } from 'unstorage'
 import type { Deployment } from '../deployments/deployment.ts'
 import type { Logger } from '../log.ts'
+import type { ResultsTraits } from '../storage/results-driver.ts'
 import { readCacheControl } from './cache-control.ts'
 import type { CacheTerms } from '../manifest/manifest.ts'
 import { CacheSession } from './cache-session.ts'
@@ -12,14 +13,8 @@ import { KeptIndex, type KeptItem } from './kept-index.ts'
 import { generationOf, partsOf, toKey, type KeyParts } from './key.ts'
 import { ResultStore } from './result-store.ts'
 
-export interface ResultCacheOptions {
+export interface ResultCacheOptions extends ResultsTraits {
   storage: Storage
-  /** Other machines use the storage too: what this one does not know is not its to remove. */
-  isShared: boolean
-  /** What an entry takes of the storage is a multiple of this. */
-  blockBytes: number
-  /** What may also be held in memory. */
-  hotBytes: number
   /** Of all deployments together. */
   maxBytes: number
   /** Pellet's. */
