@@ -5,18 +5,17 @@ import { messageOf } from '../errors.ts'
 import { bundleFunction, BundleError, displayPath, type Bundle } from '../functions/bundle.ts'
 import { Describer, type FunctionDescription } from '../functions/describe.ts'
 import { LazyDescriber } from '../functions/describers.ts'
-import type { ChainProblem } from '../isolate/child/pipeline.ts'
-import { sortIssues, toIssueIn, type Finding, type ManifestIssue } from '../manifest/issues.ts'
+import type { ManifestIssue } from '../manifest/issues.ts'
 import type { Manifest } from '../manifest/manifest.ts'
-import { mergeManifest, normalizeManifest, type RoutePaths } from '../manifest/normalize.ts'
-import { checkManifest, formatIssue, type ManifestSource } from '../manifest/read.ts'
+import { mergeManifest, normalizeManifest } from '../manifest/normalize.ts'
+import { checkManifest, type ManifestSource } from '../manifest/read.ts'
 import type { ManifestInput } from '../manifest/schema.ts'
 import { callSteps } from './calls.ts'
 import { answersOf, type Deployment, type DeploymentResult, type FailedSource } from './deployment.ts'
 import { functionName } from './discover.ts'
-import type { MissingFile } from './missing-model.ts'
 import { ModelError, modelFiles, resolveModel, type ResolvedModel } from './model-file.ts'
 import { toRevision } from './revision.ts'
+import { SourceError, SourceProblems } from './source-problems.ts'
 
 export interface CompileOptions {
   root: string
@@ -60,7 +59,7 @@ export async function compileSource(
   try {
     return await new SourceCompiler(source, written, options, describer, inputs).compile()
   } catch (error) {
-    if (!(error instanceof Problems)) return toFailure(source, options, [`${source.name}: ${messageOf(error)}`])
+    if (!(error instanceof SourceError)) return toFailure(source, options, [`${source.name}: ${messageOf(error)}`])
     const { deployment, lines, missing, manifest } = error
     const failure = {
       ...toFailure({ ...source, name: deployment }, options, lines),
@@ -87,12 +86,7 @@ class SourceCompiler {
   readonly #inputs: Set<string>
   /** Of the deployment: a function file's own manifest may have another than the source. */
   #name: string
-  #inline: ManifestSource | undefined
-  /** All that is wrong so far: what can still be looked at is, so that people mend a file once. */
-  #issues: ManifestIssue[] = []
-  /** More of it, which has its place in itself: what is wrong inside of the function. */
-  #lines: string[] = []
-  #missing: MissingFile[] | undefined
+  readonly #problems: SourceProblems
   /** Where its routes are known. */
   #manifest: Manifest | undefined
 
@@ -109,6 +103,7 @@ class SourceCompiler {
     this.#written = written
     this.#options = options
     this.#describer = describer
+    this.#problems = new SourceProblems(written)
   }
 
   async compile(): Promise<Deployment> {
@@ -119,10 +114,10 @@ class SourceCompiler {
     const { bundle } = loaded ?? {}
     const model = isModelKnown ? await this.#resolveModel(manifest) : undefined
     const { files, digests } = await this.#resolveFiles(manifest)
-    if (!areStepsKnown) throw this.#problems()
+    if (!areStepsKnown) throw this.#broken()
     const revision = toRevision(manifest, bundle?.hash, { ...digests, model: model?.sha256 ?? '' })
     // Without the model or a file that it reads, a step's own check would complain of the consequence.
-    const isWhole = model !== undefined && this.#issues.length === 0
+    const isWhole = model !== undefined && this.#problems.issues.length === 0
     const check = {
       manifest,
       engine: model?.engine ?? 'onnxruntime',
@@ -131,15 +126,15 @@ class SourceCompiler {
       ...(bundle && { bundleFile: bundle.file }),
     }
     const learn = () => this.#describer.get().check(check)
-    const isRemembered = isWhole || this.#missesModelOnly()
+    const isRemembered = isWhole || this.#problems.missesModelOnly
     const { problems, input, isQuick } = await (
       isRemembered ? this.#remembered(`check:${revision}`, learn) : learn()
     ).catch((error: unknown) => {
-      this.#issues.push(this.#issue(['model', 'onnx'], messageOf(error)))
-      throw this.#problems()
+      this.#problems.add(['model', 'onnx'], messageOf(error))
+      throw this.#broken()
     })
-    this.#issues.push(...problems.map((problem) => this.#chainIssue(problem, manifest, paths)))
-    if (this.#issues.length > 0 || model === undefined) throw this.#problems()
+    for (const problem of problems) this.#problems.addChainProblem(problem, manifest, paths)
+    if (this.#problems.issues.length > 0 || model === undefined) throw this.#broken()
     const { file, sizeBytes, modifiedMs, sha256, engine, notes } = model
     const calls = callSteps(manifest).map(({ route, step }) => [...paths[route]!.post, step])
     return {
@@ -148,10 +143,10 @@ class SourceCompiler {
       manifest,
       origin: toOrigin(this.#source, this.#options.root),
       places: {
-        name: this.#whereIs(['name']),
-        routes: paths.map(({ route }) => this.#whereIs(route)),
-        ports: ports.map((port) => this.#whereIs(port)),
-        calls: calls.map((step) => this.#whereIs(step)),
+        name: this.#problems.whereIs(['name']),
+        routes: paths.map(({ route }) => this.#problems.whereIs(route)),
+        ports: ports.map((port) => this.#problems.whereIs(port)),
+        calls: calls.map((step) => this.#problems.whereIs(step)),
       },
       calls: [],
       ...(bundle && { bundleFile: bundle.file }),
@@ -171,7 +166,7 @@ class SourceCompiler {
     const { root, dataFolder } = this.#options
     const shown = displayPath(root, functionFile)
     if (!(await stat(functionFile).catch(() => undefined))?.isFile()) {
-      this.#issues.push(this.#issue(['function'], `expected a function file at ${shown}, found none`))
+      this.#problems.add(['function'], `expected a function file at ${shown}, found none`)
       return undefined
     }
     try {
@@ -183,7 +178,7 @@ class SourceCompiler {
       return { bundle, description }
     } catch (error) {
       if (error instanceof BundleError) this.#note(error.sources)
-      this.#lines.push(...(error instanceof BundleError ? error.problems : [`${shown}: ${messageOf(error)}`]))
+      this.#problems.addLines(...(error instanceof BundleError ? error.problems : [`${shown}: ${messageOf(error)}`]))
       return undefined
     }
   }
@@ -195,26 +190,26 @@ class SourceCompiler {
     const own = loaded?.description?.manifest
     if (!written && own === undefined) {
       if (loaded)
-        this.#lines.push(
+        this.#problems.addLines(
           `${shown}: expected a manifest in the file (manifest: { ... }) or in manifests/${name}.yaml, found none`,
         )
-      throw this.#problems()
+      throw this.#broken()
     }
-    if (own !== undefined) this.#inline = checkManifest(own, shown!)
+    const inline = own === undefined ? undefined : checkManifest(own, shown!)
+    if (inline) this.#problems.addInline(inline)
     const merged = mergeManifest(
-      this.#inline?.value as ManifestInput | undefined,
+      inline?.value as ManifestInput | undefined,
       written?.value as ManifestInput | undefined,
     )
-    const places = { written, inline: this.#inline }
-    const options = { name, ...places, ...(functionFile && { function: functionName(functionFile) }) }
-    this.#issues.push(...(written?.issues ?? []), ...(this.#inline?.issues ?? []))
-    const whole = loaded && this.#issues.length === 0 ? normalizeManifest(merged, options) : undefined
-    if (whole) this.#issues.push(...whole.issues)
+    const options = { name, written, inline, ...(functionFile && { function: functionName(functionFile) }) }
+    const { issues } = this.#problems
+    const whole = loaded && issues.length === 0 ? normalizeManifest(merged, options) : undefined
+    if (whole) this.#problems.addIssues(whole.issues)
     if (whole?.manifest) return { ...whole, manifest: whole.manifest, isModelKnown: true, areStepsKnown: true }
 
-    const { input, isModelKnown, areStepsKnown } = withoutWrongKeys(merged, this.#issues)
+    const { input, isModelKnown, areStepsKnown } = withoutWrongKeys(merged, issues)
     const rest = normalizeManifest(input, options)
-    if (!rest.manifest) throw this.#problems()
+    if (!rest.manifest) throw this.#broken()
     return { ...rest, manifest: rest.manifest, isModelKnown, areStepsKnown: areStepsKnown && loaded !== undefined }
   }
 
@@ -224,8 +219,7 @@ class SourceCompiler {
       return await resolveModel(manifest, this.#options)
     } catch (error) {
       if (!(error instanceof ModelError)) throw error
-      this.#issues.push(this.#issue(error.path, error.message))
-      this.#missing = error.missing
+      this.#problems.addMissingModel(error.path, error.message, error.missing)
       return undefined
     }
   }
@@ -240,12 +234,8 @@ class SourceCompiler {
         digests[`files.${name}`] = await knownSha256(files[name])
       } catch (error) {
         const found = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'none' : messageOf(error)
-        this.#issues.push(
-          this.#issue(
-            ['files', name],
-            `expected a file at ${displayPath(this.#options.root, files[name])}, found ${found}`,
-          ),
-        )
+        const shown = displayPath(this.#options.root, files[name])
+        this.#problems.add(['files', name], `expected a file at ${shown}, found ${found}`)
       }
     }
     return { files, digests }
@@ -270,53 +260,8 @@ class SourceCompiler {
     return value
   }
 
-  /** Where something is written, as messages begin. */
-  #whereIs(path: (string | number)[]): string {
-    return formatIssue(this.#issue(path, '')).replace(/: $/, '')
-  }
-
-  #issue(path: (string | number)[], message: string): ManifestIssue {
-    return { ...this.#place({ path, expected: '', found: '' }), message }
-  }
-
-  #place(finding: Finding): ManifestIssue {
-    return toIssueIn({ written: this.#written, inline: this.#inline }, finding)
-  }
-
-  #missesModelOnly(): boolean {
-    return this.#missing !== undefined && this.#issues.length === 1 && this.#lines.length === 0
-  }
-
-  #problems(): Problems {
-    const lines = [...sortIssues(this.#issues).map(formatIssue), ...this.#lines]
-    return new Problems(this.#name, lines, this.#missesModelOnly() ? this.#missing : undefined, this.#manifest)
-  }
-
-  #chainIssue(problem: ChainProblem, manifest: Manifest, paths: RoutePaths[]): ManifestIssue {
-    const { route, stage, index, path, expected, found } = problem
-    const chain = paths[route]![stage]
-    const use = index === undefined ? undefined : manifest.routes[route]![stage as 'pre' | 'post'][index]
-    const place = index === undefined ? chain : [...chain, index, ...(path.length > 0 ? [use!.step] : [])]
-    // A step's own check speaks in a sentence of its own.
-    return found === ''
-      ? this.#issue([...place, ...path], expected.startsWith(`${use?.step}: `) ? expected : `${use?.step}: ${expected}`)
-      : this.#place({ path: [...place, ...path], expected, found })
-  }
-}
-
-/** Everything that is wrong with one source, a line each: by position, then what has none. */
-class Problems extends Error {
-  readonly deployment: string
-  readonly lines: string[]
-  readonly missing: MissingFile[] | undefined
-  readonly manifest: Manifest | undefined
-
-  constructor(deployment: string, lines: string[], missing: MissingFile[] | undefined, manifest: Manifest | undefined) {
-    super(lines.join('\n'))
-    this.deployment = deployment
-    this.lines = lines
-    this.missing = missing
-    this.manifest = manifest
+  #broken(): SourceError {
+    return this.#problems.toError(this.#name, this.#manifest)
   }
 }
 
@@ -326,7 +271,7 @@ interface LoadedFunction {
 }
 
 /** A manifest without the keys that are wrong, to look at the others. */
-function withoutWrongKeys(input: ManifestInput, issues: ManifestIssue[]) {
+function withoutWrongKeys(input: ManifestInput, issues: readonly ManifestIssue[]) {
   const keys = new Set(issues.map(({ path }) => String(path[0] ?? '')))
   const rest = Object.fromEntries(Object.entries(input ?? {}).filter(([key]) => !keys.has(key)))
   const isModelKnown = rest['model'] !== undefined
