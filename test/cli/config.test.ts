@@ -1,9 +1,11 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { settings } from '../../runtime/config-keys.ts'
 import { adminSocketPath, ConfigError, loadConfig } from '../../runtime/config.ts'
 import { temporaryFolder } from '../support/fixture-tmp.ts'
+import { projectRoot } from '../support/root.ts'
 
 const test = suite('configuration')
 const root = temporaryFolder()
@@ -134,6 +136,21 @@ test('a configuration that is named must be there; its path is relative to the p
 
 test('the admin socket lies in the data folder', async () => {
   assert.is(adminSocketPath(await load('data: state')), join(root, 'state/pellet.sock'))
+})
+
+test('docs/configuration.md has a row for each key, and names those that are followed', () => {
+  const text = readFileSync(join(projectRoot, 'docs/configuration.md'), 'utf8')
+  const rows = [...text.matchAll(/^\| `(\w+)` \| `(\w+)`/gm)].map(([, key, variable]) => [key, variable])
+  const keys = Object.keys(settings)
+  assert.equal(
+    rows,
+    keys.map((key) => [key, `PELLET_${key.toUpperCase()}`]),
+  )
+  const followed = text.match(/takes effect at once for ([^.]+)\./)![1]!
+  assert.equal(
+    [...followed.matchAll(/`(\w+)`/g)].map(([, key]) => key).sort(),
+    keys.filter((key) => settings[key]!.isLive).sort(),
+  )
 })
 
 test.run()
