@@ -191,13 +191,18 @@ test('a picture behind a URL is fetched each time, and what is behind it counts'
   const image_url = `http://127.0.0.1:${(camera.address() as AddressInfo).port}/`
   const ask = async (name: string) => (await callJson(`${pellet.url}/v1/${name}`, { image_url })).headers['x-cache']
   try {
-    await call(`${pellet.url}/v1/picture`, { body: png })
+    const ofPng = (await call(`${pellet.url}/v1/picture`, { body: png })).json.run
     assert.equal([await ask('picture'), await ask('picture')], ['hit', 'hit'])
     shown = await sharp(png).blur(3).png().toBuffer()
     assert.equal([await ask('picture'), await ask('picture')], ['miss', 'hit'])
     assert.is(fetched, 4)
     // What a function makes of a URL itself, nobody knows.
     assert.equal([await ask('keeps'), await ask('keeps')], ['bypass', 'bypass'])
+    // A URL is read as browsers do: blanks before it count for nothing.
+    const blank = async (name: string) => callJson(`${pellet.url}/v1/${name}`, { image_url: ` ${image_url}` })
+    assert.is((await blank('picture')).headers['x-cache'], 'hit')
+    shown = png
+    assert.equal([(await blank('picture')).json.run, (await blank('keeps')).headers['x-cache']], [ofPng, 'bypass'])
   } finally {
     camera.close()
     camera.closeAllConnections()

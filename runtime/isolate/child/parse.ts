@@ -66,19 +66,32 @@ export async function findImage(
   if (image !== undefined && image !== null) {
     if (typeof image !== 'string')
       throw new PelletError('invalid_request', `image: expected base64 or a data URI, found ${typeof image}`)
-    if (/^https?:/i.test(image)) return fetchPicture(image)
+    if (isUrl(image)) return fetchPicture(image)
     return fromBase64(isUrlEncoded ? image.replaceAll(' ', '+') : image, 'image')
   }
   if (url !== undefined && url !== null) {
     if (typeof url !== 'string')
       throw new PelletError('invalid_request', `image_url: expected text, found ${typeof url}`)
-    return /^data:/i.test(url) ? fromBase64(url, 'image_url') : fetchPicture(url)
+    return isDataUri(url) ? fromBase64(url, 'image_url') : fetchPicture(url)
   }
   const expected = 'a file in a multipart form, base64 or a data URI in JSON, image_url, or the bytes as body'
   throw new PelletError('missing_input', `image: expected ${expected}, found none`)
 }
 
+/** Whether `findImage` may fetch the picture: what is behind a URL may be another one next time. */
+export function namesUrl({ image, image_url: url }: Record<string, unknown>): boolean {
+  return (typeof image === 'string' && isUrl(image)) || (typeof url === 'string' && !isDataUri(url))
+}
+
 // --- internal ---
+
+function isUrl(image: string): boolean {
+  return /^https?:/i.test(image)
+}
+
+function isDataUri(url: string): boolean {
+  return /^data:/i.test(url)
+}
 
 interface ParsedBody {
   fields: Record<string, unknown>

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { canonical } from './canonical.ts'
 import type { OptionReader } from './options.ts'
-import type { ParsedRequest } from './parse.ts'
+import { namesUrl, type ParsedRequest } from './parse.ts'
 import type { Pipeline } from './pipeline.ts'
 
 export interface ResultDigest {
@@ -27,7 +27,7 @@ export async function toResultDigest(
   const given = request.options.length === 0 ? {} : reader.read(request.options, route.input)
   const steps = [...pre, ...post].map(({ step, options }) => (step.isFixed ? {} : { ...options, ...given }))
   const { fields } = request.input
-  const isFetched = [fields['image'], fields['image_url']].some(isUrl)
+  const isFetched = namesUrl(fields)
   let input: unknown
   if (pre[0]?.name === 'image.decode') {
     const bytes = await request.input.image()
@@ -51,10 +51,6 @@ export async function toResultDigest(
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
-}
-
-function isUrl(value: unknown): boolean {
-  return typeof value === 'string' && /^https?:/i.test(value)
 }
 
 /** Which type an answer has is known only once there is one; what says the same in other words counts as the same. */
