@@ -7,19 +7,9 @@ import * as assert from 'uvu/assert'
 import { createGate } from '../http/gate.ts'
 import { call, type Answer, type Call } from '../http/raw.ts'
 import { RunningPellet, withPellet } from '../support/pellet.ts'
+import { freePorts } from '../support/ports.ts'
 import { projectRoot } from '../support/root.ts'
-import {
-  assertShape,
-  boolean,
-  freePorts,
-  integer,
-  number,
-  orNull,
-  sample,
-  shipped,
-  switchedOn,
-  text,
-} from './contract.ts'
+import { assertShape, boolean, integer, number, orNull, sample, shipped, switchedOn, text } from './contract.ts'
 
 const test = suite('hailo-depth')
 const route = '/v1/depth/estimate'

@@ -4,8 +4,9 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { call, type Answer } from '../http/raw.ts'
 import { RunningPellet } from '../support/pellet.ts'
+import { freePorts } from '../support/ports.ts'
 import { sharedData, testWithShared } from '../support/shared.ts'
-import { assertShape, freePorts, integer, listOf, matching, ownFile, switchedOn, text, within } from './contract.ts'
+import { assertShape, integer, listOf, matching, ownFile, switchedOn, text, within } from './contract.ts'
 
 /** Clients of DeepStack: what they post is recorded from their sources, what they read of the answer too. */
 const test = suite("DeepStack's clients")

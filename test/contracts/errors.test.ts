@@ -2,17 +2,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { call, RawConnection, type Call } from '../http/raw.ts'
 import { RunningPellet } from '../support/pellet.ts'
-import {
-  assertShape,
-  freePorts,
-  matching,
-  sample,
-  sampleWindow,
-  shipped,
-  switchedOn,
-  text,
-  type Shape,
-} from './contract.ts'
+import { freePorts } from '../support/ports.ts'
+import { assertShape, matching, sample, sampleWindow, shipped, switchedOn, text, type Shape } from './contract.ts'
 
 const test = suite('errors of the old daemons')
 const room = sample('room_1.jpg')

@@ -1,5 +1,4 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import sharp from 'sharp'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -7,7 +6,6 @@ import { callJson, RawConnection } from '../http/raw.ts'
 import { RunningPellet } from '../support/pellet.ts'
 import {
   assertShape,
-  freePorts,
   integer,
   listOf,
   number,
@@ -22,6 +20,7 @@ import {
 import type { Habit, Target } from './habit.ts'
 import { jsonHabits } from './habits-json.ts'
 import { pictureHabits } from './habits-picture.ts'
+import { freePorts, listen } from '../support/ports.ts'
 
 const test = suite('habits of old clients')
 const small = await sharp(sample('faces_1.jpg')).resize(160, 120).jpeg().toBuffer()
@@ -85,10 +84,10 @@ const daemons: Daemon[] = [
 let pellet: RunningPellet
 /** Where clients that give an address have their pictures. */
 const camera = createServer((_, res) => void res.writeHead(200, { 'content-type': 'image/jpeg' }).end(picture.bytes))
+let cameraUrl = ''
 
 test.before(async () => {
-  await new Promise<void>((resolve) => camera.listen(0, '127.0.0.1', resolve))
-  const cameraPort = (camera.address() as AddressInfo).port
+  cameraUrl = await listen(camera)
   const ports = await freePorts(4)
   const [depth, scrfd, ...tcn] = ports
   const files = {
@@ -97,7 +96,7 @@ test.before(async () => {
     'manifests/scrfd.yaml': switchedOn('scrfd', [scrfd!]),
     'manifests/tcn.yaml': switchedOn('tcn', tcn),
   }
-  pellet = await RunningPellet.start(files, [], { PELLET_ALLOW_URLS: `127.0.0.1:${cameraPort}` })
+  pellet = await RunningPellet.start(files, [], { PELLET_ALLOW_URLS: new URL(cameraUrl).host })
   for (const [i, daemon] of daemons.entries()) daemon.url = `http://127.0.0.1:${ports[i]}`
 })
 test.after(async () => {
@@ -116,7 +115,7 @@ for (const habit of [...pictureHabits, ...jsonHabits]) {
 for (const daemon of daemons.filter((one) => one.picture))
   test(`${daemon.name}: image_url, where the operator allows it`, async () => {
     const { image: _image, ...options } = daemon.json
-    const image_url = `http://127.0.0.1:${(camera.address() as AddressInfo).port}/snapshot.jpg`
+    const image_url = `${cameraUrl}/snapshot.jpg`
     const { status, json, text: found } = await callJson(daemon.url! + daemon.path, { ...options, image_url })
     assert.is(status, 200, found)
     assertShape(json, daemon.answer)

@@ -3,7 +3,8 @@ import * as assert from 'uvu/assert'
 import { parseMetrics, valuesOf } from '../http/prometheus.ts'
 import { call, callJson } from '../http/raw.ts'
 import { RunningPellet } from '../support/pellet.ts'
-import { assertShape, freePorts, sampleWindow, shipped, switchedOn, text } from './contract.ts'
+import { freePorts } from '../support/ports.ts'
+import { assertShape, sampleWindow, shipped, switchedOn, text } from './contract.ts'
 
 const test = suite('pages of the old daemons')
 const own: Record<string, string> = {}
@@ -29,6 +30,8 @@ const paths = {
   scrfd: ['/health', '/v1/align', '/v1/detect'],
   tcn: ['/encode', '/healthz', '/infer', '/status', '/test'],
 }
+/** What every own port has beside them. */
+const everywhere = ['/', '/docs', '/openapi.json', '/metrics', '/results/{id}']
 for (const [name, expected] of Object.entries(paths))
   test(`${name}: GET /, /docs and /openapi.json, of its own routes alone`, async () => {
     for (const path of ['/', '/docs']) assert.is((await get(name, path)).status, 200, path)
@@ -36,7 +39,7 @@ for (const [name, expected] of Object.entries(paths))
     const { status, json } = await get(name, '/openapi.json')
     assert.is(status, 200)
     assertShape(json, { openapi: text, info: { title: text, version: text } })
-    const theirs = Object.keys(json.paths).filter((path) => !['/', '/docs', '/openapi.json', '/metrics'].includes(path))
+    const theirs = Object.keys(json.paths).filter((path) => !everywhere.includes(path))
     assert.equal(theirs.sort(), expected)
   })
 

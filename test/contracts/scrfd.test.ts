@@ -3,10 +3,10 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { call, callJson } from '../http/raw.ts'
 import { RunningPellet } from '../support/pellet.ts'
+import { freePorts } from '../support/ports.ts'
 import {
   assertShape,
   boolean,
-  freePorts,
   integer,
   listOf,
   matching,

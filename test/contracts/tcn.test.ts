@@ -6,10 +6,10 @@ import * as assert from 'uvu/assert'
 import { createGate } from '../http/gate.ts'
 import { call, callJson } from '../http/raw.ts'
 import { RunningPellet, withPellet } from '../support/pellet.ts'
+import { freePorts } from '../support/ports.ts'
 import { projectRoot } from '../support/root.ts'
 import {
   assertShape,
-  freePorts,
   listOf,
   matching,
   number,

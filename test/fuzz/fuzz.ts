@@ -9,7 +9,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { freePorts } from '../contracts/contract.ts'
+import { freePorts } from '../support/ports.ts'
 import { RunningPellet } from '../support/pellet.ts'
 import { until } from '../support/process.ts'
 import { projectRoot } from '../support/root.ts'

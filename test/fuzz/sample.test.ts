@@ -1,7 +1,7 @@
 // @timeout 120s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { freePorts } from '../contracts/contract.ts'
+import { freePorts } from '../support/ports.ts'
 import { RunningPellet } from '../support/pellet.ts'
 import { createGenerator } from './generator.ts'
 import { fuzzProject, targets } from './project.ts'

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { listen } from '../support/ports.ts'
 
 /** A door between a function and its test: the function asks and waits, the test sees who asked and lets them in. */
 export interface Gate {
@@ -28,10 +28,9 @@ export async function createGate(): Promise<Gate> {
     })
     for (const check of watchers) check()
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  const url = `${await listen(server)}/`
   return {
-    url: `http://127.0.0.1:${port}/`,
+    url,
     names: () => visitors.map(({ name }) => name),
     waiting: (count) =>
       new Promise((resolve) => {

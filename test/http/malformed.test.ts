@@ -1,9 +1,9 @@
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { answerMalformed } from '../../runtime/http/malformed.ts'
 import { RawConnection } from './raw.ts'
+import { listen } from '../support/ports.ts'
 
 const test = suite('what is no HTTP')
 let server: Server
@@ -15,8 +15,7 @@ test.before(async () => {
     res.write('half ')
   })
   answerMalformed(server, () => 'pellet')
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  url = await listen(server)
 })
 test.after(() => {
   server.close()

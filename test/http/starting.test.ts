@@ -1,9 +1,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createProject, RunningPellet } from '../support/pellet.ts'
+import { freePort } from '../support/ports.ts'
 import { until } from '../support/process.ts'
 import { answering, identityModel } from '../deployments/tiny.ts'
 import { createGate } from './gate.ts'
@@ -96,14 +96,6 @@ function notReady({ status, json, headers }: Answer, why: string): void {
   assert.is(json.error.code, 'not_ready')
   assert.match(json.error.message, why)
   assert.ok(Number(headers['retry-after']) >= 1)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 test.run()

@@ -1,10 +1,10 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { PelletError } from '../../runtime/errors.ts'
 import { refusal } from '../../runtime/allowed-urls.ts'
 import { fetchPicture } from '../../runtime/isolate/child/fetch-picture.ts'
+import { listen } from '../support/ports.ts'
 
 const test = suite('pictures by URL')
 let server: Server
@@ -27,8 +27,7 @@ test.before(async () => {
       setTimeout(() => res.destroy(), 50)
     } else res.writeHead(Number(path.slice(1)) || 404).end()
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  base = await listen(server)
   slow = fetchPicture(`${base}/silent`, local, 1000).catch((error: unknown) => error)
 })
 test.after(() => {

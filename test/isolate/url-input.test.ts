@@ -1,11 +1,11 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import sharp from 'sharp'
 import { callJson } from '../http/raw.ts'
 import { RunningPellet } from '../support/pellet.ts'
 import { colourModel } from '../deployments/tiny.ts'
+import { listen } from '../support/ports.ts'
 
 const test = suite('image_url, where allow_urls names the network')
 const steps = 'model: { onnx: colour.onnx }\npre: [image.decode, image.resize, tensor]\npost: [argmax]\n'
@@ -24,8 +24,7 @@ test.before(async () => {
     else if (req.url === '/moved') res.writeHead(301, { location: 'http://169.254.169.254/' }).end()
     else if (req.url !== '/silent') res.writeHead(404).end()
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  base = await listen(server)
   pellet = await RunningPellet.start({
     'pellet.yaml': 'allow_urls: [127.0.0.1/32]\n',
     'models/colour.onnx': colourModel(),

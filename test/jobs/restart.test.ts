@@ -2,13 +2,13 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { createProject, RunningPellet } from '../support/pellet.ts'
 import { answering, identityModel } from '../deployments/tiny.ts'
 import { createGate, type Gate } from '../http/gate.ts'
 import { call } from '../http/raw.ts'
 import { accepted, later, resultOf } from './jobs.ts'
+import { listen } from '../support/ports.ts'
 
 const test = suite('jobs and the end of the process')
 let gate: Gate
@@ -106,8 +106,7 @@ test('where URLs are allowed the answer is sent to whoever wants it, again when 
     seen.push({ headers: req.headers, url: req.url!, body: await buffer(req) })
     res.writeHead(seen.length === 1 ? 500 : 204).end()
   })
-  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
-  const to = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/done?x=1`
+  const to = `${await listen(receiver)}/done?x=1`
   const location = await accepted(`${pellet.url}/v1/slow?callback=${encodeURIComponent(to)}`, { size: 2_000_000 })
   await pellet.logged(({ msg }) => /expected a status of 200 to 299, found 500; tried again in 1 s/.test(msg))
   await pellet.logged(({ msg }) => msg.includes('the result was sent to 127.0.0.1'))

@@ -1,7 +1,6 @@
 // @timeout 90s
 import { once } from 'node:events'
 import { Agent, createServer, request, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -11,6 +10,7 @@ import { RunningPellet } from '../support/pellet.ts'
 import { until } from '../support/process.ts'
 import { projectRoot } from '../support/root.ts'
 import { keepingDepth, keepingProject } from './project.ts'
+import { listen } from '../support/ports.ts'
 
 const test = suite('kept answers')
 let pellet: RunningPellet
@@ -187,8 +187,7 @@ test('a picture behind a URL is fetched each time, and what is behind it counts'
     fetched++
     res.end(shown)
   })
-  await new Promise<void>((resolve) => camera.listen(0, '127.0.0.1', resolve))
-  const image_url = `http://127.0.0.1:${(camera.address() as AddressInfo).port}/`
+  const image_url = `${await listen(camera)}/`
   const ask = async (name: string) => (await callJson(`${pellet.url}/v1/${name}`, { image_url })).headers['x-cache']
   try {
     const ofPng = (await call(`${pellet.url}/v1/picture`, { body: png })).json.run
