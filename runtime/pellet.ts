@@ -25,6 +25,7 @@ import type { LogRing } from './log-ring.ts'
 import { JobDesk } from './jobs/desk.ts'
 import { Meter } from './metrics/meter.ts'
 import { ResultCache } from './results/result-cache.ts'
+import type { Damage } from './storage/atomic-fs.ts'
 import { createResultsDriver, resultsTraits } from './storage/results-driver.ts'
 import { createDataStore, formatDamage } from './storage/storage.ts'
 import { callsSocketName } from './isolate/calls.ts'
@@ -77,11 +78,12 @@ export class Pellet {
     results: Promise<DeploymentResult[]>,
     inspect?: Inspect,
   ): Promise<Pellet> {
-    const kept = await createResultsDriver(config.cacheStore)
+    const onDamaged = (damage: Damage) => logs.log.warn(formatDamage(damage))
+    const kept = await createResultsDriver(config.cacheStore, onDamaged)
     const storage = createDataStore({
       folder: config.dataFolder,
       mounts: { ...(kept && { results: kept }) },
-      onDamaged: (damage) => logs.log.warn(formatDamage(damage)),
+      onDamaged,
     })
     const pellet = new Pellet(config, logs, storage, await openSizeBook(storage), inspect)
     try {

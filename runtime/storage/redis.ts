@@ -1,10 +1,12 @@
 import { crc32 } from 'node:zlib'
 import { Redis } from 'ioredis'
 import { defineDriver } from 'unstorage'
+import type { Damage } from './atomic-fs.ts'
 
 export interface RedisOptions {
   /** Such as `redis://:password@host:6379/0`. */
   url: string
+  onDamaged?: (damage: Damage) => void
 }
 
 /** Every key's beginning, so that a Redis may hold other things as well. */
@@ -16,9 +18,9 @@ const commandTimeoutMs = 1000
 /**
  * A Redis driver for unstorage whose reads give the bytes that were written, or nothing. unstorage's own writes them as
  * base64 and waits without end for a Redis that is away (unstorage 1.17.6, drivers/redis.mjs); here every call fails at
- * once until the connection is there again. A value is its CRC-32 (4 bytes, big-endian) and then the bytes.
+ * once until the connection is there again. A value is a CRC-32 of key and bytes (4 bytes, big-endian) and then the bytes.
  */
-export const redis = defineDriver(({ url }: RedisOptions) => {
+export const redis = defineDriver(({ url, onDamaged }: RedisOptions) => {
   const client = new Redis(url, {
     connectTimeout: connectTimeoutMs,
     commandTimeout: commandTimeoutMs,
@@ -50,13 +52,15 @@ export const redis = defineDriver(({ url }: RedisOptions) => {
   const read = (key: string) =>
     asked(async () => {
       const packed = await client.getBuffer(base + key)
-      const bytes = packed && unpack(packed)
-      if (packed && !bytes) await client.unlink(base + key)
+      const bytes = packed && unpack(key, packed)
+      // Of several who find it at the same time the one who removes it tells.
+      if (packed && !bytes && (await client.unlink(base + key)) > 0)
+        onDamaged?.({ file: nameOf(url), key, reason: 'its checksum does not match' })
       return bytes
     })
   const write = (key: string, value: string | Uint8Array, { ttl }: { ttl?: number } = {}) =>
     asked(async () => {
-      const packed = pack(typeof value === 'string' ? Buffer.from(value) : value)
+      const packed = pack(key, typeof value === 'string' ? Buffer.from(value) : value)
       await (ttl === undefined ? client.set(base + key, packed) : client.set(base + key, packed, 'EX', Math.ceil(ttl)))
     })
   const keys = (prefix: string) =>
@@ -97,17 +101,22 @@ export const redis = defineDriver(({ url }: RedisOptions) => {
 
 const checksumBytes = 4
 
-function pack(bytes: Uint8Array): Buffer {
+function pack(key: string, bytes: Uint8Array): Buffer {
   const packed = Buffer.allocUnsafe(checksumBytes + bytes.length)
-  packed.writeUInt32BE(crc32(bytes))
+  packed.writeUInt32BE(sumOf(key, bytes))
   packed.set(bytes, checksumBytes)
   return packed
 }
 
 /** Null where the bytes are not what was written. */
-function unpack(packed: Buffer): Buffer | null {
+function unpack(key: string, packed: Buffer): Buffer | null {
   const bytes = packed.subarray(checksumBytes)
-  return packed.length >= checksumBytes && packed.readUInt32BE() === crc32(bytes) ? bytes : null
+  return packed.length >= checksumBytes && packed.readUInt32BE() === sumOf(key, bytes) ? bytes : null
+}
+
+/** The key has a part in it: what lies in another's place is damaged too. */
+function sumOf(key: string, bytes: Uint8Array): number {
+  return crc32(bytes, crc32(key))
 }
 
 function escapeGlob(text: string): string {

@@ -1,4 +1,5 @@
 import type { Driver } from 'unstorage'
+import type { Damage } from './atomic-fs.ts'
 
 /** What a driver of the mount `results:` means for what is kept there. */
 export interface ResultsTraits {
@@ -19,13 +20,17 @@ export function resultsTraits(results: string): ResultsTraits {
 /**
  * The driver of the mount `results:` that the configuration names: `memory`, or the URL of a Redis. For `fs` undefined: the
  * data folder is what a mount has by itself. Each is loaded only where it is asked for.
+ * @param onDamaged told of entries that were damaged, and removed
  */
-export async function createResultsDriver(results: string): Promise<Driver | undefined> {
+export async function createResultsDriver(
+  results: string,
+  onDamaged: (damage: Damage) => void,
+): Promise<Driver | undefined> {
   if (results === 'fs') return undefined
   if (results === 'memory') {
     const { default: memory } = await import('unstorage/drivers/memory')
     return memory()
   }
   const { redis } = await import('./redis.ts')
-  return redis({ url: results })
+  return redis({ url: results, onDamaged })
 }

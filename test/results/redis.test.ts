@@ -61,10 +61,14 @@ it('a damaged or a foreign entry is a miss, and is replaced', async () => {
   await keeps(one, 'damaged')
   await until(async () => (await answerKeys()).length === 1, 'the entry')
   const [key = ''] = await answerKeys()
+  await keeps(one, 'foreign')
+  await until(async () => (await answerKeys()).length === 2, 'the other entry')
+  const foreign = (await answerKeys()).find((one) => one !== key)!
   const damages: [string, () => Promise<unknown>][] = [
     ['one bit', () => client.setrange(key, 30, 'x')],
     ['cut off', async () => client.set(key, (await client.getBuffer(key))!.subarray(0, -1))],
     ['empty', () => client.set(key, '')],
+    ['of another key', () => client.copy(foreign, key, 'REPLACE')],
     ['another kind', () => client.del(key).then(() => client.lpush(key, 'x'))],
   ]
   for (const [what, damage] of damages) {
@@ -72,6 +76,8 @@ it('a damaged or a foreign entry is a miss, and is replaced', async () => {
     assert.is(outcome(await keeps(other, 'damaged')), '200 miss', what)
     await until(async () => outcome(await keeps(one, 'damaged')) === '200 hit', what)
   }
+  const told = other.log.filter(({ msg }) => /^Storage: the entry "cache:keeps:.*" in redis:.*damaged/.test(msg))
+  assert.is(told.length, 4, other.text())
 })
 
 it('clear removes what others have kept, too; another deployment’s stays', async () => {
