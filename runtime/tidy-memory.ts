@@ -4,6 +4,58 @@ import { trimHeap } from '../ffi/libc.ts'
 
 /** How long after the last isolate's end main gives its own memory back. */
 const tidyAfterMs = 1000
+/** How often it looks whether it may, where isolates stay. */
+const lookEveryMs = 5000
+/** Main is quiet when it had so little to do since the last look. */
+const quietShare = 0.01
+/** What it may hold beyond what it had at the start. */
+const spareBytes = 10 * 2 ** 20
+/** What is still there right after was in use: no use in trying again soon. */
+const againAfterMs = 60_000
+
+/** What is seen of a process, and done about it. */
+export interface MemoryHands {
+  now(): number
+  residentBytes(): number
+  /** Share of the time since it was asked last in which the process had something to do, 0 to 1. */
+  busyShare(): number
+  tidy(): void
+}
+
+/**
+ * Gives memory back in quiet moments as well while isolates stay loaded: one that is kept for ever would else keep main at what its
+ * busiest minute took.
+ * @returns what to call again and again
+ */
+export function createMemoryWatch({ now, residentBytes, busyShare, tidy }: MemoryHands): () => void {
+  const idleBytes = residentBytes()
+  let notBefore = -Infinity
+  return () => {
+    // Asked in any case: it counts from the last time.
+    const isQuiet = busyShare() < quietShare
+    if (!isQuiet || now() < notBefore || residentBytes() < idleBytes + spareBytes) return
+    notBefore = now() + againAfterMs
+    tidy()
+  }
+}
+
+/** Does so with this very process, until it ends. */
+export function watchMemory(): void {
+  let last = performance.eventLoopUtilization()
+  const busyShare = () => {
+    const before = last
+    last = performance.eventLoopUtilization()
+    return performance.eventLoopUtilization(last, before).utilization
+  }
+  const { rss } = process.memoryUsage
+  const look = createMemoryWatch({
+    now: () => performance.now(),
+    residentBytes: () => rss(),
+    busyShare,
+    tidy: tidyMemory,
+  })
+  setInterval(look, lookEveryMs).unref()
+}
 
 /**
  * What to call when all has become quiet: soon, not at once, for the last answer may still be on its way, and the next

@@ -9,6 +9,7 @@ import type { Pellet } from '../pellet.ts'
 import { reconfigure } from '../reconfigure.ts'
 import { CliError } from './cli-error.ts'
 import { projectArgs, readConfig } from './settings.ts'
+import { watchMemory } from '../tidy-memory.ts'
 
 /** Flags of the commands that serve. */
 export const serveArgs = {
@@ -77,6 +78,7 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
       trouble: (message) => log.warn(message),
     })
     log.info(`listening on ${pellet.address}`)
+    watchMemory()
     onStarted?.(pellet)
     if (inspect) startInspected(pellet, inspect)
     await untilSignal
