@@ -46,3 +46,22 @@ export class ByteParts {
     this.#written = 0
   }
 }
+
+/**
+ * Passes on together what comes in one turn of the loop: a caller may write chunks of one byte, and ten thousand of them
+ * come in one read.
+ */
+export function gatherTurn(pass: (part: Buffer) => void): { add(chunk: Buffer): void; flush(): void } {
+  const parts = new ByteParts()
+  let turn: NodeJS.Immediate | undefined
+  const flush = () => {
+    clearImmediate(turn)
+    turn = undefined
+    for (const part of parts.take()) pass(part)
+  }
+  const add = (chunk: Buffer) => {
+    parts.add(chunk)
+    turn ??= setImmediate(flush)
+  }
+  return { add, flush }
+}

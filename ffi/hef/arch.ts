@@ -50,11 +50,6 @@ export function refusalOn(
   return `HailoRT ${hailortOf[chip]} does not know what it needs: ${names}; compile it for that version, or use a newer HailoRT`
 }
 
-/** `hailo8`, or `unknown (word 7)`. */
-export function describeArch({ name, word }: HefArch): string {
-  return name === 'unknown' ? `an architecture that is not known here (${word})` : name
-}
-
 // --- internal ---
 
 const archs: Record<number, [name: string, compilerName: string, runsOn: HailoChip[]]> = {
@@ -77,3 +72,8 @@ const hailortOf: Record<HailoChip, string> = { hailo8: '4.23', hailo8l: '4.23', 
 const newestExtension: Record<HailoChip, number> = { hailo8: 32, hailo8l: 32, hailo10h: 35 }
 /** Test and multi-network: HailoRT takes them among the optional extensions alone. */
 const onlyOptional = new Set([7, 8])
+
+/** `hailo8`, or `unknown (word 7)`. */
+function describeArch({ name, word }: HefArch): string {
+  return name === 'unknown' ? `an architecture that is not known here (${word})` : name
+}

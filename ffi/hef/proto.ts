@@ -29,7 +29,6 @@ const quantization = message(() => ({
   featureZeroPoints: doubles(5),
   featureScales: doubles(6),
 }))
-export type QuantizationProto = Decoded<typeof quantization>
 
 const nmsInfo = message(() => ({
   classes: uint64(2),
@@ -101,7 +100,6 @@ const layerPlanes = message(() => ({
   width: uint32(5),
   features: uint32(6),
 }))
-export type LayerPlanesProto = Decoded<typeof layerPlanes>
 
 const edgeLayer = message(() => ({
   /** 0 host to device, 1 device to host. */

@@ -32,22 +32,6 @@ export function readBoundaries(coreOp: CoreOpProto, networkOf: (index: number) =
   )
 }
 
-/** A layer as a stream. @throws HefError */
-export function readLayer(layer: LayerInfoProto, place: Place): HefStream {
-  const { name, quantization, transposed, originalNames } = layer
-  return {
-    ...readBase(name, layer.base, place),
-    isTransposed: transposed,
-    originalNames,
-    scale: quantization?.scale ?? 0,
-    zeroPoint: quantization?.zeroPoint ?? 0,
-    min: quantization?.min ?? 0,
-    max: quantization?.max ?? 0,
-    featureScales: quantization?.featureScales ?? [],
-    featureZeroPoints: quantization?.featureZeroPoints ?? [],
-  }
-}
-
 /** @throws HefError where there are no classes or boxes */
 export function toStreamNms(nms: NmsInfoProto | undefined, name: string): NonNullable<HefStream['nms']> {
   const { classes = 0, maxBoxesPerClass = 0, chunks = 0, isDefused = false } = nms ?? {}
@@ -129,4 +113,20 @@ const unquantized = {
 function required<T>(value: T | undefined, name: string): T {
   if (value === undefined) throw new HefError(`${name}: expected a description of the layer, found none`)
   return value
+}
+
+/** A layer as a stream. @throws HefError */
+function readLayer(layer: LayerInfoProto, place: Place): HefStream {
+  const { name, quantization, transposed, originalNames } = layer
+  return {
+    ...readBase(name, layer.base, place),
+    isTransposed: transposed,
+    originalNames,
+    scale: quantization?.scale ?? 0,
+    zeroPoint: quantization?.zeroPoint ?? 0,
+    min: quantization?.min ?? 0,
+    max: quantization?.max ?? 0,
+    featureScales: quantization?.featureScales ?? [],
+    featureZeroPoints: quantization?.featureZeroPoints ?? [],
+  }
 }

@@ -4,7 +4,7 @@ import { answersOf, type Compilation, type Deployment, type DeploymentCall, type
 import type { MissingModel } from './missing-model.ts'
 
 /** The most deployments that one request may go through. Each keeps its lease until those behind it have answered. */
-export const maxCallDepth = 4
+const maxCallDepth = 4
 
 /** Names of deployments that have served before. */
 export interface Standing {

@@ -5,7 +5,7 @@ import {
   type OutgoingHttpHeaders,
   type ServerResponse,
 } from 'node:http'
-import { ByteParts } from '../byte-parts.ts'
+import { gatherTurn } from '../byte-parts.ts'
 import type { Lease } from '../deployments/lease.ts'
 import { PelletError } from '../errors.ts'
 import type { CacheSession } from '../results/cache-session.ts'
@@ -226,25 +226,6 @@ export class Exchange {
 }
 
 // --- internal ---
-
-/**
- * Passes on together what comes in one turn of the loop: a caller may write chunks of one byte, and ten thousand of them
- * come in one read.
- */
-function gatherTurn(pass: (part: Buffer) => void): { add(chunk: Buffer): void; flush(): void } {
-  const parts = new ByteParts()
-  let turn: NodeJS.Immediate | undefined
-  const flush = () => {
-    clearImmediate(turn)
-    turn = undefined
-    for (const part of parts.take()) pass(part)
-  }
-  const add = (chunk: Buffer) => {
-    parts.add(chunk)
-    turn ??= setImmediate(flush)
-  }
-  return { add, flush }
-}
 
 function toPath(target: RouteTarget, url: string): string {
   const query = url.indexOf('?')

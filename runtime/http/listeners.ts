@@ -4,6 +4,7 @@ import { createServer, type RequestListener, type Server, type ServerResponse } 
 import { listen } from 'listhen'
 import { InFlight } from '../in-flight.ts'
 import type { ErrorShape } from '../manifest/manifest.ts'
+import { within } from '../within.ts'
 import { answerMalformed } from './malformed.ts'
 
 export interface Listener {
@@ -97,14 +98,11 @@ export async function closeListeners(listeners: Listener[], farewellMs: number):
 
 /** Resolves when every answer was written out, however slowly it is read; at the latest after `timeoutMs`. */
 export async function answersSent(listeners: Listener[], timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)))
   const sent = async () => {
     for (const { open } of listeners)
       while (open.size > 0) await new Promise((resolve) => open.values()[0]!.once('close', resolve))
   }
-  await Promise.race([sent(), late])
-  clearTimeout(timer)
+  await within(sent(), timeoutMs)
 }
 
 // --- internal ---

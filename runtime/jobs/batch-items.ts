@@ -27,7 +27,7 @@ export const lineTypes = new Set([
 ])
 
 /** More are refused: an end must be in sight. */
-export const maxItems = 10_000
+const maxItems = 10_000
 
 /**
  * The items of a batch, as its body comes: nothing is read before the next item is asked for.

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { text as textOf } from 'node:stream/consumers'
 import { messageOf, PelletError, type ErrorDetail } from '../errors.ts'
 import { messageIn, toStatus } from '../error-body.ts'
 import type { ErrorShape } from '../manifest/manifest.ts'
@@ -43,9 +44,7 @@ function toBytes(line: unknown): Buffer {
 
 /** All shapes of errors become one: the reader of a batch should not have to know which one the deployment's is. */
 async function failureLine(index: number, answer: IncomingMessage): Promise<Buffer[]> {
-  const chunks: Buffer[] = []
-  for await (const chunk of answer) chunks.push(chunk as Buffer)
-  const text = Buffer.concat(chunks).toString()
+  const text = await textOf(answer)
   const status = answer.statusCode!
   const code = answer.headers['x-pellet-error'] ?? `http_${status}`
   const details = detailsIn(text)

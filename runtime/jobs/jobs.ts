@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { messageOf, PelletError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import { within } from '../within.ts'
 import type { JobAnswer, JobRecord } from './job-record.ts'
 import type { AnswerWriter, JobStore } from './job-store.ts'
 
@@ -122,10 +123,7 @@ export class Jobs {
 
   /** Resolves when nothing is under way, or `ms` have passed: what then still is will be answered as interrupted. */
   async drain(ms: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))
-    await Promise.race([this.#quiet(), late])
-    clearTimeout(timer)
+    await within(this.#quiet(), ms)
     for (const live of this.#live.values()) live.cancel(stopped)
   }
 

@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import type { Storage } from 'unstorage'
 import type { Deployment } from '../deployments/deployment.ts'
 import type { Logger } from '../log.ts'
@@ -12,6 +11,7 @@ import { toCacheRow, toRemoval, type CacheCount, type CacheRow, type Outcome, ty
 import { KeptIndex, type KeptItem } from './kept-index.ts'
 import { generationOf, partsOf, toKey, type KeyParts } from './key.ts'
 import { ResultStore } from './result-store.ts'
+import { within } from '../within.ts'
 
 export interface ResultCacheOptions extends ResultsTraits {
   storage: Storage
@@ -153,9 +153,7 @@ export class ResultCache {
   /** Waits for what is being written, at most so long. */
   async close(timeoutMs: number): Promise<void> {
     clearInterval(this.#sweeping)
-    const late = new AbortController()
-    await Promise.race([this.#store.settled(), setTimeout(timeoutMs, undefined, { signal: late.signal })])
-    late.abort()
+    await within(this.#store.settled(), timeoutMs)
   }
 
   // --- internal ---

@@ -20,7 +20,7 @@ export interface Served {
 }
 
 /** What the end of a process takes. */
-export const killMs = 20
+const killMs = 20
 
 /** The longest that a deployment with waiting requests is without a place: docs/scheduling.md, "Nobody starves". */
 export function boundMs(own: Flooded, others: Flooded[]): number {

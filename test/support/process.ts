@@ -15,11 +15,6 @@ export function childrenOf(pid: number): number[] {
     })
 }
 
-/** Command lines of the living children of a process: what they are there for. */
-export function commandsOf(pid: number): string[] {
-  return childrenOf(pid).map((child) => readFileSync(`/proc/${child}/cmdline`, 'latin1').replaceAll('\0', ' ').trim())
-}
-
 /** Resident size in bytes. */
 export function rssOf(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024

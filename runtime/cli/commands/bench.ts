@@ -1,6 +1,5 @@
 import { defineCommand } from 'citty'
 import { createHash } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
 import { messageIn } from '../../error-body.ts'
 import type { About } from '../../http/admin.ts'
 import { formatDuration, parseDuration } from '../../units.ts'
@@ -14,6 +13,7 @@ import { CliError } from '../cli-error.ts'
 import { callJson } from '../client.ts'
 import { bodyOf, fileBody, findRoute, headersOf, requestArgs } from '../request.ts'
 import { projectArgs, readSocketPath } from '../settings.ts'
+import { writeFile } from '../write-file.ts'
 
 export default defineCommand({
   meta: {
@@ -166,8 +166,6 @@ function digestOf(headers: Record<string, string>, body: Uint8Array | undefined)
 }
 
 async function save(file: string, record: BenchRecord): Promise<void> {
-  await writeFile(file, `${JSON.stringify(record, null, 2)}\n`).catch((error: Error) => {
-    throw new CliError(`${file}: expected a file that can be written, found: ${error.message}`)
-  })
+  await writeFile(file, `${JSON.stringify(record, null, 2)}\n`)
   console.error(`${file}: written`)
 }

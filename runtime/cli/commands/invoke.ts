@@ -1,11 +1,11 @@
 import { defineCommand } from 'citty'
-import { writeFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { formatBytes } from '../../units.ts'
 import { CliError } from '../cli-error.ts'
 import { call, toMessage, type Reply } from '../client.ts'
 import { bodyOf, fileBody, findRoute, headersOf, requestArgs, type RequestBody } from '../request.ts'
 import { projectArgs, readSocketPath } from '../settings.ts'
+import { writeFile } from '../write-file.ts'
 
 export default defineCommand({
   meta: { name: 'invoke', description: 'Call a function of the running Pellet' },
@@ -68,9 +68,7 @@ async function save(file: string, { headers, body }: Reply, wanted: string | und
   // JSON in a file that is called .png would be found out much later.
   if (wanted && type !== wanted)
     throw new CliError(`${file}: expected an answer of ${wanted}, found ${type}; nothing was written`)
-  await writeFile(file, body).catch((error: Error) => {
-    throw new CliError(`${file}: expected a file that can be written, found: ${error.message}`)
-  })
+  await writeFile(file, body)
   console.error(`${file}: ${formatBytes(body.length)}, ${type}`)
 }
 
