@@ -63,7 +63,7 @@ async function* counted(items: AsyncGenerator<BatchItem>): AsyncGenerator<BatchI
   if (count === 0) throw new PelletError('missing_input', `batch: ${expected}, found none`)
 }
 
-/** Each line that is not blank is a JSON request. */
+/** Each line that is not blank is a JSON request. Blanks before it are passed over as they come, however many there are. */
 async function* lineItems(
   source: AsyncIterable<Buffer>,
   { maxBytes, tooLarge }: ItemLimits,
@@ -73,36 +73,41 @@ async function* lineItems(
   let readBytes = 0
   const add = (part: Buffer) => {
     lineBytes += part.length
-    readBytes += part.length
     // The rest of a line that is too long is read and dropped.
     if (lineBytes > maxBytes) parts = new ByteParts()
     else parts.add(part)
   }
-  const end = (): BatchItem | undefined => {
+  const end = (): BatchItem => {
     const body = parts.take()
-    const request = lineBytes > maxBytes ? tooLarge : { type: 'application/json', body }
-    const item = body.every(isBlank) && request !== tooLarge ? undefined : { request, readBytes }
+    const item = { request: lineBytes > maxBytes ? tooLarge : { type: 'application/json', body }, readBytes }
     lineBytes = 0
-    if (item) readBytes = 0
+    readBytes = 0
     return item
   }
   for await (const chunk of source) {
-    let from = 0
-    for (let at = chunk.indexOf(newline); at !== -1; at = chunk.indexOf(newline, from)) {
-      add(chunk.subarray(from, at))
-      readBytes++
-      from = at + 1
-      const item = end()
-      if (item) yield item
+    let at = 0
+    while (at < chunk.length) {
+      const from = lineBytes > 0 ? at : skipBlanks(chunk, at)
+      const lineEnd = chunk.indexOf(newline, from)
+      const isEnd = lineEnd !== -1
+      const to = isEnd ? lineEnd + 1 : chunk.length
+      if (from < to) add(chunk.subarray(from, isEnd ? lineEnd : to))
+      readBytes += to - at
+      at = to
+      if (isEnd) yield end()
     }
-    if (from < chunk.length) add(chunk.subarray(from))
   }
-  const last = end()
-  if (last) yield last
+  if (lineBytes > 0) yield end()
 }
 
-function isBlank(part: Buffer): boolean {
-  return part.every((byte) => byte === 32 || (byte >= 9 && byte <= 13))
+/** Where the next byte is that is no blank, line breaks among them; the length where there is none. */
+function skipBlanks(chunk: Buffer, from: number): number {
+  let at = from
+  for (; at < chunk.length; at++) {
+    const byte = chunk[at]!
+    if (byte !== 32 && (byte < 9 || byte > 13)) break
+  }
+  return at
 }
 
 /**

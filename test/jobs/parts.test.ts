@@ -125,7 +125,8 @@ test('a part that is too large is dropped as it comes, and the next is found', a
 })
 
 test('lines are found whole, however the chunks fall; one that is too long is an item of its own', async () => {
-  const body = `{"a":1}\r\n\n${'x'.repeat(40)}\n  \n{"b":2}`
+  const blank = ' \t\r'.repeat(20)
+  const body = `{"a":1}\r\n\n${'x'.repeat(40)}\n  \n${blank}\n${blank}{"b":2}`
   for (const size of [1, 5, 100]) {
     const items = await all(toItems(inChunks(body, size), 'application/jsonl', { maxBytes: 30, tooLarge }))
     const texts = items.map(({ request }) =>
@@ -137,6 +138,15 @@ test('lines are found whole, however the chunks fall; one that is too long is an
       body.length,
     )
   }
+})
+
+test('endless blanks are passed over as they come', async () => {
+  const startedAt = performance.now()
+  for (const blanks of [' ', '\n', ' \r\n']) {
+    const body = inChunks(`${blanks.repeat(2e6)}\n{}`, 65_536)
+    assert.is((await all(toItems(body, 'application/jsonl', { maxBytes: 30, tooLarge }))).length, 1)
+  }
+  assert.ok(performance.now() - startedAt < 2000, `took ${performance.now() - startedAt} ms`)
 })
 
 test('a boundary with endless blanks behind it is none, and a long one is refused', async () => {
