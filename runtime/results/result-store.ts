@@ -32,6 +32,8 @@ export class ResultStore {
   #pendingBytes = 0
   #removals = 0
   readonly #writes = new Set<Promise<void>>()
+  /** The last that was begun with each key: of two writes the one that was begun last must be the one that stays. */
+  readonly #turns = new Map<string, Promise<void>>()
   #isFailing = false
 
   constructor({ storage, hotBytes, log }: ResultStoreOptions) {
@@ -75,7 +77,7 @@ export class ResultStore {
       if (!isWritten) this.#hot.delete(key)
       done(isWritten ?? false)
     }
-    this.#track(write())
+    this.#inTurn(key, write)
     return true
   }
 
@@ -83,7 +85,7 @@ export class ResultStore {
     this.#removals++
     this.#pending.delete(key)
     this.#hot.delete(key)
-    this.#track(this.#tried('remove an entry', () => this.#storage.removeItem(prefix + key)))
+    this.#inTurn(key, () => this.#tried('remove an entry', () => this.#storage.removeItem(prefix + key)))
   }
 
   /** Gives back the memory that entries are held in. */
@@ -116,9 +118,14 @@ export class ResultStore {
 
   // --- internal ---
 
-  #track(work: Promise<unknown>): void {
-    const done = work.then(() => void this.#writes.delete(done))
+  #inTurn(key: string, work: () => Promise<unknown>): void {
+    const before = this.#turns.get(key)
+    const done = (before ? before.then(work) : work()).then(() => {
+      this.#writes.delete(done)
+      if (this.#turns.get(key) === done) this.#turns.delete(key)
+    })
     this.#writes.add(done)
+    this.#turns.set(key, done)
   }
 
   async #tried<Value>(doing: string, work: () => MaybePromise<Value>): Promise<Value | undefined> {

@@ -138,6 +138,23 @@ test('what is cleared is gone, and so is what was being computed', async () => {
   assert.is(await stored(), 0)
 })
 
+test('of two writes of one key the last one stays, however long the first one takes', async () => {
+  const driver = memory()
+  let slowly = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50))
+  const setItemRaw: Driver['setItemRaw'] = async (...write) => {
+    const wait = slowly
+    slowly = () => Promise.resolve()
+    await wait()
+    await driver.setItemRaw!(...write)
+  }
+  const { deploy, keep, cache, keyOf } = setUp({ driver: { ...driver, setItemRaw } })
+  deploy({ a: 1 })
+  keep('a', '1', 1000)
+  keep('a', '1', 500)
+  await cache.close(1000)
+  assert.is((await cache.read(keyOf('a', '1')))?.body.length, 500)
+})
+
 test('what an earlier run has left is counted where it may still be given, and else removed', async () => {
   const driver = memory()
   // As a file system does, it says how large an entry is and when it was written.
