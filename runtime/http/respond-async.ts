@@ -5,6 +5,7 @@ import type { JobOrder, LiveJob } from '../jobs/jobs.ts'
 import type { OwnRequest } from '../jobs/own-requests.ts'
 import type { Preference } from '../jobs/prefer.ts'
 import type { Pellet } from '../pellet.ts'
+import { acceptedTarget } from './accepted.ts'
 import { CallerLeft, gatherBody } from './gather.ts'
 import { stopping } from './proxy.ts'
 import { sendRefusal } from './refusal.ts'
@@ -134,7 +135,11 @@ function copyAnswer(pellet: Pellet, request: OwnRequest, job: LiveJob, writer: A
       for await (const part of answer) await writer.write(part as Buffer)
       await writer.end(answer.statusCode!, toKeptHeaders(answer.headers))
     },
-    () => (job.state = 'running'),
+    () => {
+      // Told as the deployment's clients know it: later nobody knows how that is.
+      acceptedTarget(pellet, request.method, request.url)
+      job.state = 'running'
+    },
   )
 }
 

@@ -1,4 +1,6 @@
 // @timeout 90s
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { freePort } from '../support/ports.ts'
@@ -25,7 +27,7 @@ test.before(async () => {
     return withFormats({ 'application/json': () => ({ who: request.fields.who ?? null, size }), 'application/x-raw': raw })`
   pellet = await RunningPellet.start({
     'models/identity.onnx': identityModel(),
-    'pellet.yaml': 'max_bytes_in_flight: 2MB\n',
+    'pellet.yaml': 'max_bytes_in_flight: 2MB\nwatch: true\n',
     'functions/slow.ts': answering(waits, {
       manifest: `limits: { concurrency: 1, body: '1MB', queue: { depth: 0 } }, listen: [${ownPort}], errors: 'object'`,
     }),
@@ -205,6 +207,20 @@ test('a caller who leaves before it knows the place leaves no job behind', async
   connection.end()
   await gate.waiting(0)
   await until(async () => (await readPs(pellet.folder))['wide']!.in_flight === 0, 'its place to be free')
+})
+
+test('a deployment that is removed finishes what runs; what waits is told, in the shape that it had', async () => {
+  const url = `${pellet.url}/v1/slow`
+  const running = await accepted(url, { who: 'running' })
+  await gate.waiting(1)
+  const waiting = await accepted(url, {})
+  rmSync(join(pellet.folder, 'functions/slow.ts'))
+  await pellet.logged(({ msg, deployment }) => msg.startsWith('removed') && deployment === 'slow')
+  gate.open()
+  assert.is((await resultOf(pellet.url, running)).json.who, 'running')
+  const { status, json } = await resultOf(pellet.url, waiting)
+  assert.equal([status, json.error.type], [404, 'invalid_request'])
+  assert.match(json.error.message, 'not deployed any more')
 })
 
 test.run()
