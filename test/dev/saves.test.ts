@@ -24,7 +24,7 @@ let steady: { pid: number | null; loads: number }
 test.before(async () => {
   watched = await WatchedPellet.start({
     'functions/steady.ts': saying('steady', `route: 'POST /v1/steady'`),
-    'functions/edited.ts': saying('first', `route: 'POST /v1/edited'`),
+    'functions/edited.ts': next('first'),
   })
   await watched.ask('/v1/steady')
   steady = await watched.pellet.row('steady')
@@ -45,8 +45,9 @@ test('a new function, a new manifest, and a folder that was not there', async ()
   assert.is((await watched.pellet.post('/v1/fresh', {})).status, 404)
 })
 
-/** Text of the edited function; in two parts of which the first is not whole. */
-const next = (word: string) => saying(word, `route: 'POST /v1/edited'`)
+/** Text of the edited function; its word is also to be had without an isolate. */
+const next = (word: string) => saying(word, `route: 'POST /v1/edited', status: { 'GET /v1/word': { word: '${word}' } }`)
+/** In two parts of which the first is not whole. */
 const half = (text: string) => [text.slice(0, text.length / 2), text.slice(text.length / 2)] as const
 
 /** The ways in which editors save, each as system calls. */
@@ -100,14 +101,13 @@ const ways: [how: string, save: (file: string, text: string) => unknown][] = [
 
 for (const [how, save] of ways)
   test(`saved ${how}`, async () => {
-    const before = await watched.ask('/v1/edited')
     await watched.deployed('edited', () => save(watched.path('functions/edited.ts'), next(how)))
-    const { word, pid } = await watched.ask('/v1/edited')
-    assert.is(word, how)
-    assert.is.not(pid, before.pid)
+    assert.equal(await (await watched.pellet.fetch('/f/edited/v1/word')).json(), { word: how })
   })
 
 test('a folder of functions that is replaced by another', async () => {
+  const before = await watched.ask('/v1/edited')
+  assert.is(before.word, ways.at(-1)![0])
   const folder = watched.path('functions')
   cpSync(folder, `${folder}.new`, { recursive: true })
   await watched.deployed('edited', () => {
@@ -115,7 +115,9 @@ test('a folder of functions that is replaced by another', async () => {
     renameSync(`${folder}.new`, folder)
     watched.save('functions/edited.ts', next('in another folder'))
   })
-  assert.is((await watched.ask('/v1/edited')).word, 'in another folder')
+  const { word, pid } = await watched.ask('/v1/edited')
+  assert.is(word, 'in another folder')
+  assert.is.not(pid, before.pid)
 })
 
 test('each save once, and none of them half', async () => {
