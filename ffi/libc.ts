@@ -49,7 +49,25 @@ export function exitNow(code: number): never {
   return exit(code)
 }
 
+/** Whether somebody may still read what is written to a file descriptor: poll(2). Of a file always; true where it cannot be told. */
+export function isRead(fd: number): boolean {
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi
+  const poll = (pollFunction ??= loadLibc(koffi).func('int poll(void *fds, ulong count, int timeoutMs)') as Poll)
+  // struct pollfd: int fd, short events, short revents.
+  const asked = new DataView(new ArrayBuffer(8))
+  asked.setInt32(0, fd, true)
+  if (poll(asked.buffer, 1, 0) < 1) return true
+  return (asked.getInt16(6, true) & (POLLERR | POLLHUP)) === 0
+}
+
 // --- internal ---
+
+// poll.h of Linux and macOS.
+const POLLERR = 8
+const POLLHUP = 16
+
+type Poll = (fds: ArrayBuffer, count: number, timeoutMs: number) => number
+let pollFunction: Poll | undefined
 
 type Koffi = typeof import('koffi')
 

@@ -1,5 +1,6 @@
 import { defineCommand } from 'citty'
 import { createInterface } from 'node:readline'
+import { isRead } from '../../../ffi/libc.ts'
 import { createFormatter } from '../../log.ts'
 import { CliError } from '../cli-error.ts'
 import { openStream } from '../client.ts'
@@ -33,8 +34,13 @@ export default defineCommand({
       lines.close()
     }
     let lost: Error | undefined
+    let unwritten: Error | undefined
     stream.on('error', (error) => (lost = error)).on('close', () => lines.close())
-    process.stdout.on('error', leave)
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') unwritten = error
+      leave()
+    })
+    const watch = args.follow && !process.stdout.isTTY ? setInterval(() => isRead(1) || leave(), readerMs) : undefined
     process.on('SIGINT', leave)
     try {
       for await (const line of lines) {
@@ -44,8 +50,10 @@ export default defineCommand({
     } catch (error) {
       lost = error as Error
     }
+    clearInterval(watch)
     process.off('SIGINT', leave)
     stream.destroy()
+    if (unwritten) throw new CliError(`logs: the lines cannot be written: ${unwritten.message}`)
     if (isDone) return
     if (lost) throw new CliError(`logs: Pellet has ended without a word (${lost.message})`)
     if (args.follow) console.error('Pellet has stopped.')
@@ -53,6 +61,9 @@ export default defineCommand({
 })
 
 // --- internal ---
+
+/** How often it is looked whether somebody reads still: without a further line nothing else shows it. */
+const readerMs = 250
 
 function drained(): Promise<void> {
   return new Promise((resolve) => {
