@@ -4,7 +4,11 @@ import { checkModelFile, describeOther, readHead } from './model-bytes.ts'
 
 /** Whether a file is a HEF by its first bytes; false where there is no file. */
 export async function isHefFile(path: string): Promise<boolean> {
-  const head = await readHead(path).catch(() => undefined)
+  // Not of a pipe, which would wait for its writer.
+  const head = await checkModelFile(path, 'a HEF').then(
+    () => readHead(path),
+    () => undefined,
+  )
   return head?.subarray(0, 4).equals(magic) ?? false
 }
 

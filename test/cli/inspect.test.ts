@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { toHefProto } from '../support/hef-proto.ts'
@@ -68,6 +70,9 @@ test('refuses what is no model, with the reason', async () => {
   const { code, stdout, stderr } = await runCli(folder, ['inspect', 'notes.onnx'])
   assert.equal([code, stdout], [1, ''])
   assert.is(stderr, 'notes.onnx: expected an ONNX model, found a text file. Check what was downloaded.\n')
+  execFileSync('mkfifo', [join(folder, 'pipe.hef')])
+  const pipe = await runCli(folder, ['inspect', 'pipe.hef'])
+  assert.match(pipe.stderr, /^pipe\.hef: expected a HEF, found a folder or device/)
 })
 
 test('a HEF: tensors, what its numbers mean, and the chips that take it', async () => {
