@@ -1,15 +1,23 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { dieWithParent } from '../../ffi/libc.ts'
 import { engines } from '../engines/index.ts'
 import { isQuick } from '../engines/quick.ts'
 import { messageOf } from '../errors.ts'
-import { importFunction, readFiles } from '../isolate/child/function.ts'
+import { firstFrames, importFunction, readFiles } from '../isolate/child/function.ts'
 import { createOptionReader } from '../isolate/child/options.ts'
 import { bindChains, checkChains } from '../isolate/child/pipeline.ts'
 import type { FromDescriber, ToDescriber } from './describe.ts'
 
 dieWithParent(Number(process.env['PELLET_PARENT_PID']))
 process.on('disconnect', () => process.exit(0))
+/** What nobody caught: an isolate ends of it, so the function is not deployed. */
+let lost: string | undefined
+process.on('uncaughtException', (error) => {
+  lost = `the function throws while it is loaded, and nobody catches it: ${firstFrames(error)}`
+  send({ type: 'failed', message: lost })
+})
 process.on('message', (message: ToDescriber) => {
+  if (lost !== undefined) return send({ type: 'failed', message: lost })
   const answer = message.type === 'describe' ? describe(message) : check(message)
   answer.then(send, (error: unknown) => send({ type: 'failed', message: messageOf(error) }))
 })
@@ -22,6 +30,8 @@ function send(answer: FromDescriber): void {
 
 async function describe({ bundleFile }: Extract<ToDescriber, { type: 'describe' }>): Promise<FromDescriber> {
   const { manifest, input = {}, steps = {} } = await importFunction(bundleFile)
+  // What it left to run, such as a promise that is rejected, does so before it counts as loaded.
+  await turn()
   return {
     type: 'described',
     description: {

@@ -68,6 +68,18 @@ const breakages: Breakage[] = [
     mend: write('functions/whole.ts', source()),
   },
   {
+    how: 'a rejection that nobody catches',
+    break: write('functions/whole.ts', source(`\nvoid Promise.reject(new Error('not now'))`)),
+    told: /^functions\/whole\.ts: .* nobody catches it: Error: not now\n.*functions\/whole\.ts:4:21/s,
+    mend: write('functions/whole.ts', source()),
+  },
+  {
+    how: 'an export that Pellet has not',
+    break: write('functions/lib/word.ts', `import { stepp } from 'pellet'\nexport const word = String(stepp)`),
+    told: /^functions\/whole\.ts: .*functions\/lib\/word\.ts:1:10: "pellet" has no export named stepp; did you mean step\?/,
+    mend: write('functions/lib/word.ts', word),
+  },
+  {
     how: 'an unknown key in its manifest',
     break: write('manifests/whole.yaml', `${manifest}rout: x\n`),
     told: /^manifests\/whole\.yaml:4:1 rout: .*did you mean route/,

@@ -3,6 +3,7 @@ import { extname } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { messageOf, PelletError } from '../../errors.ts'
 import { defineFunction, type FunctionDefinition } from '../../functions/define.ts'
+import { missingExport } from './missing-export.ts'
 import { builtinSteps } from '../../steps/index.ts'
 
 /**
@@ -14,7 +15,8 @@ export async function importFunction(bundleFile: string): Promise<FunctionDefini
   try {
     module = (await import(pathToFileURL(bundleFile).href)) as typeof module
   } catch (error) {
-    throw new PelletError('load_failed', `the function throws while it is loaded: ${firstFrames(error)}`, {
+    const why = await missingExport(error, bundleFile)
+    throw new PelletError('load_failed', why ?? `the function throws while it is loaded: ${firstFrames(error)}`, {
       cause: error,
     })
   }
