@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import { isArchive } from '../manifest/paths.ts'
+import { shellWord } from '../shell.ts'
 import type { FailedSource } from './deployment.ts'
 
 /** Why a source with nothing wrong in it is not deployed: a model file that people are to fetch. Plain data. */
@@ -26,7 +27,7 @@ export function howToGet({ file, url, license }: MissingFile): string {
   if (url === undefined) return `put it there${licence}`
   if (isArchive(url)) return `get it: download ${url}, unpack it and put its model there${licence}`
   const folders = dirname(file).includes('/') ? ' --create-dirs' : ''
-  return `get it: curl -fL${folders} -o ${quoted(file)} ${quoted(url)}${licence}`
+  return `get it: curl -fL${folders} -o ${shellWord(file)} ${shellWord(url)}${licence}`
 }
 
 /** Every other file that would do; a line each. */
@@ -56,9 +57,4 @@ export function formatMissing(name: string, missing: MissingModel, serves = fals
 
 function reasonOf(name: string, { deployment }: MissingModel): string {
   return deployment === name ? 'its model is missing' : `for it calls ${deployment}, whose model is missing`
-}
-
-/** For a shell. */
-function quoted(text: string): string {
-  return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }

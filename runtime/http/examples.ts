@@ -1,5 +1,6 @@
 import type { Deployment } from '../deployments/deployment.ts'
 import type { Route } from '../manifest/manifest.ts'
+import { shellWord } from '../shell.ts'
 import { optionsOf, takesPicture, type RouteOption } from './route-options.ts'
 
 /** Calls of a route that can be pasted into a shell, where a `photo.jpg` is at hand. */
@@ -11,15 +12,15 @@ export function examplesOf(deployment: Deployment, route: Route, origin: string)
   const shown = options.filter(({ isRequired }) => isRequired)
   const other = options.find(({ schema, isRequired }) => !isRequired && exampleOf({ schema }) !== undefined)
   if (other) shown.push(other)
-  if (route.method === 'GET' || route.method === 'DELETE') return [`curl${method} ${quote(url + toQuery(shown))}`]
+  if (route.method === 'GET' || route.method === 'DELETE') return [`curl${method} ${shellWord(url + toQuery(shown))}`]
   if (!takesPicture(route)) return [jsonCall(method, url, shown)]
-  const fields = shown.map((option) => ` -F ${quote(`${option.name}=${asText(option)}`)}`).join('')
+  const fields = shown.map((option) => ` -F ${shellWord(`${option.name}=${asText(option)}`)}`).join('')
   const members = shown.map((option) => `,${JSON.stringify(option.name)}:${JSON.stringify(exampleOf(option))}`).join('')
   // Through a pipe: a picture is longer than an argument may be.
-  const json = `printf ${quote(`{"image":"%s"${members.replaceAll('%', '%%')}}`)} "$(base64 < photo.jpg | tr -d '\\n')" |`
+  const json = `printf ${shellWord(`{"image":"%s"${members.replaceAll('%', '%%')}}`)} "$(base64 < photo.jpg | tr -d '\\n')" |`
   return [
     `curl${method} -F image=@photo.jpg${fields} ${url}`,
-    `curl${method} -H 'Content-Type: image/jpeg' --data-binary @photo.jpg ${quote(url + toQuery(shown))}`,
+    `curl${method} -H 'Content-Type: image/jpeg' --data-binary @photo.jpg ${shellWord(url + toQuery(shown))}`,
     `${json}\n  curl${method} -H 'Content-Type: application/json' --data-binary @- ${url}`,
   ]
 }
@@ -28,7 +29,7 @@ export function examplesOf(deployment: Deployment, route: Route, origin: string)
 
 function jsonCall(method: string, url: string, options: RouteOption[]): string {
   const body = JSON.stringify(Object.fromEntries(options.map((option) => [option.name, exampleOf(option)])))
-  return `curl${method} -H 'Content-Type: application/json' -d ${quote(body)} ${url}`
+  return `curl${method} -H 'Content-Type: application/json' -d ${shellWord(body)} ${url}`
 }
 
 function toQuery(options: RouteOption[]): string {
@@ -49,9 +50,4 @@ function exampleOf({ schema }: Pick<RouteOption, 'schema'>): unknown {
 function asText(option: RouteOption): string {
   const value = exampleOf(option)
   return typeof value === 'string' ? value : JSON.stringify(value ?? null)
-}
-
-/** For a shell: as it is where that means the same. */
-function quote(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }

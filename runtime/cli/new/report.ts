@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Config } from '../../config.ts'
 import { displayPath } from '../../functions/bundle.ts'
+import { shellWord } from '../../shell.ts'
 import type { Draft } from './draft.ts'
 import type { Plan } from './plan.ts'
 import { filesOf } from './project.ts'
@@ -33,7 +34,7 @@ export function reportText(config: Config, { kind, why, task, files, draft }: Pl
     ...(notes.length > 0 ? ['', ...notes] : []),
     '',
     `test:  ${testCommand(config, filesOf(config, name).test)}`,
-    'serve: pellet dev',
+    `serve: pellet dev${config.root === process.cwd() ? '' : ` --root ${shellWord(shown(config.root))}`}`,
     `call:  curl ${curlArguments(draft)} http://127.0.0.1:${config.port || 11_500}/v1/${name}`,
   ].join('\n')
 }
@@ -41,8 +42,9 @@ export function reportText(config: Config, { kind, why, task, files, draft }: Pl
 // --- internal ---
 
 function testCommand({ root }: Config, test: string): string {
-  const command = `node --test ${displayPath(process.cwd(), test)}`
-  return isPelletFound(root) ? command : `PELLET=${fileURLToPath(new URL('../main.js', import.meta.url))} ${command}`
+  const command = `node --test ${shellWord(displayPath(process.cwd(), test))}`
+  const main = fileURLToPath(new URL('../main.js', import.meta.url))
+  return isPelletFound(root) ? command : `PELLET=${shellWord(main)} ${command}`
 }
 
 /** Whether a test in this project finds Pellet by itself. */
