@@ -39,7 +39,7 @@ export class Scheduler {
     const { sizeBytes } = deployment.terms
     deployment.terms = terms
     if (isReplaced) {
-      this.#retire(deployment, { reason: 'replaced', message: `Revision ${terms.revision} replaces it.` })
+      this.#retire(deployment, { reason: 'replaced', message: `Revision ${terms.revision.slice(0, 12)} replaces it.` })
       ledger.renew(deployment)
     } else {
       if (terms.sizeBytes !== sizeBytes) deployment.sizeBytes = terms.sizeBytes

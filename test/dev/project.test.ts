@@ -136,7 +136,7 @@ test('the configuration is followed where it can be, and told where it cannot', 
   const yaml = 'max_bytes_in_flight: 1\nmanifests: elsewhere\nlog_level: debug\n'
   await watched.after(
     () => watched.save('pellet.yaml', yaml),
-    ({ msg }) => msg === 'configuration: max_bytes_in_flight: 134217728 -> 1',
+    ({ msg }) => msg === 'configuration: max_bytes_in_flight: 128 MB -> 1 B',
   )
   assert.is((await pellet.post('/v1/held', {})).status, 503)
   await pellet.logged(({ level, msg }) => level === 'debug' || msg.includes('log_level'))
@@ -151,7 +151,7 @@ test('the configuration is followed where it can be, and told where it cannot', 
   assert.is((await pellet.post('/v1/held', {})).status, 503)
   await watched.after(
     () => rmSync(watched.path('pellet.yaml')),
-    ({ msg }) => msg === 'configuration: max_bytes_in_flight: 1 -> 134217728',
+    ({ msg }) => msg === 'configuration: max_bytes_in_flight: 1 B -> 128 MB',
   )
   assert.is((await pellet.post('/v1/held', {})).status, 200)
 })
