@@ -71,6 +71,7 @@ test('what differs in fields, options, Accept, route or method is another answer
   const { run } = (await keeps({ a: 1, b: [1, 2], top: 5 })).json
   const url = `${pellet.url}/v1/keeps`
   const json = { 'content-type': 'application/json' }
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
   const same: [string, () => Promise<Answer>][] = [
     ['order of keys', () => keeps({ top: 5, b: [1, 2], a: 1 })],
     ['a default left out', () => keeps({ a: 1, b: [1, 2] })],
@@ -92,6 +93,8 @@ test('what differs in fields, options, Accept, route or method is another answer
     ['an option in a header', () => keeps({ a: 1, b: [1, 2] }, { 'x-pellet-option-top': '7' })],
     ['a field in the query', () => callJson(`${url}?d=1`, { a: 1, b: [1, 2] })],
     ['Accept', () => keeps({ a: 1, b: [1, 2] }, { accept: 'application/json' })],
+    ['a picture whose plus signs a form has made blanks', () => call(url, { headers: form, body: 'image=AA+B' })],
+    ['a picture with blanks', () => keeps({ image: 'AA B' })],
     ['the route', () => callJson(`${pellet.url}/v1/other`, { a: 1, b: [1, 2] })],
     ['the method', () => call(`${url}?a=1`, { method: 'GET' })],
   ]

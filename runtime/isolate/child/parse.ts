@@ -12,6 +12,8 @@ import type { OptionSource } from './options.ts'
 export interface ParsedRequest {
   input: RequestInput
   options: [OptionSource, Record<string, unknown>][]
+  /** Blanks in the base64 of a picture are plus signs. */
+  isUrlEncoded?: true
   /** Each gives back something that the request holds while it is under way. */
   held?: (() => void)[]
 }
@@ -45,7 +47,7 @@ export async function parseRequest(req: IncomingMessage, fetchPicture: FetchPict
   if (headers) options.push(['header', headers])
   const { fields, files } = parsed
   const input = { fields, files, image: () => findImage(parsed, fetchPicture) }
-  return { input, options, held: giveBack ? [giveBack] : [] }
+  return { input, options, held: giveBack ? [giveBack] : [], ...(parsed.isUrlEncoded && { isUrlEncoded: true }) }
 }
 
 /** The bytes of the picture in a request, wherever it stands. @throws PelletError as `RequestInput.image` says */
