@@ -89,6 +89,7 @@ test('what differs in fields, options, Accept, route or method is another answer
     ['text for a number', () => keeps({ a: '1', b: [1, 2] })],
     ['null', () => keeps({ a: 1, b: [1, 2], c: null })],
     ['NaN for null', () => call(url, { headers: json, body: '{"a":1,"b":[1,2],"c":NaN}' })],
+    ['null for an option that the query gives', () => callJson(`${url}?top=5`, { a: 1, b: [1, 2], top: null })],
     ['an option', () => keeps({ a: 1, b: [1, 2], top: 6 })],
     ['an option in a header', () => keeps({ a: 1, b: [1, 2] }, { 'x-pellet-option-top': '7' })],
     ['a field in the query', () => callJson(`${url}?d=1`, { a: 1, b: [1, 2] })],

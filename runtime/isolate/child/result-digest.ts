@@ -14,7 +14,8 @@ export interface ResultDigest {
 /**
  * What an answer of this revision depends on, as a digest: the route, what the caller accepts, the options as each step gets
  * them, and the input. Where the first step is `image.decode`, all that the steps see of the input is the picture: its
- * bytes count, however they came. Else all fields count that are no options, and all files.
+ * bytes count, however they came. Else all fields count that are no options, or say something else than the option has become,
+ * and all files.
  * Undefined where the answer depends on more: the function may fetch what a field names by URL.
  * @throws PelletError as `RequestInput.image` says, and `invalid_option`
  */
@@ -37,7 +38,10 @@ export async function toResultDigest(
   } else if (isFetched) return undefined
   else {
     const files = Object.entries(request.input.files)
-    const others = Object.entries(fields).filter(([name]) => !reader.names.has(name))
+    // A step may also read what an option was made of.
+    const others = Object.entries(fields).filter(
+      ([name, value]) => !reader.names.has(name) || !saysAs(value, given[name]),
+    )
     input = [
       Object.fromEntries(others),
       files.map(([field, { name, type, bytes }]) => [field, name, type, sha256(bytes)]),
@@ -50,6 +54,11 @@ export async function toResultDigest(
 }
 
 // --- internal ---
+
+/** Whether a field says just what the option is; all but JSON has only text for it. */
+function saysAs(field: unknown, option: unknown): boolean {
+  return typeof field === 'string' ? field === String(option) : canonical(field) === canonical(option)
+}
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
