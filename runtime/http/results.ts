@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { PelletError } from '../errors.ts'
+import { messageOf, PelletError } from '../errors.ts'
 import { toErrorAnswer } from '../error-body.ts'
 import type { LiveJob } from '../jobs/jobs.ts'
 import { parsePrefer } from '../jobs/prefer.ts'
@@ -48,7 +48,7 @@ export async function serveResult(
     else if (!(await sendResult(pellet, req, res, id))) throw unknown(path)
   } catch (error) {
     if (res.headersSent) res.destroy()
-    else if (!res.destroyed) sendRefusal(req, res, toErrorAnswer(error, shape, toRequestId(req)))
+    else if (!res.destroyed) sendRefusal(req, res, toErrorAnswer(toTellable(pellet, error), shape, toRequestId(req)))
   }
 }
 
@@ -72,7 +72,10 @@ export async function sendResult(
   const { status, headers, sizeBytes, pieces, body } = found.answer
   // Where its first piece was damaged or dropped it is gone; later ones can only be missed in the middle of the answer.
   const first = pieces > 0 ? await jobs.piece(id, 0) : undefined
-  if (first === null) return false
+  if (first === null) {
+    await jobs.forget(id)
+    return false
+  }
   res.writeHead(status, {
     ...headers,
     'content-length': sizeBytes,
@@ -84,7 +87,11 @@ export async function sendResult(
   else {
     for (let index = 0; index < pieces; index++) {
       const piece = index === 0 ? first! : await jobs.piece(id, index)
-      if (piece === null) throw new Error(`piece ${index} of ${id} is gone`)
+      if (piece === null) {
+        // Who asks again is not to be given half of it again.
+        await jobs.forget(id)
+        throw new Error(`piece ${index} of ${id} is gone`)
+      }
       if (res.destroyed) return true
       if (!res.write(piece)) await drained(res)
     }
@@ -117,6 +124,13 @@ const stateHeader = 'x-pellet-job'
 function unknown(path: string): PelletError {
   const expected = 'expected the result of a job that is under way or was done lately'
   return new PelletError('not_found', `${path}: ${expected}, found none (results_ttl, results_max)`)
+}
+
+/** What broke in the store is the operator's to know: it names files. */
+function toTellable({ log }: Pellet, error: unknown): unknown {
+  if (error instanceof PelletError) return error
+  log.error(messageOf(error))
+  return new PelletError('internal_error', 'the result could not be looked at; the log says why', { cause: error })
 }
 
 function sendProgress(res: ServerResponse, { id, deployment, route, state, acceptedAt, items, requestId }: LiveJob) {

@@ -1,5 +1,5 @@
 // @timeout 90s
-import { rmSync } from 'node:fs'
+import { rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -74,6 +74,10 @@ test('bytes in several pieces come back as they were', async () => {
   assert.is(headers['content-type'], 'application/x-raw')
   assert.is(text.length, 3_000_000)
   assert.ok(text === Buffer.alloc(3_000_000, 'bytes ').toString())
+  // Half an answer is none.
+  truncateSync(join(pellet.folder, '.pellet/storage/jobs', `${location.slice('/results/'.length)}%3a2`), 100)
+  assert.is(await resultOf(pellet.url, location).then(String, ({ code }) => code), 'ECONNRESET')
+  assert.is((await resultOf(pellet.url, location)).status, 404)
 })
 
 test('with wait=N it is the answer itself when that comes in time, else 202', async () => {
@@ -221,6 +225,14 @@ test('a deployment that is removed finishes what runs; what waits is told, in th
   const { status, json } = await resultOf(pellet.url, waiting)
   assert.equal([status, json.error.type], [404, 'invalid_request'])
   assert.match(json.error.message, 'not deployed any more')
+
+  // What is wrong with the store is told in the log, and not to callers.
+  const store = join(pellet.folder, '.pellet/storage/jobs')
+  rmSync(store, { recursive: true })
+  writeFileSync(store, 'not a folder')
+  const unread = await resultOf(pellet.url, waiting)
+  assert.equal([unread.status, unread.text.includes(store)], [500, false])
+  await pellet.logged(({ level, msg }) => level === 'error' && msg.includes(store))
 })
 
 test.run()
