@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { knownSha256 } from '../digest.ts'
 import { messageOf } from '../errors.ts'
@@ -166,7 +166,9 @@ class SourceCompiler {
     const { root, dataFolder } = this.#options
     const shown = displayPath(root, functionFile)
     if (!(await stat(functionFile).catch(() => undefined))?.isFile()) {
-      this.#problems.add(['function'], `expected a function file at ${shown}, found none`)
+      // A link that leads nowhere has no manifest that names it.
+      if (this.#written) this.#problems.add(['function'], `expected a function file at ${shown}, found none`)
+      else this.#problems.addLines(`${shown}: expected a function file, found a link to none`)
       return undefined
     }
     try {
@@ -175,7 +177,7 @@ class SourceCompiler {
       const description = await this.#remembered(`describe:${bundle.hash}`, () =>
         this.#describer.get().describe(bundle.file),
       )
-      return { bundle, description }
+      return { bundle, description, text: await readFile(functionFile, 'utf8') }
     } catch (error) {
       if (error instanceof BundleError) this.#note(error.sources)
       this.#problems.addLines(...(error instanceof BundleError ? error.problems : [`${shown}: ${messageOf(error)}`]))
@@ -195,7 +197,7 @@ class SourceCompiler {
         )
       throw this.#broken()
     }
-    const inline = own === undefined ? undefined : checkManifest(own, shown!)
+    const inline = own === undefined ? undefined : checkManifest(own, shown!, loaded?.text)
     if (inline) this.#problems.addInline(inline)
     const merged = mergeManifest(
       inline?.value as ManifestInput | undefined,
@@ -267,6 +269,7 @@ class SourceCompiler {
 
 interface LoadedFunction {
   bundle?: Bundle
+  text?: string
   description?: FunctionDescription
 }
 

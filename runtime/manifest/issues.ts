@@ -5,7 +5,7 @@ export type ManifestPath = (string | number)[]
 export interface ManifestIssue {
   /** The manifest, or the function file for an inline manifest, as it was given. */
   file: string
-  /** From 1; absent for inline manifests. */
+  /** From 1; absent for an inline manifest that is no literal. */
   line?: number
   column?: number
   path: ManifestPath

@@ -1,6 +1,7 @@
 import type { Finding, IssuePlace, ManifestIssue } from './issues.ts'
 import { findingsOf } from './findings.ts'
 import { sortIssues, toIssue } from './issues.ts'
+import { locateInSource } from './literal.ts'
 import { readYaml } from './yaml.ts'
 
 export { formatIssue } from './issues.ts'
@@ -18,7 +19,7 @@ export interface ManifestSource extends IssuePlace {
   issues: ManifestIssue[]
   /**
    * Where a value, or its key, stands, from 1. For a path that is not there: the key of the nearest part that is.
-   * Undefined for an inline manifest.
+   * Undefined for an inline manifest that is no literal.
    */
   locate(path: (string | number)[], part?: 'key' | 'value'): { line: number; column: number } | undefined
 }
@@ -34,16 +35,17 @@ export function readManifest(file: string, text: string): ManifestSource {
 }
 
 /**
- * Checks a function file's own manifest: the same rules, without line numbers.
+ * Checks a function file's own manifest: the same rules, with line numbers where it is a literal.
  * @param file the function file as messages shall name it, e.g. `functions/tags.ts`
+ * @param text what is in it
  */
-export function checkManifest(value: unknown, file: string): ManifestSource {
+export function checkManifest(value: unknown, file: string, text = ''): ManifestSource {
   const findings = findingsOf(value)
   if (typeof value === 'object' && value !== null && Object.hasOwn(value, 'function')) {
     const expected = 'no such key in a function file'
     findings.push({ path: ['function'], expected, found: '"function"', hint: 'leave it out, the file is the function' })
   }
-  return withIssues({ file, value, locate: () => undefined }, findings)
+  return withIssues({ file, value, locate: locateInSource(text, value) }, findings)
 }
 
 // --- internal ---

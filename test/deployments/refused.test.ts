@@ -67,7 +67,7 @@ for (const [name, { expected }] of Object.entries(broken))
 
 test('a ring is told to all who are in it', () => {
   assert.equal(problemsOf('calls-back'), [
-    'functions/calls-back.ts post[1]: expected calls that come to an end, found the ring calls-back -> calls-round -> calls-back',
+    'functions/calls-back.ts:6:81 post[1]: expected calls that come to an end, found the ring calls-back -> calls-round -> calls-back',
   ])
 })
 

@@ -100,7 +100,7 @@ const breakages: Breakage[] = [
   {
     how: 'a model that is damaged',
     break: () => writeFileSync(model(), 'no model'),
-    told: /^functions\/whole\.ts model\.onnx: .*The file is no ONNX model/,
+    told: /^functions\/whole\.ts:7:\d+ model\.onnx: .*The file is no ONNX model/,
     mend: () => writeFileSync(model(), identityModel()),
   },
   {

@@ -207,6 +207,32 @@ placing('chooses the manifest that has more of the path, and the written one in 
   assert.is(toIssueIn({ inline }, { path: ['post'], expected: '', found: '' }).file, 'functions/tags.ts')
 })
 
+placing('a function file’s own manifest has places where it is a literal', () => {
+  const text = `// manifest: { nope: 1 }
+export default defineFunction({
+  manifest: {
+    // it's { not } the end
+    model: { onnx: { file: 'a,b.onnx', mean: [1, scale({ a: [2, '}'] }), 'x'] } } as const,
+    'keep_alive': \`\${5}m\`,
+    pre: ['image.decode', { 'image.resize': { width: -8 } }],
+  },
+})`
+  const value = { model: 1, keep_alive: 1, pre: 1 }
+  const { locate } = checkManifest(value, 'functions/tags.ts', text)
+  const places: [(string | number)[], number, number][] = [
+    [[], 3, 13],
+    [['model', 'onnx', 'mean', 2], 5, 74],
+    [['keep_alive'], 6, 19],
+    [['pre', 1, 'image.resize', 'width'], 7, 54],
+    [['pre', 1, 'image.resize', 'height'], 7, 29],
+    [['route'], 3, 13],
+  ]
+  for (const [path, line, column] of places) assert.equal(locate(path), { line, column }, path.join('.'))
+  assert.equal(locate(['pre'], 'key'), { line: 7, column: 5 })
+  assert.is(checkManifest({ other: 1 }, 'functions/tags.ts', text).locate(['other']), undefined)
+  assert.is(checkManifest(value, 'functions/tags.ts', 'manifest: {pre: [`').locate(['pre'])?.column, 17)
+})
+
 reading.run()
 inline.run()
 placing.run()
