@@ -60,6 +60,7 @@ async function runOne(number: number): Promise<void> {
 }
 
 async function runAll(): Promise<void> {
+  if (values.route === '') await expectAllRoutes()
   const expected = await goodAnswers(pellet, targets, place.ownUrl)
   const perRound = Math.ceil(requests / rounds)
   console.log(
@@ -75,6 +76,18 @@ async function runAll(): Promise<void> {
   await until(quiet, 'as few open files as after the warm-up', 15_000).catch(() => {})
   compare(warm, await look(pellet))
   printTally()
+}
+
+/** A route that is documented and not among the targets would never be tried. */
+async function expectAllRoutes(): Promise<void> {
+  const { paths } = (await (await fetch(`${pellet.url}/openapi.json`)).json()) as { paths: Record<string, object> }
+  const known = new Set(targets.map(({ method, path }) => `${method} ${path.replace(/^(\/results\/).*/, '$1{id}')}`))
+  for (const [path, methods] of Object.entries(paths))
+    for (const method of Object.keys(methods)) {
+      const route = `${method.toUpperCase()} ${path}`
+      if (!known.has(route))
+        problem(`${route}: expected it among the routes that are tried, found it in /openapi.json alone`)
+    }
 }
 
 async function round(name: string, from: number, count: number, expected: Map<string, string>): Promise<void> {

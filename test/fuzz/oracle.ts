@@ -9,11 +9,14 @@ import type { Outcome } from './transport.ts'
 export function judge(request: FuzzRequest & { kind: string }, target: Target, outcome: Outcome): string | undefined {
   const { expects, answers = 1 } = request
   const { closed } = outcome
-  if (expects === 'nothing') return undefined
   for (const answer of outcome.answers) {
     const wrong = judgeAnswer(answer, request, target)
     if (wrong) return `${wrong}: ${describe(answer)}`
   }
+  if (expects === 'nothing') return undefined
+  // What stands behind a whole request may be refused; nobody asked for its answer.
+  const more = outcome.answers.slice(answers).find(({ status }) => status < 400)
+  if (expects === 'answer' && more) return `more than ${answers} answers: ${describe(more)}`
   if (outcome.answers.length >= answers) return undefined
   const found = `${outcome.answers.length} of ${answers} answers, ${outcome.rest} bytes of another, closed: ${closed ?? 'no'}`
   if (closed === undefined) return `it hangs: ${found}`
@@ -31,6 +34,11 @@ const protocolStatuses = new Set([400, 408, 413, 417, 431])
 /** An error says what is wrong; it does not send back what was sent. */
 const maxErrorBytes = 4096
 
+/** What a server that is well may say of itself. @param isLate the request is so much work, or so slow, that it may be in vain */
+function notDefects(isLate: boolean): string[] {
+  return ['overloaded', 'not_ready', ...(isLate ? ['deadline_exceeded'] : [])]
+}
+
 function judgeAnswer(
   answer: Answer,
   { kind, isSlow, isHeavy, isHead }: FuzzRequest & { kind: string },
@@ -38,14 +46,14 @@ function judgeAnswer(
 ) {
   const { status, headers, body, bodyBytes } = answer
   const given = headers['x-pellet-error']
+  const isLate = isSlow === true || isHeavy === true
   if (Number.isNaN(status)) return 'no status'
-  if (status < 300) return judgeGood(answer, isHead ?? false)
+  if (status < 300) return judgeGood(answer, isHead ?? false, isLate)
   // Node's own answer to a request without a host, on the main port.
   if (status === 400 && given === undefined && bodyBytes <= 5 && headers['connection'] === 'close') return undefined
   if (given === undefined || !Object.hasOwn(errorCodes, given)) return 'an error without a documented code'
   const code = given as ErrorCode
-  if (status >= 500 && !['overloaded', 'not_ready', ...(isSlow || isHeavy ? ['deadline_exceeded'] : [])].includes(code))
-    return 'an error that is not the caller’s'
+  if (status >= 500 && !notDefects(isLate).includes(code)) return 'an error that is not the caller’s'
   if (headers['x-request-id'] === undefined) return 'an error without a request id'
   const wanted = errorCodes[code].status
   const isProtocol = code === 'invalid_request' && protocolStatuses.has(status)
@@ -62,23 +70,32 @@ function judgeAnswer(
 }
 
 /** A batch's lines: each as an answer of its own. */
-function judgeLines(body: string): string | undefined {
+function judgeLines(body: string, isLate: boolean): string | undefined {
+  if (body === '') return 'a batch without lines'
+  if (!body.endsWith('\n')) return 'the last line is not whole'
   for (const [index, text] of body.trimEnd().split('\n').entries()) {
-    const line = JSON.parse(text) as { index: number; status: number; error?: { code: string } }
+    let line: { index: number; status: number; error?: { code: string } }
+    try {
+      line = JSON.parse(text) as typeof line
+    } catch {
+      return `line ${index} is no JSON`
+    }
     if (line.index !== index) return `line ${index} says that it is ${line.index}`
-    if (line.status !== 200 && !Object.hasOwn(errorCodes, line.error?.code ?? ''))
-      return `line ${index} has no documented code`
-    if (line.status === 500) return `line ${index} is an error that is not the caller's: ${text.slice(0, 300)}`
+    const code = line.error?.code ?? ''
+    if (line.status !== 200 && !Object.hasOwn(errorCodes, code)) return `line ${index} has no documented code`
+    if (line.status >= 500 && !notDefects(isLate).includes(code))
+      return `line ${index} is an error that is not the caller's: ${text.slice(0, 300)}`
     if (line.error && text.length > maxErrorBytes) return `line ${index} is an error of ${text.length} bytes`
   }
   return undefined
 }
 
-function judgeGood({ status, headers, body, bodyBytes }: Answer, isHead: boolean): string | undefined {
+function judgeGood({ status, headers, body, bodyBytes }: Answer, isHead: boolean, isLate: boolean): string | undefined {
   if (![200, 202, 204].includes(status)) return 'a status that is not documented'
   if (headers['x-request-id'] === undefined && headers['content-length'] === undefined)
     return 'an answer without a request id'
-  if (headers['content-type'] === 'application/x-ndjson' && body !== undefined) return judgeLines(body)
+  if (headers['content-type'] === 'application/x-ndjson' && body !== undefined && !isHead)
+    return judgeLines(body, isLate)
   if (isHead || body === undefined || !headers['content-type']?.startsWith('application/json')) return undefined
   try {
     JSON.parse(body)

@@ -52,14 +52,23 @@ export const targets: Target[] = [
   ...pictures('detect', 'deepstack', ['min_confidence', 'labels', 'annotate'], ['objects', 'image'], {
     '/v1/detect/objects': '/f/detect/v1/detect/objects',
   }),
-  ...batches('depth', 'object'),
-  ...batches('arcface', 'pellet'),
-  ...batches('tcn', 'detail', 'window'),
+  ...batches('depth', 'object', { stands: ['', '/v1/depth/estimate'] }),
+  ...batches('arcface', 'pellet', { stands: ['', '/v1/embed'] }),
+  ...batches('scrfd', 'text', { stands: ['', '/v1/detect', '/v1/align'] }),
+  ...batches('faces', 'text', { stands: ['', '/v1/faces'] }),
+  ...batches('detect', 'deepstack', { stands: ['', '/v1/vision/detection', '/v1/detect/objects'] }),
+  ...batches('tcn', 'detail', { stands: ['', '/infer'], field: 'x' }),
+  ...batches('tcn', 'detail', { stands: ['/encode'], field: 'imu_window' }),
+  ...batches('tcn', 'detail', { stands: ['/test'], field: '' }),
   ...windows('/infer', 'x'),
   ...windows('/encode', 'imu_window'),
   ...windows('/test', '', 'nothing'),
   ...['/', '/docs', '/openapi.json', '/metrics', '/health', '/health/ready'].map((path) => page(path)),
-  { ...page('/f/tcn/status'), errors: 'detail' },
+  ...['/status', '/healthz'].map((path): Target => ({ ...page(`/f/tcn${path}`), errors: 'detail' })),
+  ...['/health', '/health/ready', '/v1/info', '/v1/models'].map((path): Target => ({
+    ...page(`/f/depth${path}`),
+    errors: 'object',
+  })),
   { ...page('/healthz'), name: 'own GET /healthz', listener: 'own', errors: 'detail' },
   { ...page('/f/scrfd/health'), errors: 'text' },
   // Not there, not there over TCP, and there with other methods.
@@ -74,7 +83,7 @@ export const targets: Target[] = [
 export function goodContent({ takes, field, isBatch }: Target): Content {
   if (isBatch) {
     const value = takes === 'picture' ? facesPicture.toString('base64') : sampleWindow()
-    const lines = `${JSON.stringify({ [field]: value })}\n`.repeat(2)
+    const lines = `${JSON.stringify(takes === 'nothing' ? {} : { [field]: value })}\n`.repeat(2)
     return { body: Buffer.from(lines), headers: ['content-type: application/x-ndjson'] }
   }
   if (takes === 'picture') return { body: facesPicture, headers: ['content-type: image/jpeg'] }
@@ -116,12 +125,18 @@ function pictures(
     }))
 }
 
-function batches(deployment: string, errors: Target['errors'], takes: 'picture' | 'window' = 'picture'): Target[] {
-  const path = `/f/${deployment}/batch`
-  const field = takes === 'picture' ? 'image' : 'x'
-  const name = `${deployment} POST ${path}`
-  const common = { listener: 'main', method: 'POST', options: [], stable: ['index', 'status'] } as const
-  return [{ ...common, name, path, takes, field, errors, isBatch: true }]
+/** @param place `stands`: the routes as they stand behind `/f/{name}`; `field`: of a window, `''` where none is taken */
+function batches(
+  deployment: string,
+  errors: Target['errors'],
+  { stands, field }: { stands: string[]; field?: string },
+): Target[] {
+  const takes = field === undefined ? 'picture' : field === '' ? 'nothing' : 'window'
+  const common = { listener: 'main', method: 'POST', options: [], stable: ['index', 'status'], isBatch: true } as const
+  return stands.map((route) => {
+    const path = `/f/${deployment}${route}/batch`
+    return { ...common, name: `${deployment} POST ${path}`, path, takes, field: field ?? 'image', errors }
+  })
 }
 
 function windows(path: string, field: string, takes: 'window' | 'nothing' = 'window'): Target[] {

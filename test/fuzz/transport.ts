@@ -22,10 +22,13 @@ export async function play(url: string, request: FuzzRequest, patienceMs: number
   let closed: Outcome['closed']
   const done = new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, patienceMs)
+    // What comes drop by drop must end at some time, too.
+    const limit = setTimeout(resolve, longestMs)
+    const stopTimers = () => [timer, limit].forEach((one) => clearTimeout(one))
     const end = (how: 'end' | 'reset') => {
       closed ??= how
       reader.end()
-      clearTimeout(timer)
+      stopTimers()
       resolve()
     }
     socket.on('data', (chunk) => {
@@ -33,8 +36,9 @@ export async function play(url: string, request: FuzzRequest, patienceMs: number
       timer.refresh()
       reader.push(chunk)
       if (reader.answers.length < (request.answers ?? 1)) return
-      clearTimeout(timer)
-      resolve()
+      stopTimers()
+      // An answer that nobody asked for comes right behind the last.
+      setTimeout(resolve, afterMs)
     })
     socket.on('end', () => end('end'))
     socket.on('error', () => end('reset'))
@@ -49,6 +53,9 @@ export async function play(url: string, request: FuzzRequest, patienceMs: number
 }
 
 // --- internal ---
+
+const longestMs = 180_000
+const afterMs = 5
 
 async function send(socket: Socket, steps: readonly Step[]): Promise<void> {
   for (const step of steps) {

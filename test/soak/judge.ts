@@ -1,3 +1,5 @@
+import { toStatus } from '../../runtime/error-body.ts'
+import { errorCodes, type ErrorCode } from '../../runtime/errors.ts'
 import type { Mistake, PlannedRequest } from './plan.ts'
 import { mistakes } from './plan.ts'
 import type { Incidents } from './incidents.ts'
@@ -43,6 +45,10 @@ export function judge(planned: PlannedRequest, outcome: Outcome, evidence: Evide
   const allowed = allowedCodes(planned, outcome, evidence.incidents)
   if (!allowed.includes(code))
     return `expected ${allowed.length === 0 ? '200' : `200 or ${allowed.join(', ')}`}, found ${status} ${code}: ${String(body).slice(0, 300)}`
+  const documented = errorCodes[code as ErrorCode].status
+  // Clients of old contracts know other statuses: those of the deployment's error shape.
+  if (status !== documented && status !== toStatus(documented, 'text'))
+    return `expected the status ${documented} with ${code}, found ${status}`
   if (retryable.has(code) && !/^[1-9]\d*$/.test(String(headers['retry-after'])))
     return `expected Retry-After with ${code}, found ${headers['retry-after']}`
   return undefined

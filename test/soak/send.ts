@@ -27,11 +27,17 @@ export async function send(url: string, agent: Agent, planned: PlannedRequest): 
   const ask = (method: string) =>
     exchange(url, agent, { method, path, headers: { prefer: 'wait=10' }, body: Buffer.alloc(0) })
   let found = later === 'cancelled' ? await ask('DELETE') : await ask('GET')
-  while (found.status === 202 && found.headers['x-pellet-job'] !== 'done') found = await ask('GET')
+  while (found.status === 202 && found.headers['x-pellet-job'] !== 'done') {
+    if (performance.now() - accepted.sentAt > patienceMs) return { ...found, broken: 'its result never came' }
+    found = await ask('GET')
+  }
   return { ...found, sentAt: accepted.sentAt }
 }
 
 // --- internal ---
+
+/** Longer than anything may take: who gets no answer until then gets none. */
+const patienceMs = 330_000
 
 function exchange(url: string, agent: Agent, wire: Wire, leave?: PlannedRequest['leave']): Promise<Outcome> {
   const { method, path, headers, body } = wire
@@ -44,6 +50,8 @@ function exchange(url: string, agent: Agent, wire: Wire, leave?: PlannedRequest[
     }
     let hasLeft = false
     const req = httpRequest(url + path, { method, agent, headers: { ...headers, 'content-length': body.length } })
+    const timer = setTimeout(() => req.destroy(new Error(`no answer for ${patienceMs / 1000} s`)), patienceMs)
+    req.on('close', () => clearTimeout(timer))
     req.on('error', (error: NodeJS.ErrnoException) => end(0, {}, hasLeft ? undefined : (error.code ?? error.message)))
     req.on('response', (res) => {
       res.on('data', (chunk: Buffer) => void chunks.push(chunk))
