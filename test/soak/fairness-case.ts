@@ -66,6 +66,8 @@ export async function measure(one: Case, durationMs: number): Promise<Measured> 
       while (performance.now() < end) {
         // From just after it was served, while it is loaded still, to long after.
         await pause(random.integer(0, 3000))
+        // Without the flood there is nothing to wait for.
+        if (performance.now() >= end) return
         waitsMs.push((await ask('quiet')).waitMs)
       }
     }

@@ -1,5 +1,5 @@
 import { toStatus } from '../../runtime/error-body.ts'
-import { errorCodes, type ErrorCode } from '../../runtime/errors.ts'
+import { errorCodes, messageOf, type ErrorCode } from '../../runtime/errors.ts'
 import type { Mistake, PlannedRequest } from './plan.ts'
 import { mistakes } from './plan.ts'
 import type { Incidents } from './incidents.ts'
@@ -24,6 +24,24 @@ export interface Evidence {
  * one of the codes that are documented for what was going on, in time, with what goes with it.
  */
 export function judge(planned: PlannedRequest, outcome: Outcome, evidence: Evidence): string | undefined {
+  try {
+    return judgeOutcome(planned, outcome, evidence)
+  } catch (error) {
+    // JSON that is none is an answer of the server's, and no reason to end.
+    return `${messageOf(error)}, found ${String(outcome.body).slice(0, 300)}`
+  }
+}
+
+/** A model's answer without what differs each time. */
+export function comparable({ headers, body }: Outcome): string {
+  if (!String(headers['content-type']).includes('json')) return body.toString('base64')
+  const { inference_time_ms: _, ...rest } = JSON.parse(String(body)) as Record<string, unknown>
+  return JSON.stringify(rest)
+}
+
+// --- internal ---
+
+function judgeOutcome(planned: PlannedRequest, outcome: Outcome, evidence: Evidence): string | undefined {
   const { deployment, leave, later } = planned
   const { sentAt, endedAt, status, headers, body, broken } = outcome
   const timeoutMs = later || planned.batch ? laterMs : deploymentOf(deployment).timeoutMs
@@ -53,15 +71,6 @@ export function judge(planned: PlannedRequest, outcome: Outcome, evidence: Evide
     return `expected Retry-After with ${code}, found ${headers['retry-after']}`
   return undefined
 }
-
-/** A model's answer without what differs each time. */
-export function comparable({ headers, body }: Outcome): string {
-  if (!String(headers['content-type']).includes('json')) return body.toString('base64')
-  const { inference_time_ms: _, ...rest } = JSON.parse(String(body)) as Record<string, unknown>
-  return JSON.stringify(rest)
-}
-
-// --- internal ---
 
 const retryable = new Set(['queue_full', 'dropped', 'isolate_crashed', 'load_failed'])
 
