@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { listen } from 'listhen'
 import { InFlight } from '../in-flight.ts'
 import type { ErrorShape } from '../manifest/manifest.ts'
@@ -128,10 +128,11 @@ async function refusalOf(host: string, port: number): Promise<string> {
 function prepare(server: Server, handler: RequestListener, shape: () => ErrorShape): InFlight<ServerResponse> {
   const open = new InFlight<ServerResponse>()
   let count = 0
-  const track = (_req: unknown, res: ServerResponse) => {
+  const track = (req: IncomingMessage, res: ServerResponse) => {
     const number = ++count
     open.set(number, res)
     res.once('close', () => open.delete(number))
+    if (!res.socket) closeWith(req.socket, res)
   }
   server.prependListener('request', track).prependListener('checkContinue', track)
   // With Expect: 100-continue the body comes only after it was asked for: admission is on the headers alone.
@@ -144,6 +145,21 @@ function prepare(server: Server, handler: RequestListener, shape: () => ErrorSha
   server.headersTimeout = 20_000
   server.requestTimeout = 0
   return open
+}
+
+/**
+ * An answer that is behind another on its connection has no socket before its turn; node forgets it where the connection
+ * closes before, and whoever works on it would never hear that the caller has left.
+ */
+function closeWith(socket: Socket, res: ServerResponse): void {
+  const close = () => {
+    res.destroyed = true
+    res.emit('close')
+  }
+  // One for each that waits.
+  socket.setMaxListeners(0).once('close', close)
+  const forget = () => void socket.off('close', close)
+  res.once('socket', forget).once('close', forget)
 }
 
 /** Where a server listens, e.g. `http://[::1]:5001`; undefined on a socket. */

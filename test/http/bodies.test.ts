@@ -2,6 +2,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Agent, request } from 'node:http'
 import { RunningPellet } from '../support/pellet.ts'
+import { until } from '../support/process.ts'
 import { answering, identityModel } from '../deployments/tiny.ts'
 import { call, callJson, RawConnection, readPs } from './raw.ts'
 
@@ -206,6 +207,17 @@ test('pipelined requests are answered in their order', async () => {
     [1, 404, 2, 3],
   )
   connection.end()
+})
+
+test('a pipelined request whose connection closes before its turn is given up at once', async () => {
+  const connection = new RawConnection(pellet.url)
+  const whole = head('/v1/small', 'content-type: application/json', 'content-length: 2') + '{}'
+  const half = head('/v1/small', 'content-type: application/json', 'content-length: 9') + '{'
+  // Node answers a request without a host itself, and closes.
+  await connection.send(`${whole}GET / HTTP/1.1\r\n\r\n${half}`)
+  assert.equal([(await connection.answer()).status, (await connection.answer()).status], [200, 400])
+  await connection.closed
+  await until(async () => (await readPs(pellet.folder))['small']!.in_flight === 0, 'nothing in flight', 5000)
 })
 
 test('twenty callers on five kept connections are all served', async () => {
