@@ -67,7 +67,7 @@ export async function measure(one: Case, durationMs: number): Promise<Measured> 
         // From just after it was served, while it is loaded still, to long after.
         await pause(random.integer(0, 3000))
         // Without the flood there is nothing to wait for.
-        if (performance.now() >= end) return
+        if (performance.now() >= end && waitsMs.length > 0) return
         waitsMs.push((await ask('quiet')).waitMs)
       }
     }
