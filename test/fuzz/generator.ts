@@ -5,6 +5,7 @@ import { headerKinds } from './headers.ts'
 import { jsonKinds } from './json.ts'
 import { bitmap, flipped, seedPictures, shuffled, spliced, strangers, truncated } from './pictures.ts'
 import { protocolKinds } from './protocol.ts'
+import { connectionKinds } from './connections.ts'
 import { Random } from '../support/random.ts'
 import { plain, type FuzzRequest, type Kind, type Target } from './request.ts'
 
@@ -22,7 +23,7 @@ export async function createGenerator(seed: number): Promise<Generator> {
     jsonKinds(pictures.get('jpeg')!),
     formKinds(pictures.get('png')!),
     headerKinds,
-    protocolKinds,
+    [...protocolKinds, ...connectionKinds],
     batchKinds(pictures.get('jpeg')!),
   ])
   const light = kinds.filter(({ name }) => !heavy.test(name))
