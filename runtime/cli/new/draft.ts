@@ -32,7 +32,7 @@ export interface Draft {
   }
   test: {
     title: string
-    /** What is posted: the picture of the test, or JSON made by an expression, with an example for people. */
+    /** What is posted: the picture of the test, or JSON made by an expression; `example`, a short one for people to paste. */
     body: 'picture' | { json: string; example: string }
     /** Added to the path. */
     query?: string

@@ -35,7 +35,7 @@ export function reportText(config: Config, { kind, why, task, files, draft }: Pl
     '',
     `test:  ${testCommand(config, filesOf(config, name).test)}`,
     `serve: pellet dev${config.root === process.cwd() ? '' : ` --root ${shellWord(shown(config.root))}`}`,
-    `call:  curl ${curlArguments(draft)} http://127.0.0.1:${config.port || 11_500}/v1/${name}`,
+    `call:  ${callCommand(draft, `http://127.0.0.1:${config.port || 11_500}/v1/${name}`)}`,
   ].join('\n')
 }
 
@@ -58,8 +58,9 @@ function isPelletFound(root: string): boolean {
   }
 }
 
-function curlArguments({ test }: Draft): string {
-  return test.body === 'picture'
-    ? '-F image=@photo.jpg'
-    : `-H 'Content-Type: application/json' -d '${test.body.example}'`
+/** To paste as it is: of numbers there are too many to write. */
+function callCommand({ test }: Draft, url: string): string {
+  if (test.body === 'picture') return `curl -F image=@photo.jpg ${url}`
+  const body = `node -p ${shellWord(`JSON.stringify(${test.body.example})`)}`
+  return `${body} | curl -H 'Content-Type: application/json' -d @- ${url}`
 }

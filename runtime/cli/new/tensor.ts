@@ -52,7 +52,7 @@ ${model.outputs.map((output) => `      ${answerKey(model, output)}: { shape: ${o
         ? 'picture'
         : {
             json: jsonOf(model.inputs),
-            example: `{ ${model.inputs.map((input) => `"${input.name}": [${countOf(input)} numbers]`).join(', ')} }`,
+            example: `{ ${model.inputs.map((input) => `${key(input.name)}: Array(${countOf(input)}).fill(0)`).join(', ')} }`,
           },
       checks: model.outputs.flatMap((output) => checksOf(model, output)),
     },
