@@ -300,6 +300,11 @@ export class Ledger {
     this.refuseAll(deployment, code, messages.backingOff(name, message, retryAfterMs), retryAfterMs)
   }
 
+  /** No isolate lives and nobody waits. */
+  isIdle(): boolean {
+    return this.isolates.size === 0 && [...this.pools.values()].every(({ wanting }) => wanting.size === 0)
+  }
+
   /** Idle, open and not pinned: those that go when the engine turns out to be full. */
   evictable(pool: Pool): Isolate[] {
     return [...pool.isolates].filter((isolate) => {

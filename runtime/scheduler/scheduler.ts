@@ -308,10 +308,7 @@ export class Scheduler {
 
   /** No isolate lives and nobody waits: after `shutdown`, all is done. */
   isIdle(): boolean {
-    const { isolates, pools } = this.#ledger
-    if (isolates.size > 0) return false
-    for (const pool of pools.values()) if (pool.wanting.size > 0) return false
-    return true
+    return this.#ledger.isIdle()
   }
 
   snapshot(): DeploymentSnapshot[] {
