@@ -19,7 +19,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 const root = resolve(values.root ?? projectRoot)
-const jobs = Number(values.jobs ?? process.env.PELLET_TEST_JOBS ?? availableParallelism() + 1)
+const jobs = Number(values.jobs ?? process.env.PELLET_TEST_JOBS ?? 2 * availableParallelism())
 if (!Number.isInteger(jobs) || jobs < 1) {
   console.error(`--jobs: expected a whole number of at least 1, found ${values.jobs ?? process.env.PELLET_TEST_JOBS}.`)
   process.exit(2)
