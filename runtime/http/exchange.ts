@@ -46,7 +46,9 @@ export class Exchange {
   readonly res: ServerResponse
   readonly requestId: string
   /** Main's own number for the request: callers may give many requests one id. */
-  readonly id = String(++exchanges)
+  readonly number = ++exchanges
+  /** The same as others write it. */
+  readonly id = String(this.number)
   readonly chain: Chain | undefined
   /** On `performance.now()`. */
   readonly deadlineAt: number
@@ -176,8 +178,8 @@ export class Exchange {
       req.pause()
       upstream.once('drain', () => req.resume())
     }
-    const passSmall = gatherTurn(pass)
-    const isChunked = req.headers['content-length'] === undefined
+    // Only without a length does a caller decide how small the parts are.
+    const gathered = req.headers['content-length'] === undefined ? gatherTurn(pass) : undefined
     let total = 0
     req.on('data', (chunk: Buffer) => {
       // What still comes of the body of a request that is over is not this request's any more.
@@ -187,11 +189,11 @@ export class Exchange {
       } catch (error) {
         return this.#finish('refused', error)
       }
-      if (isChunked) passSmall.add(chunk)
+      if (gathered) gathered.add(chunk)
       else pass(chunk)
     })
     req.on('end', () => {
-      passSmall.flush()
+      gathered?.flush()
       upstream.end()
     })
   }

@@ -61,7 +61,7 @@ export class Proxy {
     const failed = this.#options.begin(deployment, chain?.route ?? `${req.method} ${path}`, res)
     const onEnd = (error?: unknown) => {
       this.#bytesInFlight -= counted
-      this.#exchanges.delete(Number(exchange.id))
+      this.#exchanges.delete(exchange.number)
       exchange.session?.end()
       if (error !== undefined || exchange.callerLeft) this.#refuse(exchange, error, failed)
     }
@@ -70,7 +70,7 @@ export class Proxy {
       return exchange.session && this.#consult(exchange, exchange.session, answer, lease)
     }
     const exchange = new Exchange(target, req, res, requestId, onEnd, onAnswer, chain)
-    this.#exchanges.set(Number(exchange.id), exchange)
+    this.#exchanges.set(exchange.number, exchange)
     try {
       if (chain) this.#admitCall(exchange, chain.parent, count)
       else this.#admit(exchange, count)
