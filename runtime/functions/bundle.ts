@@ -1,7 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
 import { join, relative, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { build, type Message, type Plugin } from 'esbuild'
+import { installBundle, ownPrefix, type PortableBundle } from './install-bundle.ts'
 
 /** A function file with all that it imports, as one module that an isolate can import from anywhere. */
 export interface Bundle {
@@ -26,18 +27,26 @@ export class BundleError extends Error {
 }
 
 /**
- * Bundles a function file. `pellet`, `zod` and `sharp` stay imports and lead to this installation, so that a file in any
- * folder works without an own `node_modules`, and a step and the runtime share one zod and one sharp.
+ * Bundles a function file and installs it. `pellet`, `zod` and `sharp` stay imports and lead to this installation, so that
+ * a file in any folder works without an own `node_modules`, and a step and the runtime share one zod and one sharp.
  * @throws BundleError
  */
 export async function bundleFunction(file: string, root: string, outFolder: string): Promise<Bundle> {
+  const { sources, ...portable } = await bundlePortable(file, root)
+  const installed = await installBundle(portable, outFolder, pathToFileURL(join(root, '/')).href)
+  return { file: installed, hash: portable.hash, sources }
+}
+
+/** Bundles a function file for any machine. @throws BundleError */
+export async function bundlePortable(file: string, root: string): Promise<PortableBundle & { sources: string[] }> {
   const wanted = new Set<string>([file])
   const result = await build({
     entryPoints: [file],
     absWorkingDir: root,
     bundle: true,
     write: false,
-    outdir: outFolder,
+    // Sources in the map are relative to it.
+    outdir: root,
     outExtension: { '.js': '.mjs' },
     format: 'esm',
     platform: 'node',
@@ -55,18 +64,10 @@ export async function bundleFunction(file: string, root: string, outFolder: stri
   })
   const code = result.outputFiles.find((output) => output.path.endsWith('.mjs'))!
   const map = result.outputFiles.find((output) => output.path.endsWith('.map'))!
-  const hash = createHash('sha256')
-    .update(code.text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, ''))
-    .digest('hex')
-  const name = `${hash.slice(0, 32)}.mjs`
-  const runnable = code.text
-    .replace(/\n\/\/# sourceMappingURL=.*\s*$/, `\n//# sourceMappingURL=${name}.map\n`)
-    .replaceAll(new RegExp(`"${placeholder}([a-z]+)"`, 'g'), (_, own: string) => JSON.stringify(ownUrl(own)))
-  await mkdir(outFolder, { recursive: true })
-  await writeWhole(join(outFolder, `${name}.map`), map.text)
-  await writeWhole(join(outFolder, name), runnable)
+  const text = code.text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '')
+  const hash = createHash('sha256').update(text).digest('hex')
   const sources = Object.keys(result.metafile.inputs).map((input) => join(root, input))
-  return { file: join(outFolder, name), hash, sources }
+  return { code: text, map: map.text, hash, sources }
 }
 
 /** A path as people write it: relative to the project where it lies inside. */
@@ -77,13 +78,10 @@ export function displayPath(root: string, file: string): string {
 
 // --- internal ---
 
-/** Stands for an own package until the code is hashed: absolute URLs would make the hash a machine's own. */
-const placeholder = 'pellet-own:'
-
 const ownPackages: Plugin = {
   name: 'pellet-own-packages',
   setup({ onResolve }) {
-    onResolve({ filter: /^(pellet|zod|sharp)$/ }, ({ path }) => ({ path: placeholder + path, external: true }))
+    onResolve({ filter: /^(pellet|zod|sharp)$/ }, ({ path }) => ({ path: ownPrefix + path, external: true }))
   },
 }
 
@@ -105,18 +103,6 @@ function noteImports(root: string, wanted: Set<string>): Plugin {
 
 const importEndings = ['', '.ts', '.mts', '.js', '.mjs', '.cjs', '.json', '/index.ts', '/index.js']
 
-function ownUrl(name: string): string {
-  if (name === 'pellet') return new URL('../index.js', import.meta.url).href
-  return import.meta.resolve(name === 'zod' ? '#zod' : name)
-}
-
 function toProblem({ text, location }: Message): string {
   return location ? `${location.file}:${location.line}:${location.column + 1}: ${text}` : text
-}
-
-async function writeWhole(file: string, text: string): Promise<void> {
-  // Several manifests may bundle one function file at the same time.
-  const aside = `${file}.${randomUUID()}.tmp`
-  await writeFile(aside, text)
-  await rename(aside, file)
 }
