@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { compileInChild, WatchingCompiler } from '../deployments/compiler.ts'
-import type { Inspect } from '../deployments/dispatcher.ts'
+import type { Inspect } from '../deployments/isolates.ts'
 import { messageOf } from '../errors.ts'
 import { createLogger } from '../log.ts'
 import { LogRing } from '../log-ring.ts'

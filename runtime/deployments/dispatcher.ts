@@ -1,40 +1,20 @@
-import { join } from 'node:path'
-import type { Clock } from '../clock.ts'
-import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
+import { PelletError, type ErrorCode } from '../errors.ts'
 import { InFlight } from '../in-flight.ts'
-import { crashError, Isolate, type IsolateEvents } from '../isolate/isolate.ts'
-import { proportionalBytes } from '../isolate/memory.ts'
-import type { Logger } from '../log.ts'
+import { crashError, type Isolate } from '../isolate/isolate.ts'
 import { Scheduler } from '../scheduler/scheduler.ts'
 import type { DeploymentSnapshot, Effect, KillReason } from '../scheduler/types.ts'
-import { formatBytes } from '../units.ts'
 import type { Deployment } from './deployment.ts'
 import { Examiner, type Doubt } from './examiner.ts'
+import { Isolates, type IsolatesOptions } from './isolates.ts'
 import type { AcquireOptions, Lease, LeaseReceiver } from './lease.ts'
-import { watchMemory } from './memory-watch.ts'
 import type { SizeBook } from './size-book.ts'
 import { predictBytes, toTerms } from './terms.ts'
 
-export interface DispatcherOptions {
-  log: Logger
-  clock: Clock
-  /** The project's folder. */
-  root: string
-  /** Private folder for the isolates' sockets. */
-  socketFolder: string
+export interface DispatcherOptions extends IsolatesOptions {
   memoryBytes: number
-  /** Asked whenever an isolate starts. */
-  allowUrls(): string[]
   sizes: SizeBook
-  /** The deployment whose isolates have a debugger, and its port. */
-  inspect?: Inspect | undefined
   /** The last isolate is gone. */
   onQuiet(): void
-}
-
-export interface Inspect {
-  name: string
-  port: number
 }
 
 /**
@@ -47,12 +27,10 @@ export class Dispatcher {
   readonly #deployments = new Map<string, Deployment>()
   /** By revision: an isolate of a replaced revision outlives its deployment's entry. */
   readonly #revisions = new Map<string, Deployment>()
-  readonly #isolates = new Map<number, Isolate>()
-  readonly #readyAt = new Map<number, { at: number; loadMs: number }>()
+  readonly #isolates: Isolates
   readonly #waiting = new InFlight<Waiting>()
   readonly #watchers = new Set<(rows: DeploymentSnapshot[]) => boolean>()
   readonly #examiner: Examiner
-  readonly #stopWatching: () => void
   #nextRequest = 0
   #alarm: { at: number; cancel: () => void } | undefined
   #onQuiet: (() => void) | undefined
@@ -69,13 +47,20 @@ export class Dispatcher {
       retire: ({ id }) => this.#apply(scheduler.retire(id)),
       hung: ({ id }, message) => this.#apply(scheduler.hung(id, message)),
     })
-    this.#stopWatching = watchMemory(
-      () => [...this.#isolates.values()],
-      (isolate, sizeBytes) => {
-        options.sizes.set(isolate.deployment.revision, sizeBytes)
-        this.#apply(this.#scheduler.measured(isolate.id, sizeBytes))
+    this.#isolates = new Isolates(options, {
+      loaded: (id, isolate, loadMs) =>
+        this.#apply(scheduler.loaded(id, { sizeBytes: this.#sizeOf(isolate.deployment), loadMs })),
+      loadFailed: (id, failure) => this.#apply(scheduler.loadFailed(id, failure)),
+      measured: (id, { deployment }, sizeBytes) => {
+        options.sizes.set(deployment.revision, sizeBytes)
+        this.#apply(scheduler.measured(id, sizeBytes))
       },
-    )
+      exited: (id, { revision }, message) => {
+        this.#apply(scheduler.exited(id, { message }))
+        this.#forget(revision)
+        if (this.#isolates.size === 0) options.onQuiet()
+      },
+    })
   }
 
   /**
@@ -174,7 +159,7 @@ export class Dispatcher {
     if (this.#isolates.size > 0 || this.#waiting.size > 0) await quiet
     clearTimeout(timer)
     this.#alarm?.cancel()
-    this.#stopWatching()
+    this.#isolates.stopWatching()
     await this.#options.sizes.save()
   }
 
@@ -215,7 +200,7 @@ export class Dispatcher {
       const waiting = this.#waiting.get(effect.request)
       this.#waiting.delete(effect.request)
       waiting?.refuse(new PelletError(effect.code, effect.message, retryAfterMs === undefined ? {} : { retryAfterMs }))
-    } else if (effect.type === 'load') this.#start(effect.isolate, effect.revision)
+    } else if (effect.type === 'load') this.#isolates.start(effect.isolate, this.#revisions.get(effect.revision)!)
     else if (effect.type === 'kill') {
       const isolate = this.#isolates.get(effect.isolate)
       log.info(
@@ -226,68 +211,9 @@ export class Dispatcher {
     } else log.info({ deployment: effect.name, what: effect.what }, effect.message)
   }
 
-  #start(id: number, revision: string): void {
-    const { clock, log, socketFolder, allowUrls, inspect } = this.#options
-    const deployment = this.#revisions.get(revision)!
-    const fields = { deployment: deployment.name }
-    const startedAt = clock.now()
-    const events: IsolateEvents = {
-      ready: (engineMs, residentBytes) => {
-        const loadMs = clock.now() - startedAt
-        const isolate = this.#isolates.get(id)!
-        this.#readyAt.set(id, { at: clock.now(), loadMs })
-        void this.#measure(isolate, residentBytes).then((sizeBytes) => {
-          const memory = formatBytes(sizeBytes)
-          log.info(
-            { ...fields, pid: isolate.pid, loadMs: Math.round(loadMs), engineMs: Math.round(engineMs), memory },
-            'loaded',
-          )
-        })
-        this.#apply(this.#scheduler.loaded(id, { sizeBytes: this.#sizeOf(deployment), loadMs }))
-      },
-      failed: (failure) => {
-        if (!failure.isUnwanted) log.error(fields, `load failed: ${failure.message}`)
-        // Callers read this, perhaps strangers: where the project lies is none of their business.
-        const message = failure.message.replaceAll(`${this.#options.root}/`, '')
-        this.#apply(this.#scheduler.loadFailed(id, { ...failure, message }))
-      },
-      exited: (message) => {
-        log.info({ ...fields, pid: this.#isolates.get(id)?.pid }, `gone: ${message}`)
-        this.#isolates.delete(id)
-        this.#readyAt.delete(id)
-        this.#apply(this.#scheduler.exited(id, { message }))
-        this.#forget(revision)
-        if (this.#isolates.size === 0) this.#options.onQuiet()
-      },
-      inspector: (message) => log.info(fields, message),
-      output: (stream, line) =>
-        line.trim() !== '' && log[stream === 'stderr' ? 'warn' : 'info']({ ...fields, stream }, line),
-    }
-    try {
-      const inspectPort = inspect?.name === deployment.name ? inspect.port : undefined
-      const socketPath = join(socketFolder, `${id}.sock`)
-      const options = { id, deployment, socketPath, allowUrls: allowUrls(), inspectPort }
-      this.#isolates.set(id, new Isolate(options, events))
-    } catch (error) {
-      // No process could be made (memory, process limits). Told later, as every other failure: effects are under way.
-      const message = `no process could be started: ${messageOf(error)}`
-      setImmediate(() => {
-        events.failed({ code: 'load_failed', message, outOfMemory: false })
-        events.exited(message)
-      })
-    }
-  }
-
-  async #measure(isolate: Isolate, fallback: number): Promise<number> {
-    const sizeBytes = (isolate.pid === undefined ? undefined : await proportionalBytes(isolate.pid)) ?? fallback
-    this.#options.sizes.set(isolate.deployment.revision, sizeBytes)
-    this.#apply(this.#scheduler.measured(isolate.id, sizeBytes))
-    return sizeBytes
-  }
-
   #toLease(id: number, isolate: Isolate, since: number, timeoutMs: number): Lease {
     const now = this.#options.clock.now()
-    const ready = this.#readyAt.get(isolate.id)
+    const ready = this.#isolates.readyAt(isolate.id)
     // The part of the wait during which the isolate was loading.
     const loadMs = ready && ready.at > since ? Math.min(ready.loadMs, ready.at - since) : 0
     let isOver = false
@@ -319,7 +245,7 @@ export class Dispatcher {
 
   #forget(revision: string): void {
     const live = [...this.#deployments.values()].some((deployment) => deployment.revision === revision)
-    const running = [...this.#isolates.values()].some((isolate) => isolate.deployment.revision === revision)
+    const running = this.#isolates.runs(revision)
     if (!live && !running) this.#revisions.delete(revision)
   }
 }

@@ -4,9 +4,10 @@ import { failLoad, fall } from './failures.ts'
 import { Ledger, refusal } from './ledger.ts'
 import { plan } from './memory.ts'
 import * as messages from './messages.ts'
+import * as operator from './operator.ts'
 import { snapshotOf } from './snapshot.ts'
-import { createDeployment, hasPlace, isIdle } from './state.ts'
-import type { Departure, Deployment, Request } from './state.ts'
+import { hasPlace, isIdle } from './state.ts'
+import type { Request } from './state.ts'
 import type { DeploymentSnapshot, Effect, LoadFailure, RequestTerms, SchedulerOptions, Terms } from './types.ts'
 
 /**
@@ -29,46 +30,17 @@ export class Scheduler {
 
   /** New, or replaces: another revision drains the isolate there is, and those who wait get the new one. */
   deploy(terms: Terms): Effect[] {
-    const ledger = this.#begin()
-    const deployment = ledger.deployments.get(terms.name)
-    if (deployment === undefined) {
-      ledger.deployments.set(terms.name, createDeployment(terms, ledger.poolOf(terms.engine)))
-      return this.#settle()
-    }
-    const isReplaced = deployment.terms.revision !== terms.revision || deployment.terms.engine !== terms.engine
-    const { sizeBytes } = deployment.terms
-    deployment.terms = terms
-    if (isReplaced) {
-      this.#retire(deployment, { reason: 'replaced', message: `Revision ${terms.revision.slice(0, 12)} replaces it.` })
-      ledger.renew(deployment)
-    } else {
-      if (terms.sizeBytes !== sizeBytes) deployment.sizeBytes = terms.sizeBytes
-      ledger.serve(deployment)
-      ledger.expire(deployment)
-      ledger.touch(deployment.pool)
-    }
-    return this.#settle()
+    return this.#handle((ledger) => operator.deploy(ledger, terms))
   }
 
   /** Those who wait are refused `not_found`; requests in flight finish. */
   remove(name: string): Effect[] {
-    const ledger = this.#begin()
-    const deployment = ledger.deployments.get(name)
-    if (deployment === undefined) return []
-    ledger.deployments.delete(name)
-    deployment.isRemoved = true
-    ledger.refuseAll(deployment, 'not_found', messages.notFound(name))
-    this.#retire(deployment, { reason: 'removed', message: `${name} was deleted.` })
-    return this.#settle()
+    return this.#handle((ledger) => operator.remove(ledger, name))
   }
 
   /** Another budget for an engine. What is loaded beyond it goes when it is idle. */
   setBudget(engine: string, budgetBytes: number): Effect[] {
-    const ledger = this.#begin()
-    const pool = ledger.poolOf(engine)
-    pool.budgetBytes = budgetBytes
-    ledger.touch(pool)
-    return this.#settle()
+    return this.#handle((ledger) => operator.setBudget(ledger, engine, budgetBytes))
   }
 
   request(terms: RequestTerms): Effect[] {
@@ -224,35 +196,12 @@ export class Scheduler {
 
   /** The operator's: loads though nobody asks, at once though it backs off; renews the keep_alive of an idle one. */
   load(name: string): Effect[] {
-    const ledger = this.#begin()
-    const deployment = ledger.deployments.get(name)
-    if (deployment === undefined || ledger.isStopping) return []
-    const { current, terms } = deployment
-    if (current === undefined) {
-      deployment.retryAt = 0
-      deployment.isLoadWanted = true
-      ledger.update(deployment)
-    } else if (current.state === 'loading') {
-      current.isByOperator = true
-      current.departure = undefined
-    } else if (current.leases === 0 && terms.keepAliveMs !== 0) ledger.rest(current, terms.keepAliveMs)
-    return this.#settle()
+    return this.#handle((ledger) => operator.load(ledger, name))
   }
 
   /** The operator's: ends it when idle. One that is loading first serves those who wait for it. */
   unload(name: string): Effect[] {
-    const ledger = this.#begin()
-    const deployment = ledger.deployments.get(name)
-    if (deployment === undefined) return []
-    const departure: Departure = { reason: 'unloaded', message: `${name} was unloaded.` }
-    const { current, queue } = deployment
-    deployment.isLoadWanted = false
-    ledger.update(deployment)
-    if (current?.state === 'loading' && queue.size > 0) {
-      current.isByOperator = false
-      current.departure = departure
-    } else this.#retire(deployment, departure)
-    return this.#settle()
+    return this.#handle((ledger) => operator.unload(ledger, name))
   }
 
   /** Time has passed. */
@@ -284,26 +233,12 @@ export class Scheduler {
 
   /** No new requests. Those accepted are served as ever, loads included; isolates go as soon as nothing is left. */
   shutdown(): Effect[] {
-    const ledger = this.#begin()
-    ledger.isStopping = true
-    for (const deployment of ledger.deployments.values()) {
-      deployment.isLoadWanted = false
-      ledger.left(deployment)
-    }
-    return this.#settle()
+    return this.#handle(operator.shutdown)
   }
 
   /** The end of the grace time: all who wait are refused, all isolates killed, whatever they do. */
   abort(): Effect[] {
-    const ledger = this.#begin()
-    ledger.isStopping = true
-    for (const deployment of ledger.deployments.values()) {
-      deployment.isLoadWanted = false
-      ledger.refuseAll(deployment, 'stopping', messages.stopping(), stoppingRetryAfterMs)
-    }
-    const departure: Departure = { reason: 'stopping', message: 'The time to shut down is over.' }
-    for (const isolate of ledger.isolates.values()) ledger.kill(isolate, departure)
-    return this.#settle()
+    return this.#handle(operator.abort)
   }
 
   /** No isolate lives and nobody waits: after `shutdown`, all is done. */
@@ -317,6 +252,12 @@ export class Scheduler {
   }
 
   // --- internal ---
+
+  /** One event from its begin to its end. */
+  #handle(event: (ledger: Ledger) => void): Effect[] {
+    event(this.#begin())
+    return this.#settle()
+  }
 
   #begin(): Ledger {
     const ledger = this.#ledger
@@ -340,10 +281,5 @@ export class Scheduler {
     while (refuseDeadlocked(ledger))
     if (ledger.isStopping) ledger.sweep()
     return ledger.effects
-  }
-
-  #retire(deployment: Deployment, departure: Departure): void {
-    for (const isolate of this.#ledger.isolates.values())
-      if (isolate.deployment === deployment) this.#ledger.close(isolate, departure)
   }
 }
