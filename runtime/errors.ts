@@ -44,6 +44,7 @@ export const errorCodes = {
   job_interrupted: { status: 503, meaning: 'Pellet ended while the job was under way; what it asked for is not kept.' },
   stopping: { status: 503, meaning: 'Pellet is shutting down.' },
   not_ready: { status: 503, meaning: 'Pellet, or a deployment that is to be preloaded, is not ready yet.' },
+  stalled: { status: 503, meaning: 'Pellet makes no progress and is to be started anew; `/health/live` says where.' },
   deadline_exceeded: { status: 504, meaning: 'The request took longer than limits.timeout.' },
   // Administration
   invalid_manifest: { status: 422, meaning: 'A manifest or function file has errors; all are listed.' },

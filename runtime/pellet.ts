@@ -33,6 +33,7 @@ import { callsSocketName } from './isolate/calls.ts'
 import { createPrivateFolder, socketFolderOf } from './socket-folder.ts'
 import { createTidier } from './tidy-memory.ts'
 import { readVersion } from './version.ts'
+import { Vitals } from './vitals.ts'
 
 /** How long every answer says `Connection: close` before nothing new is accepted. */
 const farewellMs = 500
@@ -55,6 +56,7 @@ export class Pellet {
   readonly ports: OwnPorts
   readonly meter: Meter
   readonly desk: JobDesk
+  readonly vitals: Vitals
   routes = new RouteTable([], [])
   readonly #problems: ProblemLog
   readonly #inspected: string | undefined
@@ -117,6 +119,9 @@ export class Pellet {
       inspect,
       onQuiet: createTidier(() => this.#isQuiet()),
     })
+    this.vitals = new Vitals(clock.now, log)
+    this.vitals.watch(() => this.dispatcher.stalls())
+    this.vitals.start()
     this.preloads = new Preloads(this.dispatcher)
     this.results = new ResultCache({
       storage,
@@ -265,6 +270,7 @@ export class Pellet {
     await answersSent(listeners, Math.max(flushMs, deadline - this.clock.now()))
     for (const { server } of listeners) server.closeAllConnections()
     this.desk.close()
+    this.vitals.stop()
     await this.results.close(Math.max(flushMs, deadline - this.clock.now()))
     await this.storage.dispose()
     this.#calls?.close()

@@ -3,6 +3,7 @@ import { InFlight } from '../in-flight.ts'
 import { crashError, type Isolate } from '../isolate/isolate.ts'
 import { Scheduler } from '../scheduler/scheduler.ts'
 import type { DeploymentSnapshot, Effect, KillReason } from '../scheduler/types.ts'
+import type { Stall } from '../vitals.ts'
 import type { Deployment } from './deployment.ts'
 import { Examiner, type Doubt } from './examiner.ts'
 import { Isolates, type IsolatesOptions } from './isolates.ts'
@@ -32,6 +33,8 @@ export class Dispatcher {
   readonly #watchers = new Set<(rows: DeploymentSnapshot[]) => boolean>()
   readonly #examiner: Examiner
   #nextRequest = 0
+  /** Given out and not given back. */
+  #leases = 0
   #alarm: { at: number; cancel: () => void } | undefined
   #onQuiet: (() => void) | undefined
 
@@ -151,6 +154,15 @@ export class Dispatcher {
     })
   }
 
+  /** What makes no progress although it should. */
+  stalls(): Stall[] {
+    const isolates = new Map(
+      this.#isolates.ids().map((id) => [id, { isReady: this.#isolates.readyAt(id) !== undefined }]),
+    )
+    const isDebugged = (name: string) => this.#options.inspect?.name === name
+    return this.#scheduler.stalls({ waiting: this.#waiting.size, leases: this.#leases, isolates, isDebugged })
+  }
+
   /** Serves what was accepted, refuses what comes, and ends all isolates; after `graceMs` whatever they do. */
   async stop(graceMs: number): Promise<void> {
     const quiet = new Promise<void>((resolve) => (this.#onQuiet = resolve))
@@ -217,10 +229,12 @@ export class Dispatcher {
     // The part of the wait during which the isolate was loading.
     const loadMs = ready && ready.at > since ? Math.min(ready.loadMs, ready.at - since) : 0
     let isOver = false
+    this.#leases++
     const end = async (ok: boolean, before?: () => Promise<void>) => {
       if (isOver) return
       isOver = true
       if (before) await before()
+      this.#leases--
       this.#apply(this.#scheduler.release(id, ok))
     }
     return {

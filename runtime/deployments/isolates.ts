@@ -64,6 +64,10 @@ export class Isolates {
     return this.#living.has(id)
   }
 
+  ids(): number[] {
+    return [...this.#living.keys()]
+  }
+
   /** Whether one of them runs this revision. */
   runs(revision: string): boolean {
     return [...this.#living.values()].some((isolate) => isolate.deployment.revision === revision)

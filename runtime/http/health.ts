@@ -54,8 +54,12 @@ export function registerHealth(app: H3, pellet: Pellet): void {
       .map(({ name, problems }) => ({ name, problems: problems.length })),
   }))
 
-  // That this is answered shows that the loop turns; the scheduler has no thread of its own that could stand still.
-  get('/health/live', () => ({ live: true }))
+  // That this is answered shows that the loop turns.
+  get('/health/live', () => {
+    const problem = pellet.vitals.problem()
+    if (problem !== undefined) throw new PelletError('stalled', problem)
+    return { live: true }
+  })
 
   get('/health/ready', () => {
     if (!pellet.isReady()) throw new PelletError('not_ready', pellet.notReadyReason(), { retryAfterMs: 1000 })

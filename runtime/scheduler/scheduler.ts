@@ -6,8 +6,10 @@ import { plan } from './memory.ts'
 import * as messages from './messages.ts'
 import * as operator from './operator.ts'
 import { snapshotOf } from './snapshot.ts'
+import { stallsOf, type OwnerBooks } from './stalls.ts'
 import { hasPlace, isIdle } from './state.ts'
 import type { Request } from './state.ts'
+import type { Stall } from '../vitals.ts'
 import type { DeploymentSnapshot, Effect, LoadFailure, RequestTerms, SchedulerOptions, Terms } from './types.ts'
 
 /**
@@ -244,6 +246,11 @@ export class Scheduler {
   /** No isolate lives and nobody waits: after `shutdown`, all is done. */
   isIdle(): boolean {
     return this.#ledger.isIdle()
+  }
+
+  /** What makes no progress although it should; to be asked between two events. */
+  stalls(owner: OwnerBooks): Stall[] {
+    return stallsOf(this.#ledger, owner, this.#clock())
   }
 
   snapshot(): DeploymentSnapshot[] {

@@ -48,6 +48,8 @@ export class House {
   /** Granted, and their isolate is gone. */
   #lost: number[] = []
   isAborted = false
+  /** Since when nothing goes on with what should, by what it is. */
+  #stalls = new Map<string, number>()
 
   constructor(budgets: Record<string, number>) {
     this.budgets = budgets
@@ -239,8 +241,21 @@ export class House {
       assert.ok(wakeAt <= (row.expiresAt ?? Infinity), 'sleeps through an expiry')
       assert.is(row.queued, this.#waitingOf(row.name).length)
     }
+    this.#checkStalls()
     for (const { name } of this.waiting.values())
       this.longestWaitMs = Math.max(this.longestWaitMs, this.now - this.#progressAt.get(name)!)
+  }
+
+  /** Nothing that vitals would take for a stall, ever: a false alarm restarts Pellet. */
+  #checkStalls(): void {
+    const isolates = new Map([...this.isolates].map(([number, { state }]) => [number, { isReady: state === 'ready' }]))
+    const owner = { waiting: this.waiting.size, leases: this.granted.size, isolates, isDebugged: () => false }
+    const since = new Map<string, number>()
+    for (const { key, message, allowedMs } of this.scheduler.stalls(owner)) {
+      since.set(key, this.#stalls.get(key) ?? this.now)
+      assert.ok(this.now - since.get(key)! < allowedMs / 2, `a false alarm: ${key}: ${message}`)
+    }
+    this.#stalls = since
   }
 
   /** A request is over: its calls end with it, and who made it hears of it. */
