@@ -13,13 +13,15 @@ export interface Outcome {
   body: Buffer
   /** Why the connection broke, where it was not the caller who closed it; with a status: in the middle of the answer. */
   broken?: string
+  /** Its connection had carried another request before. */
+  isReused?: boolean
 }
 
 /** Sends it, reads all of the answer, leaves in the middle where that is planned. Never rejects. */
 export async function send(url: string, agent: Agent, planned: PlannedRequest): Promise<Outcome> {
   const { leave, later } = planned
   const wire = toWire(planned)
-  if (!later) return exchange(url, agent, wire, leave)
+  if (!later) return exchange(url, agent, wire, { leave })
   wire.headers['prefer'] = 'respond-async'
   const accepted = await exchange(url, agent, wire)
   const path = accepted.headers.location
@@ -34,27 +36,45 @@ export async function send(url: string, agent: Agent, planned: PlannedRequest): 
   return { ...found, sentAt: accepted.sentAt }
 }
 
-// --- internal ---
+/** What callers do beside sending all at once and reading all that comes. */
+export interface Manner {
+  leave?: PlannedRequest['leave']
+  /** Sends `Expect: 100-continue`, and the body once it was asked for. */
+  isAsking?: boolean
+  /** A pause in the middle of the body. */
+  sendPauseMs?: number
+  /** A pause after each part of the answer that was read. */
+  readPauseMs?: number
+}
 
-/** Longer than anything may take: who gets no answer until then gets none. */
-const patienceMs = 330_000
-
-function exchange(url: string, agent: Agent, wire: Wire, leave?: PlannedRequest['leave']): Promise<Outcome> {
+/** One request as it is, and all of its answer. Never rejects. */
+export function exchange(
+  url: string,
+  agent: Agent | false,
+  wire: Wire,
+  { leave, isAsking, sendPauseMs, readPauseMs }: Manner = {},
+): Promise<Outcome> {
   const { method, path, headers, body } = wire
   const sentAt = performance.now()
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     const end = (status: number, answer: IncomingHttpHeaders, broken?: string) => {
       const outcome = { sentAt, endedAt: performance.now(), status, headers: answer, body: Buffer.concat(chunks) }
-      resolve({ ...outcome, ...(broken !== undefined && { broken }) })
+      resolve({ ...outcome, ...(broken !== undefined && { broken, isReused: req.reusedSocket }) })
     }
     let hasLeft = false
-    const req = httpRequest(url + path, { method, agent, headers: { ...headers, 'content-length': body.length } })
+    const own = { ...headers, 'content-length': body.length, ...(isAsking && { expect: '100-continue' }) }
+    const req = httpRequest(url + path, { method, agent, headers: own })
     const timer = setTimeout(() => req.destroy(new Error(`no answer for ${patienceMs / 1000} s`)), patienceMs)
     req.on('close', () => clearTimeout(timer))
     req.on('error', (error: NodeJS.ErrnoException) => end(0, {}, hasLeft ? undefined : (error.code ?? error.message)))
     req.on('response', (res) => {
-      res.on('data', (chunk: Buffer) => void chunks.push(chunk))
+      res.on('data', (chunk: Buffer) => {
+        chunks.push(chunk)
+        if (readPauseMs === undefined) return
+        res.pause()
+        void pause(readPauseMs).then(() => res.resume())
+      })
       res.on('end', () => end(res.statusCode!, res.headers))
       res.on('error', (error) => (hasLeft ? end(0, {}) : end(res.statusCode!, res.headers, error.message)))
     })
@@ -65,6 +85,17 @@ function exchange(url: string, agent: Agent, wire: Wire, leave?: PlannedRequest[
         hasLeft = true
         req.destroy()
       })
+    } else if (isAsking) {
+      req.once('continue', () => req.end(body))
+      req.flushHeaders()
+    } else if (sendPauseMs !== undefined) {
+      req.write(body.subarray(0, body.length / 2))
+      void pause(sendPauseMs).then(() => req.end(body.subarray(body.length / 2)))
     } else req.end(body)
   })
 }
+
+// --- internal ---
+
+/** Longer than anything may take: who gets no answer until then gets none. */
+const patienceMs = 330_000

@@ -1,0 +1,29 @@
+// @timeout 120s
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Outcome } from '../soak/send.ts'
+import type { PlannedRequest } from '../soak/plan.ts'
+import { stopUnderLoad, Tally } from './signals.ts'
+
+/** A little of `npm run chaos`. */
+const chaos = suite('chaos')
+
+chaos('a request is lost where its headers were read, and only there', () => {
+  const tally = new Tally(() => new Set(['soak-1', 'soak-3']))
+  const cut: Outcome = { sentAt: 0, endedAt: 1, status: 0, headers: {}, body: Buffer.alloc(0), broken: 'ECONNRESET' }
+  for (const id of [1, 2]) tally.add({ planned: { id, deployment: 'text' } as PlannedRequest, outcome: cut })
+  tally.add({ planned: { id: 3 } as PlannedRequest, outcome: { ...cut, broken: 'ECONNREFUSED' } })
+  tally.close()
+  assert.is(tally.unread, 1)
+  assert.is(tally.unconnected, 1)
+  assert.is(tally.violations.length, 1)
+  assert.match(tally.violations[0]!, /^request 1 .*: lost \(ECONNRESET\)$/)
+})
+
+chaos('SIGTERM under load: no request that was read is lost, and nothing is left', async () => {
+  const { violations, facts } = await stopUnderLoad({ seed: 1, rounds: 2 })
+  assert.equal(violations, [])
+  console.log(facts.join(', '))
+})
+
+chaos.run()
