@@ -5,6 +5,7 @@ import type { ListRow } from '../http/admin.ts'
 import { CliError } from './cli-error.ts'
 import { callJson } from './client.ts'
 import { repeated } from './flags.ts'
+import type { Target } from './target.ts'
 
 /** Flags that say what is sent to a deployment, and where to. */
 export const requestArgs = {
@@ -59,11 +60,11 @@ export async function fileBody(file: string): Promise<RequestBody> {
 /** A deployment of the running Pellet, and one of its routes: `path` as it stands in the manifest. @throws CliError */
 export async function findRoute(
   command: string,
-  socketPath: string,
+  target: Target,
   name: string,
   wanted: string | undefined,
 ): Promise<{ row: ListRow; method: string; path: string }> {
-  const rows = await callJson<ListRow[]>(socketPath, 'GET', '/api/deployments')
+  const rows = await callJson<ListRow[]>(target, 'GET', '/api/deployments')
   const row = rows.find((one) => one.name === name)
   if (!row) {
     const names = rows.map((one) => one.name).join(', ')

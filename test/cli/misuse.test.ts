@@ -93,7 +93,8 @@ for (const args of [['list'], ['ps'], ['load', 'x'], ['unload', 'x'], ['invoke',
   cases.push({
     args,
     code: 1,
-    stderr: /pellet\.sock: expected a running Pellet, found none; start it with pellet start\n$/,
+    stderr:
+      /pellet\.sock: expected a running Pellet, found none; start it with pellet start, or name one elsewhere with --to\n$/,
   })
 for (const name of names)
   cases.push({

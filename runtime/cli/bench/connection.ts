@@ -1,16 +1,19 @@
-import { connect, type Socket } from 'node:net'
+import { connect, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { AnswerReader, type Answer } from './answer-reader.ts'
 
 /** A kept HTTP/1.1 connection that carries one request at a time; opened with the first, and again after it broke. */
 export class Connection {
   readonly #host: string
   readonly #port: number
+  readonly #isTls: boolean
   #socket: Socket | undefined
   #waiting: { resolve(answer: Answer): void; reject(error: Error): void } | undefined
 
-  constructor({ hostname, port }: URL) {
+  constructor({ protocol, hostname, port }: URL) {
+    this.#isTls = protocol === 'https:'
     this.#host = hostname.replace(/^\[|\]$/g, '')
-    this.#port = Number(port) || 80
+    this.#port = Number(port) || (this.#isTls ? 443 : 80)
   }
 
   /** @param request as `toRequestBytes` gives it. @throws Error of the socket, or where the answer is no HTTP */
@@ -31,7 +34,10 @@ export class Connection {
 
   #open(): Socket {
     const reader = new AnswerReader()
-    const socket = connect({ host: this.#host, port: this.#port, noDelay: true })
+    const [host, port] = [this.#host, this.#port]
+    const socket = this.#isTls
+      ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }) }).setNoDelay()
+      : connect({ host, port, noDelay: true })
     const settle = (answer: Answer | undefined) => {
       if (!answer) return
       if (!answer.isKept) {

@@ -12,7 +12,7 @@ import { toComparison, toReport } from '../bench/report.ts'
 import { CliError } from '../cli-error.ts'
 import { callJson } from '../client.ts'
 import { bodyOf, fileBody, findRoute, headersOf, requestArgs } from '../request.ts'
-import { projectArgs, readSocketPath } from '../settings.ts'
+import { readTarget, targetArgs } from '../target.ts'
 import { writeFile } from '../write-file.ts'
 
 export default defineCommand({
@@ -39,7 +39,7 @@ export default defineCommand({
     ...requestArgs,
     save: { type: 'string', description: 'Write the result to a file', valueHint: 'file' },
     compare: { type: 'string', description: 'Compare with a result that --save wrote', valueHint: 'file' },
-    ...projectArgs,
+    ...targetArgs,
     json: { type: 'boolean', description: 'Print JSON' },
   },
   async run({ args, rawArgs }) {
@@ -49,12 +49,13 @@ export default defineCommand({
     const headers = headersOf('bench', rawArgs)
     const body = await bodyOf('bench', rawArgs, '--input', input === undefined ? undefined : () => fileBody(input))
     const before = args.compare === undefined ? undefined : await readRecord(args.compare)
-    const socketPath = await readSocketPath({ ...args })
-    const about = await callJson<About>(socketPath, 'GET', '/api/about')
-    const { row, method, path } = await findRoute('bench', socketPath, args.name, args.route)
-    const url = new URL(`${about.address}/f/${args.name}${path}`)
-    const target = { url, request: toRequestBytes(method, url, { ...body?.headers, ...headers }, body?.bytes) }
-    const firstMs = await firstCall(args.name, target, body === undefined)
+    const target = await readTarget({ ...args })
+    const about = await callJson<About>(target, 'GET', '/api/about')
+    const { row, method, path } = await findRoute('bench', target, args.name, args.route)
+    const url = new URL(`f/${args.name}${path}`, target.url ?? `${about.address}/`)
+    const sent = { ...(target.token !== undefined && { authorization: `Bearer ${target.token}` }), ...headers }
+    const goal = { url, request: toRequestBytes(method, url, { ...body?.headers, ...sent }, body?.bytes) }
+    const firstMs = await firstCall(args.name, goal, body === undefined)
 
     const record: BenchRecord = {
       format: 'pellet bench 1',
@@ -75,7 +76,7 @@ export default defineCommand({
     console.error(
       `${args.name}: the first answer took ${formatDuration(firstMs)}; runs of ${formatDuration(durationMs)}, each after ${formatDuration(warmUpMs)} that are not counted`,
     )
-    await runAll(record, target, concurrencies, durationMs, warmUpMs)
+    await runAll(record, goal, concurrencies, durationMs, warmUpMs)
     if (args.json) console.log(JSON.stringify(record, null, 2))
     else if (record.runs.length > 0) console.log(toReport(record))
     // JSON stays one document: who compares by program has both.

@@ -3,8 +3,8 @@ import type { CacheRow, Removal } from '../../results/cache-rows.ts'
 import { formatBytes, formatDuration } from '../../units.ts'
 import { CliError } from '../cli-error.ts'
 import { callJson } from '../client.ts'
-import { projectArgs, readSocketPath } from '../settings.ts'
 import { toTable } from '../table.ts'
+import { readTarget, targetArgs } from '../target.ts'
 
 export default defineCommand({
   meta: {
@@ -14,7 +14,7 @@ export default defineCommand({
   args: {
     action: { type: 'positional', description: 'stats or clear', required: true, valueHint: '<stats|clear>' },
     name: { type: 'positional', description: 'Name of the deployment', required: false, valueHint: '[name]' },
-    ...projectArgs,
+    ...targetArgs,
     json: { type: 'boolean', description: 'Print JSON' },
   },
   async run({ args }) {
@@ -22,7 +22,7 @@ export default defineCommand({
     const method = Object.hasOwn(methods, action) ? methods[action]! : undefined
     if (!method) throw new CliError(`cache: expected stats or clear, found ${action}\nTry: pellet cache --help`, 2)
     const path = name === undefined ? '/api/cache' : `/api/cache/${encodeURIComponent(name)}`
-    const answer = await callJson(await readSocketPath({ ...args }), method, path)
+    const answer = await callJson(await readTarget({ ...args }), method, path)
     if (json) return console.log(JSON.stringify(answer, null, 2))
     if (action === 'stats') return console.log(toText(answer as CacheRow[]))
     const { entries, bytes } = answer as Removal

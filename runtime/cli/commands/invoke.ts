@@ -2,9 +2,10 @@ import { defineCommand } from 'citty'
 import { extname } from 'node:path'
 import { formatBytes } from '../../units.ts'
 import { CliError } from '../cli-error.ts'
+import { toRefusal } from '../client-errors.ts'
 import { call, toMessage, type Reply } from '../client.ts'
 import { bodyOf, fileBody, findRoute, headersOf, requestArgs, type RequestBody } from '../request.ts'
-import { projectArgs, readSocketPath } from '../settings.ts'
+import { readTarget, targetArgs } from '../target.ts'
 import { writeFile } from '../write-file.ts'
 
 export default defineCommand({
@@ -25,16 +26,16 @@ export default defineCommand({
       valueHint: 'file',
     },
     include: { type: 'boolean', alias: 'i', description: 'Print status and headers to stderr' },
-    ...projectArgs,
+    ...targetArgs,
   },
   async run({ args, rawArgs }) {
     const headers = headersOf('invoke', rawArgs)
     const text = args.body
     const body = await bodyOf('invoke', rawArgs, '--body', text === undefined ? undefined : () => plainBody(text))
-    const socketPath = await readSocketPath({ ...args })
-    const { method, path } = await findRoute('invoke', socketPath, args.name, args.route)
+    const target = await readTarget({ ...args })
+    const { method, path } = await findRoute('invoke', target, args.name, args.route)
     const wanted = args.output === undefined ? undefined : answerTypes[extname(args.output).toLowerCase()]
-    const reply = await call(socketPath, method, `/f/${args.name}${path}`, {
+    const reply = await call(target, method, `/f/${args.name}${path}`, {
       headers: { ...(wanted && { accept: wanted }), ...body?.headers, ...headers },
       ...(body && { body: body.bytes }),
     })
@@ -42,6 +43,8 @@ export default defineCommand({
       console.error(`HTTP ${reply.status}`)
       for (const [name, value] of Object.entries(reply.headers)) console.error(`${name}: ${String(value)}`)
     }
+    if (reply.status === 401 || reply.status === 403)
+      throw toRefusal(target, reply.status, reply.headers, String(reply.body))
     if (reply.status >= 400) throw new CliError(`${args.name}: ${toMessage(reply)}`)
     if (args.output === undefined) print(reply)
     else await save(args.output, reply, headers['accept'] === undefined ? wanted : undefined)

@@ -2,14 +2,14 @@ import { defineCommand } from 'citty'
 import type { ListRow } from '../../http/admin.ts'
 import { formatDuration } from '../../units.ts'
 import { callJson } from '../client.ts'
-import { projectArgs, readSocketPath } from '../settings.ts'
 import { toPorts, toTable } from '../table.ts'
+import { readTarget, targetArgs } from '../target.ts'
 
 export default defineCommand({
   meta: { name: 'list', description: 'What is deployed, and what could not be, with the reasons' },
-  args: { ...projectArgs, json: { type: 'boolean', description: 'Print JSON' } },
+  args: { ...targetArgs, json: { type: 'boolean', description: 'Print JSON' } },
   async run({ args }) {
-    const rows = await callJson<ListRow[]>(await readSocketPath({ ...args }), 'GET', '/api/deployments')
+    const rows = await callJson<ListRow[]>(await readTarget({ ...args }), 'GET', '/api/deployments')
     if (args.json) return console.log(JSON.stringify(rows, null, 2))
     if (rows.length === 0)
       return console.log(

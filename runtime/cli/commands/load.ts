@@ -1,8 +1,8 @@
 import { defineCommand } from 'citty'
 import type { PsRow } from '../../http/admin.ts'
 import { callJson } from '../client.ts'
-import { projectArgs, readSocketPath } from '../settings.ts'
 import { toPsTable } from './ps.ts'
+import { readTarget, targetArgs } from '../target.ts'
 
 export const load = defineAction('load', 'Load a model now, and wait until it is ready')
 export const unload = defineAction('unload', 'Unload a model; requests under way finish first')
@@ -15,12 +15,12 @@ function defineAction(action: string, description: string) {
     meta: { name: action, description },
     args: {
       name: { type: 'positional', description: 'Name of the deployment', required: true },
-      ...projectArgs,
+      ...targetArgs,
       json: { type: 'boolean', description: 'Print JSON' },
     },
     async run({ args }) {
       const path = `/api/deployments/${encodeURIComponent(args.name)}/${action}`
-      const row = await callJson<PsRow>(await readSocketPath({ ...args }), 'POST', path)
+      const row = await callJson<PsRow>(await readTarget({ ...args }), 'POST', path)
       console.log(args.json ? JSON.stringify(row, null, 2) : toPsTable([row]))
     },
   })

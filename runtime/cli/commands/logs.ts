@@ -4,7 +4,7 @@ import { isRead } from '../../../ffi/libc.ts'
 import { createFormatter } from '../../log.ts'
 import { CliError } from '../cli-error.ts'
 import { openStream } from '../client.ts'
-import { projectArgs, readSocketPath } from '../settings.ts'
+import { readTarget, targetArgs } from '../target.ts'
 
 export default defineCommand({
   meta: { name: 'logs', description: 'The last lines of the running Pellet’s log, of one deployment or of all' },
@@ -12,7 +12,7 @@ export default defineCommand({
     name: { type: 'positional', description: 'Name of a deployment', required: false, valueHint: '[name]' },
     follow: { type: 'boolean', alias: 'f', description: 'Go on with what comes, until Pellet stops or Ctrl+C' },
     lines: { type: 'string', alias: 'n', description: 'How many lines (default: 100)', valueHint: 'count' },
-    ...projectArgs,
+    ...targetArgs,
     json: { type: 'boolean', description: 'Print the lines as they are, JSON' },
   },
   async run({ args }) {
@@ -25,7 +25,7 @@ export default defineCommand({
       ...(args.follow && { follow: '' }),
     })
     const format = args.json ? (line: string) => `${line}\n` : await createFormatter(process.stdout)
-    const stream = await openStream(await readSocketPath({ ...args }), `/api/logs?${query}`)
+    const stream = await openStream(await readTarget({ ...args }), 'GET', `/api/logs?${query}`)
     const lines = createInterface({ input: stream })
     // Who reads may have enough, as head has; whoever follows ends it by Ctrl+C. Neither is a failure.
     let isDone = false

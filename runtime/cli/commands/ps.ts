@@ -2,14 +2,14 @@ import { defineCommand } from 'citty'
 import type { PsRow } from '../../http/admin.ts'
 import { formatBytes, formatDuration } from '../../units.ts'
 import { callJson } from '../client.ts'
-import { projectArgs, readSocketPath } from '../settings.ts'
 import { toPorts, toTable } from '../table.ts'
+import { readTarget, targetArgs } from '../target.ts'
 
 export default defineCommand({
   meta: { name: 'ps', description: 'State, memory and requests of every deployment' },
-  args: { ...projectArgs, json: { type: 'boolean', description: 'Print JSON' } },
+  args: { ...targetArgs, json: { type: 'boolean', description: 'Print JSON' } },
   async run({ args }) {
-    const rows = await callJson<PsRow[]>(await readSocketPath({ ...args }), 'GET', '/api/ps')
+    const rows = await callJson<PsRow[]>(await readTarget({ ...args }), 'GET', '/api/ps')
     if (args.json) return console.log(JSON.stringify(rows, null, 2))
     console.log(rows.length === 0 ? 'Nothing is deployed; pellet list says what was refused.' : toPsTable(rows))
   },
