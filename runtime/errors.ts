@@ -46,6 +46,11 @@ export const errorCodes = {
   not_ready: { status: 503, meaning: 'Pellet, or a deployment that is to be preloaded, is not ready yet.' },
   stalled: { status: 503, meaning: 'Pellet makes no progress and is to be started anew; `/health/live` says where.' },
   deadline_exceeded: { status: 504, meaning: 'The request took longer than limits.timeout.' },
+  // Deploying
+  conflict: { status: 409, meaning: 'Another deploy or upload is in the way of this one; the message says which.' },
+  blob_missing: { status: 409, meaning: 'The deployment names files that were not uploaded, or are damaged.' },
+  wrong_digest: { status: 422, meaning: 'What was uploaded does not have the sha256 that it was announced with.' },
+  storage_full: { status: 507, meaning: 'There is no room left where Pellet keeps its data.' },
   // Administration
   invalid_manifest: { status: 422, meaning: 'A manifest or function file has errors; all are listed.' },
   forbidden: { status: 403, meaning: 'Administration is answered on the unix socket only.' },

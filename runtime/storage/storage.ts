@@ -3,8 +3,10 @@ import { createStorage } from 'unstorage'
 import type { Driver, Storage } from 'unstorage'
 import { atomicFs } from './atomic-fs.ts'
 import type { Damage } from './atomic-fs.ts'
+import { blobDriver } from './blob-driver.ts'
+import { BlobStore } from './blobs.ts'
 
-/** `deployments:` what was learnt about them, `models:` what was fetched, `results:` answers that are kept, `jobs:` those that wait for who asked. */
+/** `deployments:` their records, and what was learnt about them, `models:` the blobs of deploys by their sha256, `results:` answers that are kept, `jobs:` those that wait for who asked. */
 export type MountName = 'deployments' | 'models' | 'results' | 'jobs'
 
 export interface DataStoreOptions {
@@ -28,9 +30,18 @@ export function createDataStore({ folder, mounts = {}, onDamaged = warn }: DataS
   for (const name of mountNames) {
     // A kept answer that a power cut tears is damaged, hence a miss: none is worth waiting for the disk.
     const isSynced = name !== 'results'
-    store.mount(name, mounts[name] ?? atomicFs({ folder: join(folder, 'storage', name), onDamaged, isSynced }))
+    const own = () =>
+      name === 'models'
+        ? blobDriver(openBlobs(folder))
+        : atomicFs({ folder: join(folder, 'storage', name), onDamaged, isSynced })
+    store.mount(name, mounts[name] ?? own())
   }
   return store
+}
+
+/** The files of the `models:` mount. @param folder the data folder */
+export function openBlobs(folder: string): BlobStore {
+  return new BlobStore(join(folder, 'storage', 'models'))
 }
 
 /** For people. */

@@ -64,7 +64,7 @@ storage('refuses keys outside its mounts instead of forgetting them', async () =
 storage('lists keys by their beginning, and clears mounts', async () => {
   const store = createDataStore({ folder: temporaryFolder() })
   const long = `results:${'long/'.repeat(60)}x`
-  const keys = ['results:a', 'results:a:b', 'results:a:b:c', 'results:ab', 'models:a', long]
+  const keys = ['results:a', 'results:a:b', 'results:a:b:c', 'results:ab', 'jobs:a', long]
   for (const key of keys) await store.setItem(key, key)
   const sorted = (found: string[]) => [...found].toSorted()
   assert.equal(sorted(await store.getKeys()), keys.map((key) => key.replaceAll('/', ':')).toSorted())
@@ -73,7 +73,7 @@ storage('lists keys by their beginning, and clears mounts', async () => {
   assert.is(await store.getItem('results:a'), null)
   assert.is(await store.getItem('results:a:b'), 'results:a:b')
   await store.clear('results')
-  assert.equal(await store.getKeys(), ['models:a'])
+  assert.equal(await store.getKeys(), ['jobs:a'])
 })
 
 storage('keeps keys apart that a file system would mix', async () => {
@@ -120,9 +120,9 @@ storage('takes other drivers for single mounts', async () => {
   const folder = temporaryFolder()
   const store = createDataStore({ folder, mounts: { results: memory() } })
   await store.setItem('results:x', 1)
-  await store.setItem('models:x', 2)
+  await store.setItem('jobs:x', 2)
   assert.is(await store.getItem('results:x'), 1)
-  assert.equal(readdirSync(join(folder, 'storage')), ['models'])
+  assert.equal(readdirSync(join(folder, 'storage')), ['jobs'])
 })
 
 storage('writes a header that a person can read', async () => {
