@@ -22,6 +22,7 @@ export const settings: Record<string, Setting> = {
   host: { field: 'host', expected: 'an address or host name', parse: folder, fallback: () => '127.0.0.1' },
   port: { field: 'port', expected: 'a port from 0 to 65535', parse: toPort, fallback: () => 11500 },
   public: { field: 'public', expected: 'true or false', parse: toBoolean, fallback: () => false },
+  require_token: { field: 'requireToken', expected: 'true or false', parse: toBoolean, fallback: () => false },
   functions: { field: 'functionsFolder', expected: 'a folder', parse: folder, fallback: () => 'functions' },
   manifests: { field: 'manifestsFolder', expected: 'a folder', parse: folder, fallback: () => 'manifests' },
   models: { field: 'modelsFolder', expected: 'a folder', parse: folder, fallback: () => 'models' },

@@ -11,6 +11,8 @@ export interface Config {
   port: number
   /** Bind beyond loopback although every caller there may then use the functions. */
   public: boolean
+  /** Ask for a token on loopback, too. */
+  requireToken: boolean
   functionsFolder: string
   manifestsFolder: string
   modelsFolder: string

@@ -28,6 +28,7 @@ export function toErrorAnswer(
   }
   if (error.retryAfterMs !== undefined)
     headers['retry-after'] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)))
+  if (error.code === 'unauthorized') headers['www-authenticate'] = 'Bearer'
   if (error.allow) headers['allow'] = error.allow.join(', ')
   return { status, headers, body: JSON.stringify(bodies[shape](error, status, requestId)) }
 }

@@ -13,6 +13,8 @@ export const errorCodes = {
     status: 400,
     meaning: 'The URL leads to an address that is not allowed, or could not be fetched.',
   },
+  unauthorized: { status: 401, meaning: 'A token is asked for here, and the request carries none that is valid.' },
+  forbidden: { status: 403, meaning: 'The token is valid, but not for this; the message names the scope.' },
   not_found: { status: 404, meaning: 'No route or deployment of that name.' },
   method_not_allowed: { status: 405, meaning: 'The route exists, with the methods named in Allow.' },
   not_acceptable: { status: 406, meaning: 'The answer exists in none of the types that Accept names.' },
@@ -53,7 +55,6 @@ export const errorCodes = {
   storage_full: { status: 507, meaning: 'There is no room left where Pellet keeps its data.' },
   // Administration
   invalid_manifest: { status: 422, meaning: 'A manifest or function file has errors; all are listed.' },
-  forbidden: { status: 403, meaning: 'Administration is answered on the unix socket only.' },
 } as const satisfies Record<string, { status: number; meaning: string }>
 
 export type ErrorCode = keyof typeof errorCodes

@@ -2,6 +2,8 @@ import { rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
 import type { Storage } from 'unstorage'
+import { Gate } from './auth/gate.ts'
+import { TokenStore } from './auth/token-store.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { adminSocketPath, type Config } from './config.ts'
 import { forDebugging } from './deployments/debugging.ts'
@@ -40,6 +42,13 @@ const farewellMs = 500
 /** What an answer that is ready may take to be written, even when the grace time is over. */
 const flushMs = 250
 
+/** What lies in the data folder. */
+interface Kept {
+  storage: Storage
+  tokens: TokenStore
+  sizes: SizeBook
+}
+
 /** The composition root: one running Pellet. */
 export class Pellet {
   readonly version = readVersion()
@@ -57,6 +66,9 @@ export class Pellet {
   readonly meter: Meter
   readonly desk: JobDesk
   readonly vitals: Vitals
+  readonly tokens: TokenStore
+  /** Of all that listens on TCP. */
+  readonly gate: Gate
   routes = new RouteTable([], [])
   readonly #problems: ProblemLog
   readonly #inspected: string | undefined
@@ -88,7 +100,8 @@ export class Pellet {
       mounts: { ...(kept && { results: kept }) },
       onDamaged,
     })
-    const pellet = new Pellet(config, logs, storage, await openSizeBook(storage), inspect)
+    const tokens = await TokenStore.open(storage, (message) => logs.log.warn(message))
+    const pellet = new Pellet(config, logs, { storage, tokens, sizes: await openSizeBook(storage) }, inspect)
     try {
       await pellet.#listen()
       await pellet.take(await results)
@@ -99,13 +112,15 @@ export class Pellet {
     return pellet
   }
 
-  private constructor(config: Config, { log, ring }: Logs, storage: Storage, sizes: SizeBook, inspect?: Inspect) {
+  private constructor(config: Config, { log, ring }: Logs, { storage, tokens, sizes }: Kept, inspect?: Inspect) {
     this.#inspected = inspect?.name
     this.config = config
     this.log = log
     this.ring = ring
     this.#problems = new ProblemLog(log)
     this.storage = storage
+    this.tokens = tokens
+    this.gate = new Gate({ tokens, log, isPublic: config.public, isStrict: config.requireToken })
     this.#socketFolder = socketFolderOf(config.dataFolder)
     const { clock } = this
     this.dispatcher = new Dispatcher({
@@ -213,13 +228,13 @@ export class Pellet {
 
   async #listen(): Promise<void> {
     const { config } = this
-    this.#listeners.push(await listenUnix(createHandler(this, true), adminSocketPath(config)))
+    this.#listeners.push(await listenUnix(createHandler(this), adminSocketPath(config)))
     // Only now is it certain that no other Pellet uses the folder.
     createPrivateFolder(this.#socketFolder)
     const { proxy } = this
     await this.desk.open(this.#socketFolder, createAcceptedHandler(this))
     this.#calls = await listenForCalls(join(this.#socketFolder, callsSocketName), { proxy, routes: () => this.routes })
-    this.#listeners.push(await listenTcp(createHandler(this, false), config.host, config.port))
+    this.#listeners.push(await listenTcp(createHandler(this, this.gate), config.host, config.port))
   }
 
   /** The routes are others now: what is kept for a deployment, and speaks of its revision, is renewed here. */
@@ -272,6 +287,7 @@ export class Pellet {
     this.desk.close()
     this.vitals.stop()
     await this.results.close(Math.max(flushMs, deadline - this.clock.now()))
+    await this.tokens.save()
     await this.storage.dispose()
     this.#calls?.close()
     this.#calls?.closeAllConnections()

@@ -1,5 +1,5 @@
-import { isIP } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
+import { bindProblem } from '../auth/bind-rule.ts'
 import { compileInChild, WatchingCompiler } from '../deployments/compiler.ts'
 import type { Inspect } from '../deployments/isolates.ts'
 import { messageOf } from '../errors.ts'
@@ -16,7 +16,7 @@ export const serveArgs = {
   ...projectArgs,
   host: { type: 'string', description: 'Address to listen on (default: 127.0.0.1)', valueHint: 'address' },
   port: { type: 'string', description: 'Port to listen on, 0 for any free one (default: 11500)', valueHint: 'port' },
-  public: { type: 'boolean', description: 'Allow an address beyond loopback: everybody there may use the functions' },
+  public: { type: 'boolean', description: 'Let everybody call the functions without a token, also beyond loopback' },
   memory: {
     type: 'string',
     description: 'Memory for loaded models (default: half of the machine’s)',
@@ -39,11 +39,8 @@ export interface ServeOptions {
 /** Serves the project until a signal ends it, and the process with it. */
 export async function serve(flags: Record<string, unknown>, { onStarted, inspect }: ServeOptions = {}): Promise<never> {
   const config = await readConfig(flags)
-  if (!config.public && !isLoopback(config.host))
-    throw new CliError(
-      `host: expected a loopback address, found ${config.host}; --public lets everybody on that network use the functions`,
-      2,
-    )
+  const problem = await bindProblem(config, [config.host], (message) => console.error(message))
+  if (problem !== undefined) throw new CliError(problem, 2)
   // Main only passes bytes on. Left to itself, V8 answers a few megabytes of bodies with 15 MB of nursery for good.
   setFlagsFromString('--semi-space-growth-factor=1')
   const ring = new LogRing()
@@ -98,9 +95,4 @@ function startInspected(pellet: Pellet, { name }: Inspect): void {
   const names = [...pellet.routes.deployments.keys()].join(', ') || 'none'
   if (pellet.routes.deployments.has(name)) pellet.dispatcher.load(name)
   else pellet.log.warn(`--inspect: expected one of ${names}, found ${name}; it is inspected once it is deployed`)
-}
-
-function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host === '::1') return true
-  return isIP(host) === 4 && host.startsWith('127.')
 }

@@ -1,83 +1,103 @@
 import { H3, HTTPError, toNodeHandler, type H3Event, type HTTPResponse } from 'h3/node'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Gate } from '../auth/gate.ts'
+import { isApiPath, needOf } from '../auth/needs.ts'
 import type { FailedSource } from '../deployments/deployment.ts'
 import { whyNotDeployed } from '../deployments/missing-model.ts'
 import { PelletError } from '../errors.ts'
+import type { ErrorShape } from '../manifest/manifest.ts'
 import type { Pellet } from '../pellet.ts'
 import { registerAdmin } from './admin.ts'
-import { methodNotAllowed, sendError, sendTarget, toOrigin } from './answer.ts'
+import { methodNotAllowed, sendError, sendTarget, toOrigin, withoutQuery } from './answer.ts'
 import { toErrorAnswer } from '../error-body.ts'
 import { ownPaths, registerHealth } from './health.ts'
 import { toResponse } from './page.ts'
 import { stopping } from './proxy.ts'
 import { toRequestId } from './request-id.ts'
 import { isResultPath, serveResult } from './results.ts'
-import { methodsOf, targetOf } from './route-table.ts'
+import { methodsOf, targetOf, withoutEscapes, type PathEntry } from './route-table.ts'
+import { registerTokens } from './tokens.ts'
 
 /**
  * The handler of a listener: inference routes go straight to the proxy, all else is Pellet's own.
- * @param admin whether `/api` is answered here: on the unix socket, whose folder is private
+ * @param gate who may pass; undefined on the unix socket, where the file's rights say that
  */
-export function createHandler(pellet: Pellet, admin: boolean): RequestListener {
-  const app = new H3({ silent: true, onError: answerError })
-  registerHealth(app, pellet)
-  if (admin) registerAdmin(app, pellet)
-  else
-    app.all('/api/**', () => {
-      throw new PelletError(
-        'forbidden',
-        'administration: expected a call on the unix socket (pellet list, pellet ps, ...), found one over TCP',
-      )
-    })
-  app.all('/**', (event: H3Event) => {
-    const known = ownMethods(event.url.pathname, admin)
-    if (known) throw methodNotAllowed(event.req.method, event.url.pathname, known)
-    if (pellet.isStopping()) throw stopping()
-    throw new PelletError('not_found', `${event.req.method} ${event.url.pathname}: no such route; GET / lists them`)
+export function createHandler(pellet: Pellet, gate?: Gate): RequestListener {
+  const pages = createApp((app) => registerHealth(app, pellet))
+  // An app of its own: however a path is spelt, what leads to the pages never leads to the administration.
+  const admin = createApp((app) => {
+    registerAdmin(app, pellet)
+    registerTokens(app, pellet, gate !== undefined)
   })
-  const own = toNodeHandler(app)
 
   function serve(req: IncomingMessage, res: ServerResponse): unknown {
-    const query = req.url!.indexOf('?')
-    const path = query === -1 ? req.url! : req.url!.slice(0, query)
-    // Which routes there are is known in a moment: who calls that early waits instead of being turned away.
-    if (pellet.isStarting() && !isKnownEarly(path, admin))
-      return void pellet.started.then(() => res.destroyed || serve(req, res))
-    const entry = pellet.routes.find(path)
+    const written = withoutQuery(req.url!)
+    const entry = pellet.routes.find(written)
     const target = entry && targetOf(entry, req.method!)
-    if (target) return sendTarget(pellet, target, req, res)
-    if (entry) {
-      const shape = entry.values().next().value!.deployment.manifest.errors
-      return sendError(req, res, methodNotAllowed(req.method!, path, methodsOf(entry)), shape)
+    const path = entry ? written : plainPath(written)
+    const isAdmin = isApiPath(path)
+    if (gate && (isAdmin || !gate.isOpen(req))) {
+      const refusal = gate.refusalOf(req, needOf(req.method!, path, target))
+      if (refusal) return sendError(req, res, refusal, entry ? shapeOf(entry) : 'pellet')
     }
+    // Which routes there are is known in a moment: who calls that early waits instead of being turned away.
+    if (pellet.isStarting() && !isKnownEarly(path))
+      return void pellet.started.then(() => res.destroyed || serve(req, res))
+    if (target) return sendTarget(pellet, target, req, res)
+    if (entry) return sendError(req, res, methodNotAllowed(req.method!, path, methodsOf(entry)), shapeOf(entry))
     if (isResultPath(path)) return serveResult(pellet, req, res, { shape: 'pellet' })
-    const failure = pellet.isStopping() || ownMethods(path, admin) ? undefined : pellet.routes.findFailure(path)
+    const known = ownMethods(path)
+    const failure = pellet.isStopping() || known ? undefined : pellet.routes.findFailure(path)
     if (failure) return sendError(req, res, notDeployed(req.method!, path, failure), failure.errors ?? 'pellet')
     res.setHeader('x-request-id', toRequestId(req))
-    return own(req, res)
+    if (isAdmin) return admin(req, res)
+    // The pages see the path that the gate has seen.
+    req.url = path + req.url!.slice(written.length)
+    return pages(req, res)
   }
 
   return (req, res) => {
     req.url = toOrigin(req.url!)
     serve(req, res)
   }
+
+  function createApp(register: (app: H3) => void): ReturnType<typeof toNodeHandler> {
+    const app = new H3({ silent: true, onError: answerError })
+    register(app)
+    app.all('/**', ({ url: { pathname }, req }: H3Event) => {
+      const known = ownMethods(pathname)
+      if (known) throw methodNotAllowed(req.method, pathname, known)
+      if (pellet.isStopping()) throw stopping()
+      throw new PelletError('not_found', `${req.method} ${pathname}: no such route; GET / lists them`)
+    })
+    return toNodeHandler(app)
+  }
 }
 
 // --- internal ---
 
 /** What is answered before there are routes: health, and wrong methods. */
-function isKnownEarly(path: string, admin: boolean): boolean {
-  return (
-    !['/docs', '/openapi.json', '/metrics'].includes(path) && !path.startsWith('/api/') && !!ownMethods(path, admin)
-  )
+function isKnownEarly(path: string): boolean {
+  return !['/docs', '/openapi.json', '/metrics'].includes(path) && !isApiPath(path) && !!ownMethods(path)
 }
 
-function ownMethods(path: string, admin: boolean): string[] | undefined {
+function ownMethods(path: string): string[] | undefined {
   if (ownPaths.includes(path)) return ['GET', 'HEAD']
-  if (!admin) return undefined
+  if (path === '/api/tokens') return ['GET', 'POST']
+  if (/^\/api\/tokens\/[^/]+$/.test(path)) return ['DELETE']
   if (['/api/about', '/api/deployments', '/api/ps', '/api/logs'].includes(path)) return ['GET']
   if (/^\/api\/cache(\/[^/]+)?$/.test(path)) return ['GET', 'DELETE']
   return /^\/api\/deployments\/[^/]+\/(load|unload)$/.test(path) ? ['POST'] : undefined
+}
+
+/** As a manifest would write it: a slash at the end and escapes that are not needed mean the same. */
+function plainPath(written: string): string {
+  const path = withoutEscapes(written)
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+}
+
+function shapeOf(entry: PathEntry): ErrorShape {
+  return entry.values().next().value!.deployment.manifest.errors
 }
 
 function notDeployed(method: string, path: string, failure: FailedSource): PelletError {

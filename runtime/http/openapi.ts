@@ -67,7 +67,6 @@ const otherCodes = new Set<ErrorCode>([
   'not_found',
   'method_not_allowed',
   'invalid_manifest',
-  'forbidden',
   'not_ready',
 ])
 

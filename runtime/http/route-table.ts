@@ -127,6 +127,15 @@ export function methodsOf(entry: PathEntry): string[] {
   return [...entry].flatMap(([method, target]) => ('page' in target ? [method, 'HEAD'] : [method]))
 }
 
+/** `/v1/%65cho` is `/v1/echo` (RFC 3986, 6.2.2.2); an escaped slash stays one. */
+export function withoutEscapes(path: string): string {
+  try {
+    return decodeURI(path)
+  } catch {
+    return path
+  }
+}
+
 // --- internal ---
 
 function toOwnPaths(deployment: Deployment): Paths {
@@ -137,13 +146,4 @@ function toOwnPaths(deployment: Deployment): Paths {
   for (const [path, page] of Object.entries(builtInPages(deployment, paths)))
     paths.add(path, 'GET', { deployment, page })
   return paths
-}
-
-/** `/v1/%65cho` is `/v1/echo` (RFC 3986, 6.2.2.2); an escaped slash stays one. */
-function withoutEscapes(path: string): string {
-  try {
-    return decodeURI(path)
-  } catch {
-    return path
-  }
 }

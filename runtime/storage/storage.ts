@@ -6,8 +6,11 @@ import type { Damage } from './atomic-fs.ts'
 import { blobDriver } from './blob-driver.ts'
 import { BlobStore } from './blobs.ts'
 
-/** `deployments:` their records, and what was learnt about them, `models:` the blobs of deploys by their sha256, `results:` answers that are kept, `jobs:` those that wait for who asked. */
-export type MountName = 'deployments' | 'models' | 'results' | 'jobs'
+/**
+ * `deployments:` their records, and what was learnt about them, `models:` the blobs of deploys by their sha256, `results:`
+ * answers that are kept, `jobs:` those that wait for who asked, `tokens:` what is kept of tokens.
+ */
+export type MountName = 'deployments' | 'models' | 'results' | 'jobs' | 'tokens'
 
 export interface DataStoreOptions {
   /** The data folder; the entries lie under `storage/<mount>/` in it. Made with the first write. */
@@ -18,7 +21,7 @@ export interface DataStoreOptions {
   onDamaged?: (damage: Damage) => void
 }
 
-const mountNames: MountName[] = ['deployments', 'models', 'results', 'jobs']
+const mountNames: MountName[] = ['deployments', 'models', 'results', 'jobs', 'tokens']
 
 /**
  * The data folder as unstorage mounts: `store.getItem('deployments:sizes')`. Writes are atomic; a damaged entry is a

@@ -64,7 +64,7 @@ const cases: Case[] = [
   {
     args: ['start', '--host', '0.0.0.0', '--port', '0'],
     code: 2,
-    stderr: /^host: expected a loopback address, found 0\.0\.0\.0; --public/,
+    stderr: /^host: expected a loopback address, found 0\.0\.0\.0\. Make a token first .*--public/,
   },
   { args: ['start', '--host', '::', '--port', '0'], code: 2, stderr: /--public/ },
   { args: ['start', '--host', '127.0.0.1.example.com'], code: 2, stderr: /--public/ },
@@ -87,7 +87,7 @@ const cases: Case[] = [
     code: 2,
     stderr: /^PELLET_PORT: expected a port from 0 to 65535, found "x"/,
   },
-  { args: ['start'], env: { PELLET_HOST: '10.0.0.1' }, code: 2, stderr: /10\.0\.0\.1; --public/ },
+  { args: ['start'], env: { PELLET_HOST: '10.0.0.1' }, code: 2, stderr: /found 10\.0\.0\.1\. .*--public/ },
 ]
 for (const args of [['list'], ['ps'], ['load', 'x'], ['unload', 'x'], ['invoke', 'x'], ['ps', '--json']])
   cases.push({

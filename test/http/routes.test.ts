@@ -113,12 +113,12 @@ test('/ lists the functions, /health their states and what is refused', async ()
   assert.equal((await call(url('/health/ready'), { method: 'GET' })).json, { ready: true })
 })
 
-test('/api is refused over TCP, every path and method of it', async () => {
+test('/api is refused over TCP without a token, every path and method of it', async () => {
   for (const path of ['/api', '/api/', '/api/ps', '/api/deployments', '/api/deployments/echo/load'])
     for (const method of ['GET', 'POST']) {
       const { status, json } = await call(url(path), { method })
-      assert.is(status, 403, `${method} ${path}`)
-      assert.is(json.error.code, 'forbidden')
+      assert.is(status, 401, `${method} ${path}`)
+      assert.is(json.error.code, 'unauthorized')
     }
 })
 
@@ -129,7 +129,7 @@ test('a request id is echoed when it is one, and made when it is not; answers an
     ['GET', '/v1/nothing', 404],
     ['GET', '/health', 200],
     ['POST', '/health', 405],
-    ['GET', '/api/ps', 403],
+    ['GET', '/api/ps', 401],
   ]
   for (const [method, path, status] of places) {
     const given = await call(url(path), { method, headers: { 'x-request-id': 'trace:1.a-B_9' } })

@@ -55,7 +55,7 @@ storage('refuses keys outside its mounts instead of forgetting them', async () =
   for (const key of ['sizes', 'result:x', 'results']) {
     assert.match(
       await caught(store.setItem(key, 1)),
-      /expected deployments:\.\.\., models:\.\.\., results:\.\.\., jobs:\.\.\., found no/,
+      /expected deployments:\.\.\., models:\.\.\., results:\.\.\., jobs:\.\.\., tokens:\.\.\., found no/,
     )
     assert.match(await caught(store.getItem(key)), new RegExp(`"${key}"`))
   }

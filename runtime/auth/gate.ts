@@ -1,0 +1,85 @@
+import type { IncomingMessage } from 'node:http'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import { PelletError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import { isLoopback } from './loopback.ts'
+import type { Need } from './scopes.ts'
+import { mayDo, type TokenStore } from './token-store.ts'
+
+export interface GateOptions {
+  tokens: TokenStore
+  log: Pick<Logger, 'warn'>
+  /** Everybody may call functions, whatever the address. */
+  isPublic: boolean
+  /** Nobody may without a token, on loopback neither: for what stands behind a proxy on the same machine. */
+  isStrict: boolean
+  now?: () => number
+}
+
+/** Who may pass on TCP. The unix socket has none: its file's rights say who may connect. */
+export class Gate {
+  readonly #options: GateOptions
+  readonly #open = new WeakMap<object, boolean>()
+  readonly #now: () => number
+  #refused = 0
+  #toldAtMs = -Infinity
+
+  constructor(options: GateOptions) {
+    this.#options = options
+    this.#now = options.now ?? Date.now
+  }
+
+  /**
+   * Whether the listener of a request asks nobody for a token: it is public, or bound to loopback. `/api` asks always.
+   * What counts is the address that it is bound to, not the caller's: a proxy on this machine calls from loopback, too.
+   */
+  isOpen({ socket }: IncomingMessage): boolean {
+    const { server } = socket as Socket & { server?: Server }
+    if (!server) return false
+    let isOpen = this.#open.get(server)
+    if (isOpen === undefined) {
+      const { isPublic, isStrict } = this.#options
+      const bound = server.address() as AddressInfo | string | null
+      isOpen = !isStrict && (isPublic || (typeof bound === 'object' && bound !== null && isLoopback(bound.address)))
+      this.#open.set(server, isOpen)
+    }
+    return isOpen
+  }
+
+  /** Why a request may not pass: `unauthorized` or `forbidden`. What is wrong with a token is told to the log only. */
+  refusalOf(req: IncomingMessage, need: Need): PelletError | undefined {
+    if (need.length === 0) return undefined
+    const verdict = this.#options.tokens.verify(req.headers.authorization)
+    if ('reason' in verdict) {
+      this.#tell(verdict.reason, req.socket.remoteAddress)
+      return new PelletError('unauthorized', unauthorized)
+    }
+    const { name, scopes } = verdict.holder
+    if (mayDo(verdict.holder, need)) return undefined
+    return new PelletError(
+      'forbidden',
+      `token ${name}: expected the scope ${need.join(' or ')} for ${req.method}, found ${scopes.join(', ')}`,
+    )
+  }
+
+  // --- internal ---
+
+  /** The first at once, then a line a minute at most: whoever has no token must not fill the log either. */
+  #tell(reason: string, address: string | undefined): void {
+    this.#refused++
+    if (this.#now() - this.#toldAtMs < tellEveryMs) return
+    const count = this.#refused === 1 ? 'a request' : `${this.#refused} requests`
+    this.#options.log.warn(
+      { refused: this.#refused, address },
+      `refused ${count} for want of a token; the last came from ${address ?? 'somebody who left'} with ${reason}`,
+    )
+    this.#refused = 0
+    this.#toldAtMs = this.#now()
+  }
+}
+
+// --- internal ---
+
+const tellEveryMs = 60_000
+/** The same whatever is wrong. */
+const unauthorized = 'Authorization: expected Bearer and a valid token (pellet token create makes one), found none'

@@ -1,0 +1,205 @@
+import type { Storage } from 'unstorage'
+import { allows, parseScopes, type Need, type Scope } from './scopes.ts'
+import { createToken, hasDigest, tokenIn } from './token.ts'
+
+/** A token as people see it. Times are ISO 8601. */
+export interface TokenRow {
+  id: string
+  name: string
+  scopes: Scope[]
+  created_at: string
+  /** null: never. */
+  expires_at: string | null
+  is_expired: boolean
+  /** null: not yet. Written down every ten minutes and at stop. */
+  last_used_at: string | null
+}
+
+/** What a new token is to be. */
+export interface TokenWish {
+  /** At most 64 letters, digits, `.`, `_`, `-`. @default its id */
+  name?: string | undefined
+  scopes: Scope[]
+  /** @default never */
+  expiresInMs?: number | undefined
+}
+
+/** Who asks, or why that is not known. For the log; callers are told nothing of it. */
+export type Verdict = { holder: TokenRecord } | { reason: string }
+
+/** What is kept of a token: never the token itself. */
+export interface TokenRecord {
+  id: string
+  name: string
+  scopes: Scope[]
+  digest: string
+  createdAtMs: number
+  expiresAtMs: number | null
+}
+
+/** A name or id that does not fit. */
+export class TokenError extends Error {}
+
+/** The tokens of a data folder, each an entry of the mount `tokens:`. What is kept there is read once, and then its own. */
+export class TokenStore {
+  readonly #storage: Storage
+  readonly #now: () => number
+  readonly #records = new Map<string, TokenRecord>()
+  #usedAtMs: Record<string, number> = {}
+  #savedAtMs: number
+  /** Changes come one after the other: two may want one name. */
+  #last: Promise<unknown> = Promise.resolve()
+
+  /** @param onIgnored is told of each record that makes no sense; such a token is not accepted */
+  static async open(storage: Storage, onIgnored: (message: string) => void, now = Date.now): Promise<TokenStore> {
+    const store = new TokenStore(storage, now)
+    for (const key of await storage.getKeys('tokens')) {
+      const id = key.slice('tokens:'.length)
+      if (id === usedKey) continue
+      const record = await storage.getItem(key)
+      if (isRecord(record, id)) store.#records.set(id, record)
+      // A damaged entry was told and removed by the storage itself.
+      else if (record !== null) onIgnored(`token ${id}: expected its record, found something else: it is not accepted`)
+    }
+    store.#usedAtMs = (await storage.getItem<Record<string, number>>(`tokens:${usedKey}`)) ?? {}
+    return store
+  }
+
+  private constructor(storage: Storage, now: () => number) {
+    this.#storage = storage
+    this.#now = now
+    this.#savedAtMs = now()
+  }
+
+  /** How many are accepted now. */
+  get size(): number {
+    return [...this.#records.values()].filter((record) => !this.#isExpired(record)).length
+  }
+
+  rows(): TokenRow[] {
+    const iso = (ms: number | null | undefined) => (ms == null ? null : new Date(ms).toISOString())
+    return [...this.#records.values()]
+      .toSorted((a, b) => a.createdAtMs - b.createdAtMs)
+      .map((record) => ({
+        id: record.id,
+        name: record.name,
+        scopes: record.scopes,
+        created_at: iso(record.createdAtMs)!,
+        expires_at: iso(record.expiresAtMs),
+        is_expired: this.#isExpired(record),
+        last_used_at: iso(this.#usedAtMs[record.id]),
+      }))
+  }
+
+  /**
+   * Makes a token that is accepted from now on. It is told here and never again.
+   * @throws TokenError for a name that is taken or no name
+   */
+  create({ name, scopes, expiresInMs }: TokenWish): Promise<{ token: string; row: TokenRow }> {
+    return this.#inTurn(async () => {
+      const { id, token, digest } = createToken()
+      const record: TokenRecord = {
+        id,
+        name: name ?? id,
+        scopes: parseScopes(scopes),
+        digest,
+        createdAtMs: this.#now(),
+        expiresAtMs: expiresInMs === undefined ? null : this.#now() + expiresInMs,
+      }
+      this.#checkName(record)
+      await this.#storage.setItem(`tokens:${id}`, record)
+      this.#records.set(id, record)
+      return { token, row: this.rows().find((row) => row.id === id)! }
+    })
+  }
+
+  /** Ends a token by its id or name, at once. @throws TokenError where there is none */
+  revoke(idOrName: string): Promise<TokenRow> {
+    return this.#inTurn(async () => {
+      const row = this.rows().find(({ id, name }) => id === idOrName || name === idOrName)
+      if (!row) {
+        const known = this.rows().map(({ id, name }) => (id === name ? id : `${name} (${id})`))
+        throw new TokenError(
+          `token: expected one of ${known.join(', ') || 'none'}, found ${JSON.stringify(idOrName.slice(0, 100))}`,
+        )
+      }
+      // Whatever becomes of the file, this process accepts it no more.
+      this.#records.delete(row.id)
+      await this.#storage.removeItem(`tokens:${row.id}`)
+      return row
+    })
+  }
+
+  /** Whose token an `Authorization` header carries. About two microseconds, whatever it carries. */
+  verify(authorization: string | undefined): Verdict {
+    const presented = tokenIn(authorization)
+    if (!presented) return { reason: authorization === undefined ? 'no token' : 'something that is no token' }
+    const record = this.#records.get(presented.id)
+    // An unknown id costs as much as a wrong token.
+    const isRight = hasDigest(presented.token, record?.digest ?? noDigest)
+    if (!record) return { reason: `the token ${presented.id}, which does not exist or was revoked` }
+    if (!isRight) return { reason: `a wrong token with the id of ${record.name}` }
+    if (this.#isExpired(record)) return { reason: `the token ${record.name} (${record.id}), which has expired` }
+    this.#usedAtMs[record.id] = this.#now()
+    if (this.#now() - this.#savedAtMs > saveEveryMs) void this.save()
+    return { holder: record }
+  }
+
+  /** Writes down when tokens were used last. Losing that is no harm. */
+  async save(): Promise<void> {
+    this.#savedAtMs = this.#now()
+    const used = Object.entries(this.#usedAtMs).filter(([id]) => this.#records.has(id))
+    if (used.length > 0)
+      await this.#storage.setItem(`tokens:${usedKey}`, Object.fromEntries(used)).catch(() => undefined)
+  }
+
+  // --- internal ---
+
+  #isExpired({ expiresAtMs }: TokenRecord): boolean {
+    return expiresAtMs !== null && this.#now() >= expiresAtMs
+  }
+
+  #checkName({ id, name }: TokenRecord): void {
+    if (!/^[\w.-]{1,64}$/.test(name))
+      throw new TokenError(
+        `name: expected at most 64 letters, digits, ".", "_" or "-", found ${JSON.stringify(name.slice(0, 100))}`,
+      )
+    const other = this.rows().find((row) => row.name === name || row.id === name)
+    if (other) throw new TokenError(`name: expected a new one, found that of the token ${other.id}; revoke that first`)
+    if (this.#records.has(id)) throw new TokenError('id: found one that exists by chance; try again')
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#last.then(work)
+    this.#last = next.catch(() => undefined)
+    return next
+  }
+}
+
+/** Whether the holder may do what needs one of these scopes. */
+export function mayDo({ scopes }: TokenRecord, need: Need): boolean {
+  return allows(scopes, need)
+}
+
+// --- internal ---
+
+const usedKey = 'last-used'
+const saveEveryMs = 10 * 60_000
+const noDigest = '0'.repeat(64)
+
+function isRecord(value: unknown, id: string): value is TokenRecord {
+  const record = value as TokenRecord | null
+  if (typeof record !== 'object' || record === null || record.id !== id || typeof record.name !== 'string') return false
+  const isTime = (time: unknown) => typeof time === 'number' && Number.isFinite(time)
+  try {
+    parseScopes(record.scopes)
+  } catch {
+    return false
+  }
+  return (
+    typeof record.digest === 'string' &&
+    /^[0-9a-f]{64}$/.test(record.digest) &&
+    isTime(record.createdAtMs) &&
+    (record.expiresAtMs === null || isTime(record.expiresAtMs))
+  )
+}
