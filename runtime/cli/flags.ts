@@ -5,7 +5,7 @@ import { CliError } from './cli-error.ts'
 /** Refuses flags that a command does not have, values that are missing, and words too many: citty takes them silently. */
 export function checkFlags(name: string, command: CommandDef<any>, rawArgs: string[]): void {
   const args = (command.args ?? {}) as ArgsDef
-  const flags = new Map<string, { type?: string | undefined }>()
+  const flags = new Map<string, Flag>()
   let positionals = 0
   let isOpen = false
   for (const [key, definition] of Object.entries(args)) {
@@ -30,7 +30,7 @@ export function checkFlags(name: string, command: CommandDef<any>, rawArgs: stri
     const [flag = '', value] = splitOnce(arg, '=')
     const definition = flags.get(flag)
     if (!definition) {
-      const known = [...flags.keys()].filter((key) => !key.startsWith('--no-'))
+      const known = [...flags.keys()].filter((key) => isWorthNaming(key, flags.get(key)!))
       const hint = didYouMean(flag, known)
       throw new CliError(
         `${name}: expected a flag among ${known.join(', ')}, found ${flag}${hint ? `; ${hint}` : ''}\nTry: pellet ${name} --help`,
@@ -63,6 +63,16 @@ export function repeated(rawArgs: string[], ...names: string[]): string[] {
 }
 
 // --- internal ---
+
+interface Flag {
+  type?: string | undefined
+  default?: unknown
+}
+
+/** Of a pair `--x` and `--no-x` the one that does something. */
+function isWorthNaming(key: string, { type, default: value }: Flag): boolean {
+  return type !== 'boolean' || key.startsWith('--no-') === (value === true)
+}
 
 function splitOnce(text: string, separator: string): [string, string?] {
   const index = text.indexOf(separator)

@@ -21,7 +21,7 @@ export function commandUsage(name: string, command: CommandDef<any>, examples: r
     .join('')
   const flags = args
     .filter(([, { type }]) => type !== 'positional')
-    .map(([key, definition]): [string, string] => [flagOf(key, definition), definition.description ?? ''])
+    .map(([key, definition]): [string, string] => [flagOf(key, definition), aboutFlag(definition)])
   return [
     `Usage: pellet ${name}${shown} [options]`,
     descriptionOf(command),
@@ -39,7 +39,29 @@ function descriptionOf({ meta }: CommandDef<any>): string {
 function flagOf(key: string, definition: ArgsDef[string]): string {
   const { alias, valueHint } = definition as { alias?: string; valueHint?: string }
   const short = alias === undefined ? '    ' : `-${alias}, `
+  if (isOn(definition)) return `${short}--no-${key}`
   return `${short}--${key}${definition.type === 'boolean' ? '' : ` <${valueHint ?? 'value'}>`}`
+}
+
+/** What is on unless it is switched off is shown as the flag that does so. */
+function isOn({ type, default: value }: ArgsDef[string]): boolean {
+  return type === 'boolean' && value === true
+}
+
+function aboutFlag(definition: ArgsDef[string]): string {
+  const {
+    description = '',
+    default: value,
+    negativeDescription,
+  } = definition as {
+    description?: string
+    default?: unknown
+    negativeDescription?: string
+  }
+  if (isOn(definition)) return negativeDescription ?? `Not: ${description}`
+  return value === undefined || description.includes('default')
+    ? description
+    : `${description} (default: ${String(value)})`
 }
 
 function columns(rows: [string, string][]): string {

@@ -24,8 +24,13 @@ export async function compileSources(options: CompileOptions): Promise<Deploymen
  * Compiles single manifest or function files, as `pellet validate` does. A function file whose manifest stands in the
  * manifests folder is compiled with it; a file that is named twice, or with what belongs to it, counts once. Where they
  * call other deployments, these are looked at as well, but not told about.
+ * @param whom `anybody`: calls are not followed, since they are for another Pellet, which may have other deployments
  */
-export async function compileFiles(files: string[], options: CompileOptions): Promise<Compilation> {
+export async function compileFiles(
+  files: string[],
+  options: CompileOptions,
+  whom: 'project' | 'anybody' = 'project',
+): Promise<Compilation> {
   const { root, functionsFolder, manifestsFolder } = options
   const { functions, manifests } = await discoverSources(manifestsFolder, functionsFolder)
   const jobs = new Map<string, Job>()
@@ -46,7 +51,7 @@ export async function compileFiles(files: string[], options: CompileOptions): Pr
   }
   const named = refuseConflicts(await compileJobs([...jobs.values()], options), { ownPort: options.port })
   named.failures.push(...absent)
-  if (!named.deployments.some(({ manifest }) => callSteps(manifest).length > 0)) return named
+  if (whom === 'anybody' || !named.deployments.some(({ manifest }) => callSteps(manifest).length > 0)) return named
   const unnamed = (await projectJobs(options)).filter(
     ({ source }) => !jobs.has(source.manifestFile ?? source.functionFile!),
   )

@@ -1,7 +1,9 @@
 import { getRouterParam, type H3, type H3Event } from 'h3/node'
 import { modelNameOf } from '../deployments/deployment.ts'
 import type { FailedSource } from '../deployments/deployment.ts'
+import type { EngineName } from '../engines/engine.ts'
 import { PelletError } from '../errors.ts'
+import type { HailoArch } from '../manifest/manifest.ts'
 import type { Pellet } from '../pellet.ts'
 import { logsPage } from './logs.ts'
 import type { PortRow } from './own-ports.ts'
@@ -11,6 +13,9 @@ export interface About {
   version: string
   /** Where the main listener is, e.g. `http://127.0.0.1:11500`. */
   address: string
+  /** What models may run on here, and the chips that a HEF may be for: who deploys sends no others. */
+  engines: EngineName[]
+  chips: HailoArch[]
 }
 
 /** One row of `pellet ps`. Sizes in bytes, times in seconds from now (negative: ago). */
@@ -51,7 +56,7 @@ export interface ListRow {
 
 /** `/api`: what the CLI asks. Registered on the unix socket only. */
 export function registerAdmin(app: H3, pellet: Pellet): void {
-  app.get('/api/about', () => ({ version: pellet.version, address: pellet.address }) satisfies About)
+  app.get('/api/about', () => toAbout(pellet))
   app.get('/api/ps', () => toPsRows(pellet))
   app.get('/api/logs', (event: H3Event) => logsPage(pellet, event))
   app.get('/api/deployments', () => toListRows(pellet))
@@ -75,6 +80,10 @@ export function registerAdmin(app: H3, pellet: Pellet): void {
 }
 
 // --- internal ---
+
+function toAbout({ version, address }: Pellet): About {
+  return { version, address, engines: ['onnxruntime'], chips: [] }
+}
 
 function known(pellet: Pellet, event: H3Event): string {
   const name = getRouterParam(event, 'name', { decode: true }) ?? ''

@@ -1,0 +1,48 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Config } from '../config.ts'
+import type { Compilation, FailedSource } from '../deployments/deployment.ts'
+import { createMemo } from '../deployments/memo.ts'
+import { howToGet, otherWays } from '../deployments/missing-model.ts'
+import type { CompileOptions } from '../deployments/source.ts'
+import { createDataStore } from '../storage/storage.ts'
+
+/**
+ * Compiles with a data folder of its own that is gone afterwards: this must work in a folder that cannot be written to,
+ * and beside a running Pellet.
+ */
+export async function compileAside(
+  config: Config,
+  compile: (options: CompileOptions) => Promise<Compilation>,
+): Promise<Compilation> {
+  const folder = mkdtempSync(join(tmpdir(), 'pellet-compile-'))
+  try {
+    return await compile({ ...config, dataFolder: folder, memo: createMemo(createDataStore({ folder })) })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/**
+ * What is wrong, and below it how to get a model; where that is another's who is told about as well, only there.
+ * @param isBrief for chips only who tells it: of a whole project most people have none
+ */
+export function toFailureLines(
+  { name, origin, problems, missing }: FailedSource,
+  failures: FailedSource[],
+  isBrief: boolean,
+): string[] {
+  if (!missing) return problems
+  const { deployment, files } = missing
+  const chips = files.flatMap(({ chip }) => chip ?? [])
+  if (deployment === name && isBrief && chips.length > 0)
+    return [...problems, `  for ${chips.join(', ')}: pellet validate ${origin.manifest ?? origin.function}`]
+  if (deployment === name) return [...problems, ...otherWays(missing).map((way) => `  ${way}`)]
+  if (failures.some((failure) => failure.name === deployment)) return problems
+  return [
+    ...problems,
+    `  ${deployment}: ${files[0]!.file}; ${howToGet(files[0]!)}`,
+    ...otherWays(missing).map((way) => `  ${way}`),
+  ]
+}

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Deployment } from '../../deployments/deployment.ts'
+import type { BlobRef, Draft } from '../../deploys/protocol.ts'
+import { knownSha256 } from '../../digest.ts'
+import { bundlePortable, displayPath } from '../../functions/bundle.ts'
+import type { About } from '../../http/admin.ts'
+import type { HailoArch } from '../../manifest/manifest.ts'
+import { readVersion } from '../../version.ts'
+
+/** A blob that is here: a file, or what a bundle was made into. */
+export interface LocalBlob extends BlobRef {
+  /** What messages call it. */
+  shown: string
+  source: { file: string } | { bytes: Buffer }
+}
+
+/** A deployment as it goes to another Pellet, with all that it consists of. */
+export interface Parcel {
+  draft: Draft
+  /** Each once. */
+  blobs: LocalBlob[]
+  /** What stays here, and why. */
+  notes: string[]
+}
+
+/** @throws BundleError, or Error of a file that has gone since the deployment was compiled */
+export async function toParcel(
+  deployment: Deployment,
+  folders: { root: string; modelsFolder: string },
+  { engines, chips }: Pick<About, 'engines' | 'chips'>,
+): Promise<Parcel> {
+  const { name, manifest, origin, places } = deployment
+  const { root, modelsFolder } = folders
+  const blobs = new Map<string, LocalBlob>()
+  const notes: string[] = []
+  const add = ({ sha256, sizeBytes, ...rest }: LocalBlob): BlobRef => {
+    blobs.set(sha256, { sha256, sizeBytes, ...rest })
+    return { sha256, sizeBytes }
+  }
+  const addFile = async (file: string) => add(await fileBlob(file, displayPath(root, file)))
+
+  const draft: Draft = {
+    name,
+    manifest,
+    models: {},
+    files: {},
+    probeInputs: {},
+    origin,
+    places,
+    version: readVersion(),
+  }
+  if (origin.function !== undefined) {
+    const bundle = await bundlePortable(resolve(root, origin.function), root)
+    draft.bundle = add(textBlob(bundle.code, `${origin.function}, bundled`))
+    draft.bundleMap = add(textBlob(bundle.map, `the source map of ${origin.function}`))
+  }
+  const { onnx, hef = {} } = manifest.model
+  if (onnx && engines.includes('onnxruntime') && (await isFile(resolve(modelsFolder, onnx.file))))
+    draft.models.onnx = await addFile(resolve(modelsFolder, onnx.file))
+  for (const [chip, entry] of Object.entries(hef) as [HailoArch, { file: string }][]) {
+    const file = resolve(modelsFolder, entry.file)
+    if (!(await isFile(file))) continue
+    if (chips.includes(chip)) draft.models[chip] = await addFile(file)
+    else notes.push(`${displayPath(root, file)} stays here: it is for ${chip}, and the target has ${toList(chips)}`)
+  }
+  for (const [key, file] of Object.entries(manifest.files)) draft.files[key] = await addFile(join(modelsFolder, file))
+  return { draft, blobs: [...blobs.values()], notes }
+}
+
+// --- internal ---
+
+function toList(chips: readonly string[]): string {
+  return chips.length === 0 ? 'no such chip' : chips.join(', ')
+}
+
+function textBlob(text: string, shown: string): LocalBlob {
+  const bytes = Buffer.from(text)
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  return { sha256, sizeBytes: bytes.length, shown, source: { bytes } }
+}
+
+async function fileBlob(file: string, shown: string): Promise<LocalBlob> {
+  const { size } = await stat(file)
+  return { sha256: await knownSha256(file), sizeBytes: size, shown, source: { file } }
+}
+
+async function isFile(file: string): Promise<boolean> {
+  return stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  )
+}
