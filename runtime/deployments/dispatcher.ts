@@ -2,6 +2,7 @@ import { PelletError, type ErrorCode } from '../errors.ts'
 import { InFlight } from '../in-flight.ts'
 import { crashError, type Isolate } from '../isolate/isolate.ts'
 import { Scheduler } from '../scheduler/scheduler.ts'
+import { stagedName } from '../scheduler/staging.ts'
 import type { DeploymentSnapshot, Effect, KillReason } from '../scheduler/types.ts'
 import type { Stall } from '../vitals.ts'
 import type { Deployment } from './deployment.ts'
@@ -9,6 +10,7 @@ import { Examiner, type Doubt } from './examiner.ts'
 import { Isolates, type IsolatesOptions } from './isolates.ts'
 import type { AcquireOptions, Lease, LeaseReceiver } from './lease.ts'
 import type { SizeBook } from './size-book.ts'
+import { createStaged, type StagedRevision } from './staged.ts'
 import { predictBytes, toTerms } from './terms.ts'
 
 export interface DispatcherOptions extends IsolatesOptions {
@@ -80,7 +82,41 @@ export class Dispatcher {
     if (before) this.#forget(before.revision)
   }
 
-  /** Those that are live, and older ones that still run. */
+  /**
+   * A revision to be loaded and tried beside the one that serves. One at a time for each name: the caller promotes or
+   * discards it before the next.
+   * @throws Error when one of that name is staged already
+   */
+  stage(deployment: Deployment): StagedRevision {
+    const { name, revision } = deployment
+    this.#apply(this.#scheduler.stage(toTerms(deployment, this.#sizeOf(deployment))))
+    const place = stagedName(name)
+    this.#deployments.set(place, deployment)
+    this.#revisions.set(revision, deployment)
+    const leave = () => this.#deployments.delete(place)
+    const host = {
+      clock: this.#options.clock,
+      acquire: this.acquire.bind(this),
+      rows: () => this.#scheduler.snapshot(),
+    }
+    return createStaged(host, deployment, {
+      promote: (live) => {
+        leave()
+        const before = this.#deployments.get(name)
+        this.#deployments.set(name, live)
+        this.#revisions.set(revision, live)
+        this.#apply(this.#scheduler.promote(toTerms(live, this.#sizeOf(live))))
+        if (before) this.#forget(before.revision)
+      },
+      discard: () => {
+        leave()
+        this.#apply(this.#scheduler.discard(name))
+        this.#forget(revision)
+      },
+    })
+  }
+
+  /** Those that are live or staged, and older ones that still run. */
   revisions(): Iterable<Deployment> {
     return this.#revisions.values()
   }
@@ -93,7 +129,7 @@ export class Dispatcher {
   }
 
   /**
-   * Asks for a place in an isolate; `receiver` is called once, perhaps before this returns.
+   * Asks for a place in an isolate of `name`, or of what is staged under it; `receiver` is called once, perhaps before this returns.
    * @returns what takes the request out of the queue when its caller leaves
    */
   acquire(name: string, { timeoutMs, keepAliveMs, parent }: AcquireOptions, receiver: LeaseReceiver): () => void {
@@ -147,11 +183,17 @@ export class Dispatcher {
     })
   }
 
+  /** A row for each deployment; the memory of what is staged counts as its name's. */
   snapshot(): (DeploymentSnapshot & { pid?: number })[] {
-    return this.#scheduler.snapshot().map((row) => {
-      const pid = row.isolate === undefined ? undefined : this.#isolates.get(row.isolate)?.pid
-      return { ...row, ...(pid !== undefined && { pid }) }
-    })
+    const rows = this.#scheduler.snapshot()
+    const stagedBytes = new Map(rows.filter(({ isStaged }) => isStaged).map((row) => [row.name, row.sizeBytes]))
+    return rows
+      .filter(({ isStaged }) => !isStaged)
+      .map((row) => {
+        const pid = row.isolate === undefined ? undefined : this.#isolates.get(row.isolate)?.pid
+        const sizeBytes = row.sizeBytes + (stagedBytes.get(stagedName(row.name)) ?? 0)
+        return { ...row, sizeBytes, ...(pid !== undefined && { pid }) }
+      })
   }
 
   /** What makes no progress although it should. */

@@ -295,9 +295,11 @@ export class Ledger {
     deployment.retryAt = this.now + retryAfterMs
     deployment.failure = { code, message }
     deployment.isLoadWanted = false
-    const { name } = deployment.terms
+    const { name, isStaged } = deployment.terms
     this.note(deployment, 'backing_off', messages.backingOff(name, message, retryAfterMs))
-    this.refuseAll(deployment, code, messages.backingOff(name, message, retryAfterMs), retryAfterMs)
+    // What is staged is not tried again.
+    const reason = isStaged ? message : messages.backingOff(name, message, retryAfterMs)
+    this.refuseAll(deployment, code, reason, retryAfterMs)
   }
 
   /** No isolate lives and nobody waits. */
@@ -309,7 +311,7 @@ export class Ledger {
   evictable(pool: Pool): Isolate[] {
     return [...pool.isolates].filter((isolate) => {
       const { terms, queue } = isolate.deployment
-      return isIdle(isolate) && !terms.pin && queue.chained === 0
+      return isIdle(isolate) && !terms.pin && !terms.isStaged && queue.chained === 0
     })
   }
 

@@ -34,7 +34,8 @@ export function plan(ledger: Ledger, pool: Pool): void {
     if (isForCallees && deployment.queue.chained === 0) continue
     if (deployment.retry?.blockers.some((number) => ledger.isolates.has(number))) return
     const isAlone = deployment.retry?.isAlone === true
-    const starvingAt = deployment.wantedSince + options.starvingAfterMs
+    const { isStaged = false } = deployment.terms
+    const starvingAt = isStaged ? Infinity : deployment.wantedSince + options.starvingAfterMs
     const neededBytes = deployment.sizeBytes
     const demand = { neededBytes, promisedBytes, isAlone, isStarving: starvingAt <= now }
     const verdict = roomFor(demand, residents, rules, now)
@@ -69,7 +70,7 @@ export function plan(ledger: Ledger, pool: Pool): void {
     } else if (verdict.act === 'blocked') {
       if (demand.isStarving) isForCallees = true
       // That they are held no longer may show in no event of this engine.
-      ledger.wake(starvingAt > now ? starvingAt : now + options.ageingMs)
+      ledger.wake(starvingAt > now && !isStaged ? starvingAt : now + options.ageingMs)
     } else if (verdict.act === 'never') {
       const message = messages.neverFits(deployment.terms, neededBytes, verdict.pinnedBytes, pool.budgetBytes)
       deployment.isLoadWanted = false
@@ -97,10 +98,12 @@ function toResident(isolate: Isolate, held: ReadonlySet<Isolate>): Resident {
   }
 }
 
-/** At work, or awaited by a request that another isolate holds. */
+/** At work, or awaited by a request that another isolate holds, or between two trials of what is staged. */
 function isNeeded(isolate: Isolate): boolean {
   const { leases, deployment } = isolate
-  return leases > 0 || (deployment.current === isolate && deployment.queue.chained > 0)
+  return (
+    leases > 0 || deployment.terms.isStaged === true || (deployment.current === isolate && deployment.queue.chained > 0)
+  )
 }
 
 function inOrder(pool: Pool, now: number, ageingMs: number): Deployment[] {
@@ -133,7 +136,7 @@ function reopen(ledger: Ledger, pool: Pool, residents: Resident[]): void {
     for (const other of pool.wanting) {
       if (other === deployment) continue
       if (other.claim > 0) stayingBytes += other.sizeBytes
-      else if (other.wantedSince <= starvingSince) isNextStarving = true
+      else if (!other.terms.isStaged && other.wantedSince <= starvingSince) isNextStarving = true
     }
     if (isNextStarving || stayingBytes > pool.budgetBytes) continue
     resident.state = 'busy'

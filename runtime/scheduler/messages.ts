@@ -48,7 +48,7 @@ export function crashed(name: string, message: string, crashesInRow: number): st
 export function neverFits(terms: Terms, sizeBytes: number, pinnedBytes: number, budgetBytes: number): string {
   return (
     `${terms.name} needs ${bytes(sizeBytes)} on ${terms.engine}, of whose budget of ${bytes(budgetBytes)} the pinned ` +
-    `isolates hold ${bytes(pinnedBytes)}: raise the budget, or take pin from one of those deployments.`
+    `isolates hold ${bytes(pinnedBytes)}: raise the budget, or ${terms.isStaged ? 'unload' : 'take pin from'} one of those deployments.`
   )
 }
 

@@ -6,6 +6,7 @@ import { plan } from './memory.ts'
 import * as messages from './messages.ts'
 import * as operator from './operator.ts'
 import { snapshotOf } from './snapshot.ts'
+import * as staging from './staging.ts'
 import { stallsOf, type OwnerBooks } from './stalls.ts'
 import { hasPlace, isIdle } from './state.ts'
 import type { Request } from './state.ts'
@@ -38,6 +39,24 @@ export class Scheduler {
   /** Those who wait are refused `not_found`; requests in flight finish. */
   remove(name: string): Effect[] {
     return this.#handle((ledger) => operator.remove(ledger, name))
+  }
+
+  /**
+   * A revision is to be tried beside the one that serves, under the name `stagedName` gives, for which it is loaded and asked.
+   * @throws Error when one of that name is staged already
+   */
+  stage(terms: Terms): Effect[] {
+    return this.#handle((ledger) => staging.stage(ledger, terms))
+  }
+
+  /** What is staged replaces the revision that serves, as `deploy` does, and brings its isolate. @throws Error when nothing is staged */
+  promote(terms: Terms): Effect[] {
+    return this.#handle((ledger) => staging.promote(ledger, terms))
+  }
+
+  /** What is staged under the deployment's name ends, requests in it too. */
+  discard(name: string): Effect[] {
+    return this.#handle((ledger) => staging.discard(ledger, name))
   }
 
   /** Another budget for an engine. What is loaded beyond it goes when it is idle. */
@@ -82,7 +101,7 @@ export class Scheduler {
     const request = ledger.requests.get(id)
     if (request === undefined) return []
     const { deployment, isolate } = request
-    if (isolate !== undefined) ledger.endLease(request, isolate, deployment.terms.keepAliveMs)
+    if (isolate !== undefined) ledger.endLease(request, isolate, isolate.deployment.terms.keepAliveMs)
     else {
       ledger.requests.delete(id)
       deployment.queue.remove(request)

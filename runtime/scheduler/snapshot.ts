@@ -39,6 +39,7 @@ function toRow(deployment: Deployment, isolates: Isolate[], now: number): Deploy
   if (lastUsedAt !== undefined) row.lastUsedAt = lastUsedAt
   if (lastError !== undefined) row.lastError = lastError
   if (state === 'failed') row.retryAt = retryAt
+  if (terms.isStaged) row.isStaged = true
   return row
 }
 

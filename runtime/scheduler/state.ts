@@ -25,7 +25,8 @@ export interface Departure {
 
 export interface Isolate {
   readonly number: number
-  readonly deployment: Deployment
+  /** Another one when it is promoted, and only then. */
+  deployment: Deployment
   readonly pool: Pool
   readonly revision: string
   readonly memoryBytes: number

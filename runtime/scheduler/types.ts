@@ -24,6 +24,8 @@ export interface Terms {
   memoryBytes: number
   /** Predicted size of a loaded isolate; replaced by what `loaded` and `measured` report. */
   sizeBytes: number
+  /** Loaded and tried beside what serves: see staging.ts. Set by `Scheduler.stage` alone. */
+  isStaged?: boolean
 }
 
 export interface RequestTerms {
@@ -63,6 +65,7 @@ export type KillReason =
   | 'evicted'
   | 'unloaded'
   | 'replaced'
+  | 'discarded'
   | 'removed'
   | 'memory'
   | 'stopping'
@@ -116,4 +119,6 @@ export interface DeploymentSnapshot {
   /** While failed: when the next request may try again. */
   retryAt?: number
   lastError?: string
+  /** A revision that is tried beside what serves; `name` is no deployment's. */
+  isStaged?: true
 }

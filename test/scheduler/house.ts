@@ -1,5 +1,6 @@
 import * as assert from 'uvu/assert'
 import { Scheduler } from '../../runtime/scheduler/scheduler.ts'
+import { stagedName } from '../../runtime/scheduler/staging.ts'
 import type { Effect, Terms } from '../../runtime/scheduler/types.ts'
 
 type Kill = Extract<Effect, { type: 'kill' }>
@@ -26,6 +27,8 @@ export class House {
   readonly budgets: Record<string, number>
   readonly isolates = new Map<number, HouseIsolate>()
   readonly terms = new Map<string, Terms>()
+  /** By the deployment's name; what is staged has terms under its own name too. */
+  readonly staged = new Map<string, Terms>()
   /** Waiting, oldest first. */
   readonly waiting = new Map<number, { name: string; deadlineAt: number; arrivedAt: number }>()
   readonly granted = new Map<number, HouseIsolate>()
@@ -59,6 +62,30 @@ export class House {
   deploy(terms: Terms): void {
     this.terms.set(terms.name, terms)
     this.apply(this.scheduler.deploy(terms))
+  }
+
+  stage(terms: Terms): void {
+    const name = stagedName(terms.name)
+    this.staged.set(terms.name, terms)
+    this.terms.set(name, { ...terms, name, pin: false, keepAliveMs: -1, isStaged: true })
+    this.apply(this.scheduler.stage(terms))
+  }
+
+  /** @param name of the deployment, for which something is staged */
+  promote(name: string): void {
+    const terms = this.staged.get(name)!
+    const isWarm = (isolate: HouseIsolate) => isolate.terms.name === stagedName(name)
+    for (const isolate of this.isolates.values()) if (isWarm(isolate)) isolate.terms = terms
+    this.terms.set(name, terms)
+    this.#unstage(name)
+    this.apply(this.scheduler.promote(terms))
+  }
+
+  discard(name: string): void {
+    this.#unstage(name)
+    this.apply(this.scheduler.discard(name))
+    for (const { terms, state } of this.isolates.values())
+      assert.ok(terms.name !== stagedName(name) || state === 'killed', 'something of what was discarded lives')
   }
 
   remove(name: string): void {
@@ -157,6 +184,11 @@ export class House {
 
   // --- internal ---
 
+  #unstage(name: string): void {
+    this.staged.delete(name)
+    this.terms.delete(stagedName(name))
+  }
+
   #load(number: number, name: string, revision: string): void {
     const terms = this.terms.get(name)
     assert.ok(terms !== undefined && terms.revision === revision, `loads ${name} ${revision}, which is not deployed`)
@@ -221,8 +253,9 @@ export class House {
   #kill({ isolate: number, reason }: Kill): void {
     const isolate = this.isolates.get(number)
     assert.ok(isolate && isolate.state !== 'killed', `isolate ${number} is killed twice, or is gone`)
-    const isForced = reason === 'memory' || reason === 'hung' || reason === 'stopping'
+    const isForced = ['memory', 'hung', 'stopping', 'discarded'].includes(reason)
     if (!isForced) assert.is(isolate.requests.size, 0, `a busy isolate is killed: ${reason}`)
+    if (reason === 'keep_alive') assert.not(this.terms.get(isolate.terms.name)?.isStaged)
     if (reason === 'evicted' || reason === 'keep_alive') {
       assert.not(isolate.terms.pin, `a pinned isolate is killed: ${reason}`)
       assert.ok(reason === 'keep_alive' || isolate.state === 'ready')
@@ -243,7 +276,9 @@ export class House {
     }
     this.#checkStalls()
     for (const { name } of this.waiting.values())
-      this.longestWaitMs = Math.max(this.longestWaitMs, this.now - this.#progressAt.get(name)!)
+      // What is staged never starves: it waits until there is room.
+      if (name !== stagedName(name.split(' ')[0]!))
+        this.longestWaitMs = Math.max(this.longestWaitMs, this.now - this.#progressAt.get(name)!)
   }
 
   /** Nothing that vitals would take for a stall, ever: a false alarm restarts Pellet. */

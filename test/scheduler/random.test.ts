@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { stagedName } from '../../runtime/scheduler/staging.ts'
 import type { Terms } from '../../runtime/scheduler/types.ts'
 import { Random } from '../support/random.ts'
 import { House } from './house.ts'
@@ -48,6 +49,7 @@ test('everything that can happen has happened', () => {
     'evicted',
     'unloaded',
     'replaced',
+    'discarded',
     'removed',
     'memory',
     'hung',
@@ -157,8 +159,9 @@ class Chaos {
       house.apply(scheduler.load(name))
     } else if (dice < 0.945) house.apply(scheduler.unload(name))
     else if (dice < 0.96) house.deploy(this.#terms(name))
-    else if (dice < 0.965) house.remove(name)
-    else if (dice < 0.975 && isolate) house.exited(isolate)
+    else if (dice < 0.964) house.remove(name)
+    else if (dice < 0.97) this.#stage(name)
+    else if (dice < 0.976 && isolate) house.exited(isolate)
     else if (dice < 0.98 && isolate) house.apply(scheduler.hung(isolate.number, 'silent'))
     else if (isolate) {
       house.apply(scheduler.suspend(isolate.number))
@@ -167,6 +170,16 @@ class Chaos {
         house.apply(isLost ? scheduler.retire(isolate.number) : scheduler.resume(isolate.number)),
       )
     }
+  }
+
+  /** A revision is loaded and tried beside what serves, and then goes live or is given up; or both while it is loading. */
+  #stage(name: string): void {
+    const { house } = this
+    if (house.staged.has(name)) return
+    house.stage(this.#terms(name))
+    for (let probes = this.#upTo(3); probes > 0; probes--)
+      this.#later(this.#upTo(1000), () => house.staged.has(name) && house.request(stagedName(name), Infinity))
+    this.#later(this.#upTo(3000), () => (this.#chance(0.7) ? house.promote(name) : house.discard(name)))
   }
 
   #ask(name: string): void {
