@@ -69,8 +69,8 @@ const doubtMs = 60_000
 /** Those who need an isolate where nothing stands in their way: what is loaded does nothing and may go. */
 function unserved({ wanting, isolates }: Pool): Found[] {
   const isFree = [...isolates].every(
-    ({ state, leases, suspensions, deployment }) =>
-      state === 'ready' && leases === 0 && suspensions === 0 && !deployment.terms.pin,
+    ({ state, leases, suspensions, deployment: { terms } }) =>
+      state === 'ready' && leases === 0 && suspensions === 0 && !terms.pin && !terms.isStaged,
   )
   if (!isFree) return []
   return Array.from(wanting, ({ terms: { name }, wantedSince }: Deployment) => [
