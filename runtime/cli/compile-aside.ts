@@ -42,7 +42,7 @@ export function toFailureLines(
   if (failures.some((failure) => failure.name === deployment)) return problems
   return [
     ...problems,
-    `  ${deployment}: ${files[0]!.file}; ${howToGet(files[0]!)}`,
+    `  ${deployment}: ${files[0]!.file}; ${howToGet(deployment, files[0]!)}`,
     ...otherWays(missing).map((way) => `  ${way}`),
   ]
 }

@@ -1,6 +1,5 @@
-import { dirname } from 'node:path'
-import { isArchive } from '../manifest/paths.ts'
-import { shellWord } from '../shell.ts'
+import type { HailoArch } from '../manifest/manifest.ts'
+import { isTar } from '../manifest/paths.ts'
 import type { FailedSource } from './deployment.ts'
 
 /** Why a source with nothing wrong in it is not deployed: a model file that people are to fetch. Plain data. */
@@ -13,28 +12,29 @@ export interface MissingModel {
 
 export interface MissingFile {
   /** The chip that it is compiled for; absent: for the CPU. */
-  chip?: string
+  chip?: HailoArch
   /** Where it is expected, relative to the project. */
   file: string
   url?: string
+  /** In the archive that `url` leads to. */
+  member?: string
   license?: string
   sha256?: string
 }
 
-/** `get it: curl -fL --create-dirs -o models/a.onnx https://... (licence: MIT)`: what to do about a file that is not there. */
-export function howToGet({ file, url, license }: MissingFile): string {
+/** `get it: pellet pull detect (licence: MIT)`: what to do about a file that is not there. @param name of the deployment */
+export function howToGet(name: string, { chip, url, license }: MissingFile): string {
   const licence = license === undefined ? '' : ` (licence: ${license})`
   if (url === undefined) return `put it there${licence}`
-  if (isArchive(url)) return `get it: download ${url}, unpack it and put its model there${licence}`
-  const folders = dirname(file).includes('/') ? ' --create-dirs' : ''
-  return `get it: curl -fL${folders} -o ${shellWord(file)} ${shellWord(url)}${licence}`
+  if (isTar(url)) return `get it: download ${url}, unpack it and put its model there${licence}`
+  return `get it: pellet pull ${name}${chip === undefined ? '' : `@${chip}`}${licence}`
 }
 
 /** Every other file that would do; a line each. */
-export function otherWays({ files }: MissingModel): string[] {
+export function otherWays({ deployment, files }: MissingModel): string[] {
   return files
     .slice(1)
-    .map((file) => `for ${file.chip}, which this version cannot run yet: ${file.file}; ${howToGet(file)}`)
+    .map((file) => `for ${file.chip}, which this version cannot run yet: ${file.file}; ${howToGet(deployment, file)}`)
 }
 
 /** For callers: `faces is not deployed, for it calls arcface, whose model is missing`. What more there is to say is no business of theirs. */
@@ -49,7 +49,7 @@ export function whyNotDeployed({ name, missing, serves }: Pick<FailedSource, 'na
  */
 export function formatMissing(name: string, missing: MissingModel, serves = false): string {
   const [file] = missing.files
-  const how = missing.deployment === name ? `: expected ${file!.file}; ${howToGet(file!)}` : ''
+  const how = missing.deployment === name ? `: expected ${file!.file}; ${howToGet(name, file!)}` : ''
   return `${name}: ${serves ? '' : 'not deployed, '}${reasonOf(name, missing)}${how}`
 }
 

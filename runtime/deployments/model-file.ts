@@ -36,7 +36,7 @@ export class ModelError extends Error {
 }
 
 /** Chooses the engine and finds the model file. @throws ModelError */
-export async function resolveModel({ model }: Manifest, folders: ModelFolders): Promise<ResolvedModel> {
+export async function resolveModel({ name, model }: Manifest, folders: ModelFolders): Promise<ResolvedModel> {
   const { engine, hef, onnx } = model
   const noHailort = 'this version of Pellet has no HailoRT engine yet'
   if (engine === 'hailort')
@@ -48,7 +48,7 @@ export async function resolveModel({ model }: Manifest, folders: ModelFolders): 
     throw new ModelError(['model'], `expected an onnx entry, found only hef: ${noHailort}, so a HEF alone cannot run`)
   for (const [chip, entry] of Object.entries(hef ?? {})) await checkHef(chip as HailoArch, entry, folders)
   const notes = hef && engine === 'auto' ? [`falls back to ONNX Runtime on the CPU: ${noHailort}`] : []
-  return { engine: 'onnxruntime', ...(await digestFile(onnx, missingFiles(model, folders), folders)), notes }
+  return { engine: 'onnxruntime', ...(await digestFile(name, onnx, missingFiles(model, folders), folders)), notes }
 }
 
 /** Absolute paths of every model file that a manifest names, there or not. */
@@ -59,13 +59,18 @@ export function modelFiles({ model }: Manifest, { modelsFolder }: ModelFolders):
 
 // --- internal ---
 
-async function digestFile(entry: ModelEntry, missing: MissingFile[], { root, modelsFolder }: ModelFolders) {
+async function digestFile(
+  name: string,
+  entry: ModelEntry,
+  missing: MissingFile[],
+  { root, modelsFolder }: ModelFolders,
+) {
   const path = ['model', 'onnx']
   const file = resolve(modelsFolder, entry.file)
   const shown = displayPath(root, file)
   const found = await stat(file).catch((error: NodeJS.ErrnoException) => error.code ?? 'an error')
   if (found === 'ENOENT')
-    throw new ModelError(path, `expected a model file at ${shown}, found none; ${howToGet(missing[0]!)}`, missing)
+    throw new ModelError(path, `expected a model file at ${shown}, found none; ${howToGet(name, missing[0]!)}`, missing)
   if (typeof found === 'string' || !found.isFile()) {
     const reason = typeof found === 'string' ? found : 'something that is no file'
     throw new ModelError(path, `expected a model file at ${shown}, found ${reason}`)
@@ -99,12 +104,13 @@ async function checkDigest(path: string[], entry: ModelEntry, file: string, show
 
 /** What could be fetched: the entry that this machine runs first, the others for who has the chip. */
 function missingFiles({ onnx, hef = {} }: Manifest['model'], { root, modelsFolder }: ModelFolders): MissingFile[] {
-  const entries: [string | undefined, ModelEntry][] = Object.entries(hef)
+  const entries = Object.entries(hef) as [HailoArch | undefined, ModelEntry][]
   if (onnx) entries.unshift([undefined, onnx])
-  return entries.map(([chip, { file, url, license, sha256 }]) => ({
+  return entries.map(([chip, { file, url, member, license, sha256 }]) => ({
     ...(chip !== undefined && { chip }),
     file: displayPath(root, resolve(modelsFolder, file)),
     ...(url !== undefined && { url }),
+    ...(member !== undefined && { member }),
     ...(license !== undefined && { license }),
     ...(sha256 !== undefined && { sha256 }),
   }))

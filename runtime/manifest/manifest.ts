@@ -4,6 +4,8 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 export type ErrorShape = 'pellet' | 'text' | 'object' | 'detail' | 'deepstack'
 export type HailoArch = 'hailo8' | 'hailo8l' | 'hailo10h'
 
+export const namesOfChips: readonly HailoArch[] = ['hailo8', 'hailo8l', 'hailo10h']
+
 /** What a model file wants done outside it. Sizes and types are the file's own and are never repeated here. */
 export interface ModelEntry {
   /** The name that answers carry as `model`. @default the file name without its ending */
@@ -11,6 +13,8 @@ export interface ModelEntry {
   /** Path, relative to the models folder. Where only `url` is given: its last segment, for `hef` in a folder of the chip's name. */
   file: string
   url?: string
+  /** The file in the zip archive that `url` leads to. Absent for an archive: its one file that ends as `file` does. */
+  member?: string
   /** Lower-case hex digest that the file must have. */
   sha256?: string
   /** Order of an image input's dimensions. @default read from the input's shape */

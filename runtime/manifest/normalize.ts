@@ -97,12 +97,13 @@ function toModel({ model = {} }: ManifestInput): Manifest['model'] {
 /** @param folder where a file goes that is known by its URL alone: those for several chips often have one name */
 function toEntry(input: ModelEntryInput, folder = ''): ModelEntry {
   const written = typeof input !== 'string' ? input : isUrl(input) ? { url: input } : { file: input }
-  const { name, url, sha256, mean, std, layout, channels, decode, license } = written
-  const file = written.file ?? `${folder}${fileOfUrl(url!)!}`
+  const { name, url, member, sha256, mean, std, layout, channels, decode, license } = written
+  const file = written.file ?? `${folder}${member === undefined ? fileOfUrl(url!)! : lastPart(member)}`
   return {
-    name: name ?? file.slice(file.lastIndexOf('/') + 1).replace(/(?<=.)\.[^.]+$/, ''),
+    name: name ?? lastPart(file).replace(/(?<=.)\.[^.]+$/, ''),
     file,
     ...(url !== undefined && { url }),
+    ...(member !== undefined && { member }),
     ...(sha256 !== undefined && { sha256: sha256.toLowerCase() }),
     ...(layout !== undefined && { layout }),
     ...(mean !== undefined && { mean: single(mean) }),
@@ -111,6 +112,10 @@ function toEntry(input: ModelEntryInput, folder = ''): ModelEntry {
     ...(decode !== undefined && { decode }),
     ...(license !== undefined && { license }),
   }
+}
+
+function lastPart(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
 }
 
 /** A list of one says the same as the number; a revision should not tell them apart. */
@@ -169,8 +174,8 @@ function sharedFiles({ onnx, hef = {} }: Manifest['model']): Finding[] {
   for (const [path, entry] of entries) {
     const owner = owners.get(entry.file)
     if (!owner) owners.set(entry.file, [path, entry])
-    else if (owner[1].url !== entry.url || owner[1].sha256 !== entry.sha256) {
-      const hint = `give each its own file, e.g. file: ${path.at(-1)}/${entry.file.slice(entry.file.lastIndexOf('/') + 1)}`
+    else if (owner[1].url !== entry.url || owner[1].member !== entry.member || owner[1].sha256 !== entry.sha256) {
+      const hint = `give each its own file, e.g. file: ${path.at(-1)}/${lastPart(entry.file)}`
       findings.push({
         path,
         expected: `a file other than that of ${owner[0].join('.')}`,

@@ -27,9 +27,14 @@ export function isUrl(text: string): boolean {
   return /^https?:\/\//i.test(text)
 }
 
-/** Whether a URL leads to an archive, which holds the file but is not it. */
-export function isArchive(url: string): boolean {
-  return /\.(?:zip|tar|tar\.gz|tgz)$/i.test(URL.canParse(url) ? new URL(url).pathname : url)
+/** Whether a URL leads to a zip archive, which holds the file but is not it. */
+export function isZip(url: string): boolean {
+  return /\.zip$/i.test(pathOf(url))
+}
+
+/** As `isZip`, of archives that Pellet does not unpack. */
+export function isTar(url: string): boolean {
+  return /\.(?:tar|tar\.gz|tgz)$/i.test(pathOf(url))
 }
 
 /** Whether a model path stays inside the models folder, or is absolute and so leaves it on purpose. */
@@ -47,4 +52,10 @@ export function fileOfUrl(url: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+// --- internal ---
+
+function pathOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).pathname : url
 }

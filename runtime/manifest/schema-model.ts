@@ -1,12 +1,14 @@
 import { z } from '#zod'
 import { defaults } from './defaults.ts'
 import { key, mapping, oneOf, text, whenMapping } from './fields.ts'
-import { fileOfUrl, isArchive, isModelPath, isUrl } from './paths.ts'
+import { fileOfUrl, isModelPath, isTar, isUrl, isZip } from './paths.ts'
 
 const pathExpected = 'a path under the models folder without "..", or an absolute path'
 const urlExpected = 'a URL that begins with http:// or https://'
 const entryExpected = 'a path, a URL, or a mapping with file or url'
-const archiveExpected = 'a URL of the file itself; or write { url, file }, with the file that the archive holds'
+const memberExpected = 'a URL of the file itself; or write { url, member }, with the file in the archive'
+const tarExpected = 'a URL of the file itself, or of a .zip; or write { url, file } and unpack it there by hand'
+const inArchive = 'the path of a file in the archive, without ".."'
 const meanExpected = 'a number, or a list with one for each channel'
 const stdExpected = 'a number other than 0, or a list with one for each channel'
 
@@ -26,9 +28,14 @@ const entryKeys = mapping(
     file: key(
       modelPath,
       'Path of the model file, relative to the models folder, or absolute.',
-      'the last segment of `url`; for `hef` in a folder named after the chip',
+      'the last segment of `url`, or of `member`; for `hef` in a folder named after the chip',
     ),
-    url: key(url, 'Where the file is fetched from, on order; http or https.', 'none'),
+    url: key(url, 'Where `pellet pull` fetches the file from, or a zip archive that holds it; http or https.', 'none'),
+    member: key(
+      text(inArchive, /^(?!\/)(?!(?:.*\/)?\.{1,2}(?:\/|$)).*[^/]$/).refine(isModelPath, { error: inArchive }),
+      'The file in the zip archive that `url` leads to: its path there, or the end of it.',
+      'the archive’s one file that ends as `file` does',
+    ),
     sha256: key(sha256, 'Digest that the file must have, 64 hex digits.', 'any'),
     layout: key(oneOf(['nchw', 'nhwc']), 'Order of an image input’s dimensions.', 'read from the input’s shape'),
     mean: key(
@@ -59,14 +66,24 @@ const entryKeys = mapping(
     error: 'file, url or both',
     when: whenMapping,
   })
-  .refine((entry) => entry.file !== undefined || namesFile(entry.url), {
+  .refine((entry) => entry.member === undefined || entry.url !== undefined, {
+    path: ['member'],
+    error: 'url as well, of the archive that holds it',
+    when: whenMapping,
+  })
+  .refine((entry) => entry.file !== undefined || entry.member !== undefined || namesFile(entry.url), {
     path: ['url'],
     error: 'a URL that ends in a file name; or give file as well',
     when: whenMapping,
   })
-  .refine((entry) => entry.file !== undefined || typeof entry.url !== 'string' || !isArchive(entry.url), {
+  .refine((entry) => hasFile(entry) || !isZip(entry.url ?? ''), {
     path: ['url'],
-    error: archiveExpected,
+    error: memberExpected,
+    when: whenMapping,
+  })
+  .refine((entry) => (hasFile(entry) && entry.member === undefined) || !isTar(String(entry.url)), {
+    path: ['url'],
+    error: tarExpected,
     when: whenMapping,
   })
   .refine((entry) => sameLength(entry.mean, entry.std), {
@@ -80,7 +97,8 @@ export const modelEntry = z.union(
     text(entryExpected)
       .refine((value) => isUrl(value) || isModelPath(value), { error: pathExpected })
       .refine((value) => namesFile(value), { error: 'a URL that ends in a file name; or write { url, file }' })
-      .refine((value) => !isUrl(value) || !isArchive(value), { error: archiveExpected }),
+      .refine((value) => !isUrl(value) || !isZip(value), { error: memberExpected })
+      .refine((value) => !isUrl(value) || !isTar(value), { error: tarExpected }),
     entryKeys,
   ],
   { error: entryExpected },
@@ -121,6 +139,11 @@ function chip(name: string) {
 /** Whether a URL says which file it downloads to. What is no URL is not judged here. */
 function namesFile(value: unknown): boolean {
   return typeof value !== 'string' || !isUrl(value) || fileOfUrl(value) !== undefined
+}
+
+/** What is no URL is not judged here. */
+function hasFile({ file, url, member }: { file?: unknown; url?: unknown; member?: unknown }): boolean {
+  return file !== undefined || member !== undefined || typeof url !== 'string'
 }
 
 function sameLength(mean: unknown, std: unknown): boolean {

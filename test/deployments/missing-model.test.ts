@@ -23,7 +23,7 @@ const clone: ProjectFiles = {
   onnx: { file: yolox_nano.onnx, url: "https://a.example/other-name.onnx", license: Apache-2.0 }
 errors: deepstack
 ${steps}`,
-  'manifests/zipped.yaml': `model: { onnx: { file: face.onnx, url: "https://a.example/faces.zip" } }\n${steps}`,
+  'manifests/zipped.yaml': `model: { onnx: { file: face.onnx, url: "https://a.example/faces.tgz" } }\n${steps}`,
   'manifests/faces.yaml': colours + calls('detect'),
   'manifests/far.yaml': colours + calls('faces'),
   'manifests/well.yaml': colours + calls('fine'),
@@ -33,7 +33,7 @@ const broken: ProjectFiles = {
   'manifests/on-broken.yaml': colours + calls('broken'),
 }
 
-const getDetect = 'get it: curl -fL -o models/yolox_nano.onnx https://a.example/other-name.onnx (licence: Apache-2.0)'
+const getDetect = 'get it: pellet pull detect (licence: Apache-2.0)'
 const detectLine = `manifests/detect.yaml:5:9 model.onnx: expected a model file at models/yolox_nano.onnx, found none; ${getDetect}`
 const facesLine =
   'manifests/faces.yaml:3:16 post[1]: expected a deployment that is there, found "detect", which misses a model'
@@ -56,7 +56,7 @@ test('is one line of warning in the log, and so is who calls it; all else is dep
       ['detect', `detect: not deployed, its model is missing: expected models/yolox_nano.onnx; ${getDetect}`],
       [
         'zipped',
-        'zipped: not deployed, its model is missing: expected models/face.onnx; get it: download https://a.example/faces.zip, unpack it and put its model there',
+        'zipped: not deployed, its model is missing: expected models/face.onnx; get it: download https://a.example/faces.tgz, unpack it and put its model there',
       ],
       ['faces', 'faces: not deployed, for it calls detect, whose model is missing'],
       ['far', 'far: not deployed, for it calls detect, whose model is missing'],
@@ -131,7 +131,7 @@ test('does not fail pellet validate of a whole project, which tells how to get i
   const [first, second, ...others] = stderr.trimEnd().split('\n')
   assert.equal([first, second], [detectLine, '  for hailo8, hailo10h: pellet validate manifests/detect.yaml'])
   assert.is(others.length, 3, others.join('\n'))
-  assert.match(others[0]!, /^manifests\/zipped\.yaml:1:\d+ model\.onnx: .* download https:\/\/a\.example\/faces\.zip, /)
+  assert.match(others[0]!, /^manifests\/zipped\.yaml:1:\d+ model\.onnx: .* download https:\/\/a\.example\/faces\.tgz, /)
   assert.is(others[1], facesLine)
 })
 
@@ -150,7 +150,7 @@ test('fails pellet validate of the file, which tells every way to get it', async
   assert.is(code, 1)
   assert.equal(stderr.trimEnd().split('\n'), [
     detectLine,
-    "  for hailo8, which this version cannot run yet: models/hailo8/yolox.hef; get it: curl -fL --create-dirs -o models/hailo8/yolox.hef 'https://a.example/h8/yolox.hef?x=1&y=2' (licence: Apache-2.0)",
+    '  for hailo8, which this version cannot run yet: models/hailo8/yolox.hef; get it: pellet pull detect@hailo8 (licence: Apache-2.0)',
     '  for hailo10h, which this version cannot run yet: models/deep/yolox.hef; put it there',
   ])
 })
@@ -185,14 +185,10 @@ test('fails pellet validate of the file, also of one that only calls it', async 
   })
 })
 
-test('has a command that a shell takes, wherever the file is', () => {
-  const file = {
-    file: "/srv/it's here/a b.onnx",
-    url: 'https://a.example/a(1).onnx',
-    license: 'MIT',
-  }
-  const command = `get it: curl -fL --create-dirs -o '/srv/it'\\''s here/a b.onnx' 'https://a.example/a(1).onnx' (licence: MIT)`
-  assert.is(howToGet(file), command)
+test('says what there is to do, also where it cannot be fetched', () => {
+  const file = { file: 'models/a.onnx', url: 'https://a.example/a.zip', license: 'MIT' }
+  assert.is(howToGet('a', file), 'get it: pellet pull a (licence: MIT)')
+  assert.is(howToGet('a', { ...file, chip: 'hailo8' }), 'get it: pellet pull a@hailo8 (licence: MIT)')
   assert.is(
     formatMissing('x', { deployment: 'x', files: [{ file: 'models/a.onnx', license: 'MIT' }] }),
     'x: not deployed, its model is missing: expected models/a.onnx; put it there (licence: MIT)',

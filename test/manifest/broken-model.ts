@@ -55,17 +55,25 @@ export const brokenModel: Record<string, [written: string, ...told: string[]][]>
     ],
     [
       'model: { onnx: "https://a.example/b.zip?x=1" }',
-      '1:16 model.onnx: expected a URL of the file itself, found "https://a.example/b.zip?x=1"; or write { url, file }, with the file that the archive holds',
+      '1:16 model.onnx: expected a URL of the file itself, found "https://a.example/b.zip?x=1"; or write { url, member }, with the file in the archive',
     ],
     [
       'model: { onnx: { url: "https://a.example/b.tar.gz" } }',
-      '1:23 model.onnx.url: expected a URL of the file itself, found "https://a.example/b.tar.gz"; or write { url, file }, with the file that the archive holds',
+      '1:23 model.onnx.url: expected a URL of the file itself, or of a .zip, found "https://a.example/b.tar.gz"; or write { url, file } and unpack it there by hand',
+    ],
+    [
+      'model: { onnx: { file: a.onnx, member: b.onnx } }',
+      '1:40 model.onnx.member: expected url as well, of the archive that holds it, found "b.onnx"',
+    ],
+    [
+      'model: { onnx: { url: "https://a.example/b.zip", member: a/.. } }',
+      '1:58 model.onnx.member: expected the path of a file in the archive, without "..", found "a/.."',
     ],
     ['model: { onnx: {} }', '1:16 model.onnx: expected file, url or both, found an empty mapping'],
     [
       'model: { onnx: { fil: a.onnx } }',
       '1:16 model.onnx: expected file, url or both, found a mapping with fil',
-      '1:18 model.onnx.fil: expected one of name, file, url, sha256, layout, mean, std, channels, decode, license, found "fil"; did you mean file?',
+      '1:18 model.onnx.fil: expected one of name, file, url, member, sha256, layout, mean, std, channels, decode, license, found "fil"; did you mean file?',
     ],
     [
       'model: { onnx: { file: 3 } }',

@@ -86,6 +86,9 @@ normalizing('tells URLs from paths, and names files and models after them', () =
   })
   const fetched = normalizeManifest({ model: { onnx: 'https://a.example/tags%20v2.onnx' } }, { name: 'x' }).manifest!
   assert.equal(fetched.model.onnx!.file, 'tags v2.onnx')
+  const url = 'https://a.example/tags.zip'
+  const packed = normalizeManifest({ model: { hef: { hailo8: { url, member: 'v2/t.hef' } } } }, { name: 'x' }).manifest!
+  assert.equal(packed.model.hef!.hailo8, { name: 't', file: 'hailo8/t.hef', url, member: 'v2/t.hef' })
 })
 
 normalizing('lets no URL choose a file outside the models folder', () => {

@@ -1,0 +1,110 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parse, stringify } from 'yaml'
+import { z } from '#zod'
+import { messageOf } from '../errors.ts'
+import { FetchError, publicUrl } from './fetch-error.ts'
+import { takeLock } from './file-lock.ts'
+import { PartFile } from './part-file.ts'
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+const pin = { sha256, size: z.number().int().min(0) }
+
+const lockedModel = z.strictObject({
+  ...pin,
+  /** When it was pinned, ISO 8601. */
+  fetched: z.string(),
+  licence: z.string().optional(),
+  /** Files of an archive that were taken out, by their path in it. */
+  members: z.record(z.string(), z.strictObject(pin)).optional(),
+})
+
+const lockFile = z.strictObject({
+  version: z.literal(1),
+  /** Notices that were accepted: the sha256 of what was shown, and when. */
+  licences: z.record(z.string(), z.strictObject({ notice: sha256, accepted: z.string() })).default({}),
+  models: z.record(z.string(), lockedModel).default({}),
+})
+
+export type Lock = z.output<typeof lockFile>
+export type LockedModel = z.output<typeof lockedModel>
+
+const fileName = 'pellet.lock'
+const patienceMs = 10_000
+
+const head = ` Which model files this project was built with. Pellet writes it: the first fetch of a URL pins its sha256, every later
+ one must match it; "pellet pull --update NAME" pins anew. "licences" are the notices that were accepted, by the sha256 of
+ their text, so that nobody is asked twice. Keep it under version control, and change it by hand as little as possible.`
+
+/**
+ * What `pellet.lock` in the project's folder says; empty where there is none.
+ * @throws FetchError where it cannot be read
+ */
+export async function readLock(root: string): Promise<Lock> {
+  const file = join(root, fileName)
+  try {
+    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return 'version: 1'
+      throw error
+    })
+    return lockFile.parse(parse(text))
+  } catch (error) {
+    const why = error instanceof z.ZodError ? toText(error) : messageOf(error).split('\n')[0]
+    throw new FetchError(
+      'stop',
+      `${file}: expected what pellet pull writes, found: ${why}; mend it, or delete it to pin anew`,
+    )
+  }
+}
+
+/** Reads it, lets it be changed, and writes it whole; one process at a time. @throws FetchError */
+export async function changeLock(root: string, change: (lock: Lock) => void): Promise<void> {
+  const file = join(root, fileName)
+  const release = await takeLock(`${file}.writing`, patienceMs).catch((error: unknown) => {
+    throw new FetchError('stop', `${file}: cannot be written: ${messageOf(error)}`)
+  })
+  if (!release) throw new FetchError('stop', `${file}: another process keeps it (${file}.writing); try again`)
+  try {
+    const lock = await readLock(root)
+    const before = JSON.stringify(lock)
+    change(lock)
+    if (JSON.stringify(lock) === before) return
+    const document = stringify(lock, { sortMapEntries: true, commentString: comment, lineWidth: 0 })
+    const part = await PartFile.open(file)
+    await part.restart()
+    await part.append(Buffer.from(`${comment(head)}\n${document}`))
+    await part.moveTo(file)
+  } finally {
+    await release()
+  }
+}
+
+/** Pins what was fetched. */
+export function pinModel(lock: Lock, url: string, model: LockedModel): void {
+  const key = publicUrl(url)
+  const before = lock.models[key]
+  const isSame = before?.sha256 === model.sha256
+  const members = { ...(isSame && before.members), ...model.members }
+  lock.models[key] = {
+    ...(isSame && before),
+    ...model,
+    // Fetched again it is the same: a file under version control changes for a reason only.
+    ...(isSame && { fetched: before.fetched }),
+    ...(Object.keys(members).length > 0 && { members }),
+  }
+}
+
+/** What a URL is pinned to. */
+export function pinnedModel(lock: Lock, url: string): LockedModel | undefined {
+  return Object.hasOwn(lock.models, publicUrl(url)) ? lock.models[publicUrl(url)] : undefined
+}
+
+// --- internal ---
+
+function comment(text: string): string {
+  return text.replaceAll(/^/gm, '#')
+}
+
+function toText({ issues }: z.ZodError): string {
+  return issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join(', ')
+}
