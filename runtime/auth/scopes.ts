@@ -24,7 +24,7 @@ export function parseScopes(list: unknown): Scope[] {
   const wrong = names.find((name) => !scopes.includes(name as Scope))
   if (wrong !== undefined || names.length === 0)
     throw new RangeError(
-      `scopes: expected some of ${scopes.join(', ')}, found ${wrong === undefined ? 'none' : JSON.stringify(wrong)}`,
+      `expected some of ${scopes.join(', ')}, found ${wrong === undefined ? 'none' : JSON.stringify(wrong)}`,
     )
   return scopes.filter((scope) => names.includes(scope))
 }

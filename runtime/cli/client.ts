@@ -89,7 +89,7 @@ function open(target: Target, method: string, path: string, options: CallOptions
     })
     req.on('error', (error) => {
       stopWaiting()
-      reject(toConnectionError(target, error))
+      reject(Object.assign(toConnectionError(target, error), { cause: error }))
     })
     if (body === undefined || isText) return req.end(body)
     body.on('error', (error) => req.destroy(error))

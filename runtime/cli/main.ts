@@ -18,6 +18,7 @@ const commands: Record<string, () => Promise<CommandDef<any>>> = {
   load: () => import('./commands/load.ts').then((module) => module.load),
   unload: () => import('./commands/load.ts').then((module) => module.unload),
   cache: () => import('./commands/cache.ts').then((module) => module.default),
+  token: () => import('./commands/token.ts').then((module) => module.default),
   bench: () => import('./commands/bench.ts').then((module) => module.default),
   validate: () => import('./commands/validate.ts').then((module) => module.default),
   new: () => import('./commands/new.ts').then((module) => module.default),
@@ -34,6 +35,7 @@ const examples: Record<string, string[]> = {
   ],
   cache: ['pellet cache stats', 'pellet cache stats depth --json', 'pellet cache clear depth'],
   logs: ['pellet logs -f', 'pellet logs depth -n 20', 'pellet logs --json | jq .msg'],
+  token: ['pellet token create --name laptop --scope deploy', 'pellet token list', 'pellet token revoke laptop'],
   bench: [
     'pellet bench depth -F image=@photo.jpg',
     'pellet bench tcn --input window.json --concurrency 1,4,16 --duration 10s --save before.json',

@@ -39,6 +39,8 @@ export interface ServeOptions {
 /** Serves the project until a signal ends it, and the process with it. */
 export async function serve(flags: Record<string, unknown>, { onStarted, inspect }: ServeOptions = {}): Promise<never> {
   const config = await readConfig(flags)
+  // A client's token, which the function code in isolates has no business with.
+  delete process.env['PELLET_TOKEN']
   const problem = await bindProblem(config, [config.host], (message) => console.error(message))
   if (problem !== undefined) throw new CliError(problem, 2)
   // Main only passes bytes on. Left to itself, V8 answers a few megabytes of bodies with 15 MB of nursery for good.

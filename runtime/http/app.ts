@@ -24,7 +24,7 @@ import { registerTokens } from './tokens.ts'
  */
 export function createHandler(pellet: Pellet, gate?: Gate): RequestListener {
   const pages = createApp((app) => registerHealth(app, pellet))
-  // An app of its own: however a path is spelt, what leads to the pages never leads to the administration.
+  // An app of its own: however h3 reads a path, what leads to the pages never leads to the administration.
   const admin = createApp((app) => {
     registerAdmin(app, pellet)
     registerTokens(app, pellet, gate !== undefined)
@@ -51,7 +51,8 @@ export function createHandler(pellet: Pellet, gate?: Gate): RequestListener {
     if (failure) return sendError(req, res, notDeployed(req.method!, path, failure), failure.errors ?? 'pellet')
     res.setHeader('x-request-id', toRequestId(req))
     if (isAdmin) return admin(req, res)
-    // The pages see the path that the gate has seen.
+    // The pages see the path that the gate has seen, and no other: h3 makes `/metrics` of `/x/../metrics`.
+    if (!known) return sendError(req, res, pellet.isStopping() ? stopping() : noRoute(req.method!, written), 'pellet')
     req.url = path + req.url!.slice(written.length)
     return pages(req, res)
   }
@@ -68,7 +69,7 @@ export function createHandler(pellet: Pellet, gate?: Gate): RequestListener {
       const known = ownMethods(pathname)
       if (known) throw methodNotAllowed(req.method, pathname, known)
       if (pellet.isStopping()) throw stopping()
-      throw new PelletError('not_found', `${req.method} ${pathname}: no such route; GET / lists them`)
+      throw noRoute(req.method, pathname)
     })
     return toNodeHandler(app)
   }
@@ -94,6 +95,15 @@ function ownMethods(path: string): string[] | undefined {
 function plainPath(written: string): string {
   const path = withoutEscapes(written)
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+}
+
+function noRoute(method: string, path: string): PelletError {
+  try {
+    decodeURI(path)
+  } catch {
+    return new PelletError('invalid_request', `${path}: expected escapes such as %20 in the path, found a broken one`)
+  }
+  return new PelletError('not_found', `${method} ${path}: no such route; GET / lists them`)
 }
 
 function shapeOf(entry: PathEntry): ErrorShape {

@@ -1,5 +1,5 @@
 import { getRouterParam, type H3, type H3Event } from 'h3/node'
-import { TokenError, type TokenRow } from '../auth/token-store.ts'
+import { TokenError, type TokenRow, type TokenWish } from '../auth/token-store.ts'
 import { parseScopes } from '../auth/scopes.ts'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
@@ -28,9 +28,7 @@ export function registerTokens(app: H3, pellet: Pellet, isRemote: boolean): void
   app.get('/api/tokens', () => pellet.tokens.rows())
   app.post('/api/tokens', (event: H3Event) =>
     refusing(async () => {
-      const { name, scopes, expires_in_s } = toWish(await event.req.json().catch(() => undefined))
-      const wish = { name, scopes: parseScopes(scopes), expiresInMs: expires_in_s && expires_in_s * 1000 }
-      const { token, row } = await pellet.tokens.create(wish)
+      const { token, row } = await pellet.tokens.create(toWish(await event.req.json().catch(() => undefined)))
       pellet.log.info({ token: row.id }, `token ${row.name} made, for ${row.scopes.join(', ')}`)
       return { token, ...row } satisfies CreatedToken
     }),
@@ -46,18 +44,12 @@ export function registerTokens(app: H3, pellet: Pellet, isRemote: boolean): void
 
 // --- internal ---
 
-interface Wish {
-  name?: string
-  scopes: unknown
-  expires_in_s?: number
-}
-
-function toWish(body: unknown): Wish {
-  const { name, scopes, expires_in_s } = (body ?? {}) as Record<string, unknown>
+function toWish(body: unknown): TokenWish {
+  const { name, scopes, expires_in_s: ageS } = (body ?? {}) as Record<string, unknown>
   if (name !== undefined && typeof name !== 'string') throw new TokenError('name: expected text')
-  if (expires_in_s !== undefined && !(typeof expires_in_s === 'number' && expires_in_s > 0 && expires_in_s < maxAgeS))
+  if (ageS !== undefined && !(typeof ageS === 'number' && ageS > 0 && ageS <= maxAgeS))
     throw new TokenError('expires_in_s: expected a number of seconds above 0')
-  return { scopes, ...(name !== undefined && { name }), ...(expires_in_s !== undefined && { expires_in_s }) }
+  return { name, scopes: parseScopes(scopes), expiresInMs: ageS === undefined ? undefined : ageS * 1000 }
 }
 
 /** A hundred years. */
