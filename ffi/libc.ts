@@ -80,7 +80,7 @@ function loadPrctl() {
 }
 
 /** The C library that Node itself runs on, whichever it is (glibc, musl); by name where the process cannot be opened. */
-function loadLibc(koffi: Koffi) {
+export function loadLibc(koffi: Koffi) {
   try {
     return koffi.load(null)
   } catch {

@@ -27,6 +27,12 @@ export const settings: Record<string, Setting> = {
   manifests: { field: 'manifestsFolder', expected: 'a folder', parse: folder, fallback: () => 'manifests' },
   models: { field: 'modelsFolder', expected: 'a folder', parse: folder, fallback: () => 'models' },
   data: { field: 'dataFolder', expected: 'a folder', parse: folder, fallback: () => '.pellet' },
+  socket: {
+    field: 'socketPath',
+    expected: 'a path',
+    parse: (value) => (typeof value === 'string' ? value : undefined),
+    fallback: () => '',
+  },
   memory: {
     field: 'memoryBytes',
     expected: 'a size such as 2GB',

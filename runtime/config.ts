@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { isAbsolute, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { settings } from './config-keys.ts'
 import type { LogLevel } from './log.ts'
 
@@ -18,6 +18,8 @@ export interface Config {
   modelsFolder: string
   /** Bundles, descriptions, the admin socket. */
   dataFolder: string
+  /** Where the admin socket is; empty: in the data folder. */
+  socketPath: string
   /** Memory for all loaded isolates together, in bytes. */
   memoryBytes: number
   /** The longest that `X-Keep-Alive` may ask for; -1: any. */
@@ -81,7 +83,8 @@ export async function loadConfig(flags: Record<string, unknown>, env = process.e
     try {
       const parsed = parse(value)
       if (parsed === undefined) throw new TypeError('not what it should be')
-      config[field] = field.endsWith('Folder') ? absolute(root, String(parsed)) : parsed
+      const isPath = field.endsWith('Folder') || (field === 'socketPath' && parsed !== '')
+      config[field] = isPath ? resolve(root, String(parsed)) : parsed
     } catch {
       throw new ConfigError(`${from}: expected ${expected}, found ${formatSetting(value)}`)
     }
@@ -109,7 +112,7 @@ export function formatSetting(value: unknown): string {
 
 /** The admin socket: in a project under its data folder. */
 export function adminSocketPath(config: Config): string {
-  return resolve(config.dataFolder, 'pellet.sock')
+  return config.socketPath || resolve(config.dataFolder, 'pellet.sock')
 }
 
 // --- internal ---
@@ -126,8 +129,4 @@ async function readYaml(file: string): Promise<Record<string, unknown>> {
   if (value === null) return {}
   if (typeof value !== 'object' || Array.isArray(value)) throw new ConfigError(`${file}: expected keys and values`)
   return value as Record<string, unknown>
-}
-
-function absolute(root: string, path: string): string {
-  return isAbsolute(path) ? path : resolve(root, path)
 }

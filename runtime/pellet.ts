@@ -18,7 +18,16 @@ import { openSizeBook, type SizeBook } from './deployments/size-book.ts'
 import { createHandler } from './http/app.ts'
 import { createAcceptedHandler } from './http/accepted.ts'
 import { listenForCalls } from './http/calls.ts'
-import { answersSent, closeListeners, listenTcp, listenUnix, type Listener } from './http/listeners.ts'
+import { InheritedSockets } from './http/inherited.ts'
+import {
+  answersSent,
+  closeListeners,
+  isAnswered,
+  listenInherited,
+  listenTcp,
+  listenUnix,
+  type Listener,
+} from './http/listeners.ts'
 import { createOwnHandler } from './http/own-port.ts'
 import { OwnPorts } from './http/own-ports.ts'
 import { Proxy } from './http/proxy.ts'
@@ -42,11 +51,19 @@ const farewellMs = 500
 /** What an answer that is ready may take to be written, even when the grace time is over. */
 const flushMs = 250
 
-/** What lies in the data folder. */
+/** What was there before: in the data folder, and open. */
 interface Kept {
   storage: Storage
   tokens: TokenStore
   sizes: SizeBook
+  sockets: InheritedSockets
+}
+
+export interface StartOptions {
+  /** Whose isolate has a debugger. */
+  inspect?: Inspect | undefined
+  /** Open before this process; instead of those that the configuration names. */
+  sockets?: InheritedSockets
 }
 
 /** The composition root: one running Pellet. */
@@ -75,6 +92,7 @@ export class Pellet {
   #listeners: Listener[] = []
   #calls: Server | undefined
   #socketFolder: string
+  #ownsFolder = false
   #state: 'starting' | 'running' | 'stopping' = 'starting'
   #refuseNew = false
   #stopped: Promise<void> | undefined
@@ -91,7 +109,7 @@ export class Pellet {
     config: Config,
     logs: Logs,
     results: Promise<DeploymentResult[]>,
-    inspect?: Inspect,
+    { inspect, sockets = new InheritedSockets([], config.port) }: StartOptions = {},
   ): Promise<Pellet> {
     const onDamaged = (damage: Damage) => logs.log.warn(formatDamage(damage))
     const kept = await createResultsDriver(config.cacheStore, onDamaged)
@@ -101,9 +119,10 @@ export class Pellet {
       onDamaged,
     })
     const tokens = await TokenStore.open(storage, (message) => logs.log.warn(message))
-    const pellet = new Pellet(config, logs, { storage, tokens, sizes: await openSizeBook(storage) }, inspect)
+    const all = { storage, tokens, sizes: await openSizeBook(storage), sockets }
+    const pellet = new Pellet(config, logs, all, inspect)
     try {
-      await pellet.#listen()
+      await pellet.#listen(sockets)
       await pellet.take(await results)
     } catch (error) {
       await pellet.stop()
@@ -112,7 +131,12 @@ export class Pellet {
     return pellet
   }
 
-  private constructor(config: Config, { log, ring }: Logs, { storage, tokens, sizes }: Kept, inspect?: Inspect) {
+  private constructor(
+    config: Config,
+    { log, ring }: Logs,
+    { storage, tokens, sizes, sockets }: Kept,
+    inspect?: Inspect,
+  ) {
     this.#inspected = inspect?.name
     this.config = config
     this.log = log
@@ -161,7 +185,12 @@ export class Pellet {
     })
     const concurrencyOf = (name: string) => this.routes.deployments.get(name)?.manifest.limits.concurrency ?? 1
     this.desk = new JobDesk({ config, log, clock, storage, concurrencyOf })
-    this.ports = new OwnPorts({ log, host: config.host, createHandler: (name) => createOwnHandler(this, name) })
+    this.ports = new OwnPorts({
+      log,
+      host: config.host,
+      inherited: (port) => sockets.own(port),
+      createHandler: (name) => createOwnHandler(this, name),
+    })
   }
 
   /** Where the main listener is, e.g. `http://127.0.0.1:11500`. */
@@ -226,15 +255,22 @@ export class Pellet {
 
   // --- internal ---
 
-  async #listen(): Promise<void> {
+  async #listen({ admin, main }: InheritedSockets): Promise<void> {
     const { config } = this
-    this.#listeners.push(await listenUnix(createHandler(this), adminSocketPath(config)))
-    // Only now is it certain that no other Pellet uses the folder.
+    const adminHandler = createHandler(this)
+    const listening = admin ? listenInherited(adminHandler, admin) : listenUnix(adminHandler, adminSocketPath(config))
+    this.#listeners.push(await listening)
+    // Two may have an admin socket each, and one data folder.
+    if (await isAnswered(join(this.#socketFolder, callsSocketName)))
+      throw new Error(`${config.dataFolder}: another Pellet runs on this data folder; stop it, or set data`)
     createPrivateFolder(this.#socketFolder)
+    this.#ownsFolder = true
     const { proxy } = this
     await this.desk.open(this.#socketFolder, createAcceptedHandler(this))
     this.#calls = await listenForCalls(join(this.#socketFolder, callsSocketName), { proxy, routes: () => this.routes })
-    this.#listeners.push(await listenTcp(createHandler(this, this.gate), config.host, config.port))
+    const handler = createHandler(this, this.gate)
+    for (const socket of main) this.#listeners.push(await listenInherited(handler, socket))
+    if (main.length === 0) this.#listeners.push(await listenTcp(handler, config.host, config.port))
   }
 
   /** The routes are others now: what is kept for a deployment, and speaks of its revision, is renewed here. */
@@ -291,9 +327,9 @@ export class Pellet {
     await this.storage.dispose()
     this.#calls?.close()
     this.#calls?.closeAllConnections()
-    // What another Pellet on this folder made, who was here first, is left alone.
-    if (this.#listeners.length === 0) return
-    rmSync(adminSocketPath(this.config), { force: true })
-    rmSync(this.#socketFolder, { recursive: true, force: true })
+    // What another Pellet on this folder made, who was here first, is left alone; so is what the service manager made.
+    const [admin] = this.#listeners
+    if (admin && !admin.isInherited) rmSync(admin.address, { force: true })
+    if (this.#ownsFolder) rmSync(this.#socketFolder, { recursive: true, force: true })
   }
 }

@@ -1,13 +1,19 @@
+import { isatty } from 'node:tty'
 import { setFlagsFromString } from 'node:v8'
+import { takeListenFds } from '../../ffi/systemd.ts'
 import { bindProblem } from '../auth/bind-rule.ts'
+import type { Config } from '../config.ts'
 import { compileInChild, WatchingCompiler } from '../deployments/compiler.ts'
 import type { Inspect } from '../deployments/isolates.ts'
 import { messageOf } from '../errors.ts'
+import { InheritedSockets } from '../http/inherited.ts'
 import { createLogger } from '../log.ts'
 import { LogRing } from '../log-ring.ts'
 import type { Pellet } from '../pellet.ts'
 import { reconfigure } from '../reconfigure.ts'
 import { CliError } from './cli-error.ts'
+import { Reloader } from './reload.ts'
+import { ServiceManager } from './service-manager.ts'
 import { projectArgs, readConfig } from './settings.ts'
 import { watchMemory } from '../tidy-memory.ts'
 
@@ -38,10 +44,14 @@ export interface ServeOptions {
 
 /** Serves the project until a signal ends it, and the process with it. */
 export async function serve(flags: Record<string, unknown>, { onStarted, inspect }: ServeOptions = {}): Promise<never> {
-  const config = await readConfig(flags)
+  const asRead = await readConfig(flags)
   // A client's token, which the function code in isolates has no business with.
   delete process.env['PELLET_TOKEN']
-  const problem = await bindProblem(config, [config.host], (message) => console.error(message))
+  const sockets = new InheritedSockets(takeListenFds(), asRead.port)
+  const manager = new ServiceManager()
+  const config = { ...asRead, ...placeOf(sockets) }
+  const hosts = sockets.hosts.length > 0 ? sockets.hosts : [config.host]
+  const problem = await bindProblem(config, hosts, (message) => console.error(message))
   if (problem !== undefined) throw new CliError(problem, 2)
   // Main only passes bytes on. Left to itself, V8 answers a few megabytes of bodies with 15 MB of nursery for good.
   setFlagsFromString('--semi-space-growth-factor=1')
@@ -56,16 +66,22 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
     if (stopping.signal.aborted) return performance.now() - stoppingSince < sameSignalMs ? undefined : process.exit(1)
     stoppingSince = performance.now()
     log.info(`stopping (${signal})`)
+    manager.stopping(config.graceMs)
     stopping.abort()
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
+  // A terminal that is closed says the same as a supervisor that wants the project read again.
+  let reloader: Reloader | undefined
+  let isReloadWanted = false
+  if (isatty(0)) process.on('SIGHUP', stop)
+  else process.on('SIGHUP', () => (reloader ? void reloader.reload() : (isReloadWanted = true)))
   // The compiler starts before main loads its own modules: both take a quarter of a second, side by side.
   const options = { config, flags, signal: stopping.signal }
   const watching = config.watch ? new WatchingCompiler(options) : undefined
   const results = watching?.first ?? compileInChild(options)
   const { Pellet } = await import('../pellet.ts')
-  const pellet = await Pellet.start(config, { log, ring }, results, inspect).catch((error: unknown) => {
+  const pellet = await Pellet.start(config, { log, ring }, results, { inspect, sockets }).catch((error: unknown) => {
     const isWanted = stopping.signal.aborted
     stopping.abort()
     if (!isWanted) throw error
@@ -77,6 +93,9 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
       trouble: (message) => log.warn(message),
     })
     log.info(`listening on ${pellet.address}`)
+    manager.ready(pellet)
+    reloader = new Reloader({ pellet, manager, flags, config: asRead, signal: stopping.signal })
+    if (isReloadWanted) void reloader.reload()
     watchMemory()
     onStarted?.(pellet)
     if (inspect) startInspected(pellet, inspect)
@@ -97,4 +116,13 @@ function startInspected(pellet: Pellet, { name }: Inspect): void {
   const names = [...pellet.routes.deployments.keys()].join(', ') || 'none'
   if (pellet.routes.deployments.has(name)) pellet.dispatcher.load(name)
   else pellet.log.warn(`--inspect: expected one of ${names}, found ${name}; it is inspected once it is deployed`)
+}
+
+/** Where the inherited sockets are, in place of what the configuration says. */
+function placeOf({ admin, main }: InheritedSockets): Partial<Config> {
+  const [first] = main
+  return {
+    ...(first && { host: first.host!, port: first.port! }),
+    ...(admin && { socketPath: admin.path! }),
+  }
 }

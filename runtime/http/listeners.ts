@@ -1,7 +1,8 @@
 import { chmodSync, existsSync, rmSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
+import { connect, Server as NetServer, type ListenOptions, type Socket } from 'node:net'
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { listen } from 'listhen'
+import type { InheritedSocket } from '../../ffi/systemd.ts'
 import { InFlight } from '../in-flight.ts'
 import type { ErrorShape } from '../manifest/manifest.ts'
 import { within } from '../within.ts'
@@ -13,6 +14,8 @@ export interface Listener {
   address: string
   /** Answers under way. */
   open: InFlight<ServerResponse>
+  /** The socket is open in the service manager too: what connects after this process stopped accepting waits for the next. */
+  isInherited?: boolean
 }
 
 /** What `sun_path` holds on Linux and macOS, less the closing zero; longer ones are cut off without a word. */
@@ -35,25 +38,31 @@ export async function listenTcp(handler: RequestListener, host: string, port: nu
   return { server: server as Server, address: addressOf(server as Server) ?? String(address), open }
 }
 
+/** The main listener or the admin listener, on a socket that was open before this process. It is not removed at the end. */
+export async function listenInherited(handler: RequestListener, { fd, path }: InheritedSocket): Promise<Listener> {
+  const server = createServer(handler)
+  const open = prepare(server, handler, () => 'pellet')
+  await startListening(server, { fd, backlog: inheritedBacklog })
+  return { server, address: addressOf(server) ?? path ?? '', open, isInherited: true }
+}
+
 /**
  * A deployment's own port.
+ * @param where A host and a port, or a socket that was open before this process
  * @param shape of every answer to what is no HTTP
  * @throws Error with `code`, e.g. EADDRINUSE
  */
 export async function listenAlone(
   handler: RequestListener,
-  host: string,
-  port: number,
+  where: { host: string; port: number } | { fd: number },
   shape: () => ErrorShape,
 ): Promise<Listener> {
   // A request without a host is answered by the handler, in its own shape.
   const server = createServer({ requireHostHeader: false }, handler)
   const open = prepare(server, handler, shape)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, resolve)
-  })
-  return { server, address: addressOf(server)!, open }
+  const isInherited = 'fd' in where
+  await startListening(server, { ...where, ...(isInherited && { backlog: inheritedBacklog }) })
+  return { server, address: addressOf(server)!, open, isInherited }
 }
 
 /** The admin listener on a unix socket, for its owner only. @throws Error when another Pellet answers there */
@@ -64,29 +73,41 @@ export async function listenUnix(handler: RequestListener, path: string): Promis
       `${path}: expected a path of at most ${longestSocketPath} bytes for a socket, found ${bytes}; set data`,
     )
   if (existsSync(path)) {
-    if (await answers(path)) throw new Error(`${path}: another Pellet runs on this data folder; stop it, or set data`)
+    if (await isAnswered(path)) throw new Error(`${path}: another Pellet runs here; stop it, or set data`)
     rmSync(path)
   }
   const server = createServer(handler)
   const open = prepare(server, handler, () => 'pellet')
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, resolve)
-  })
+  await startListening(server, { path })
   chmodSync(path, 0o600)
   return { server, address: path, open }
 }
 
+/** Whether some process listens on a unix socket. */
+export function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
 /**
  * Stops in two steps: for `farewellMs` every answer says `Connection: close` while all are still served, so that callers
- * with open connections go and none is cut in the middle of a request; then nothing new is accepted.
+ * with open connections go and none is cut in the middle of a request; then nothing new is accepted. On an inherited
+ * socket nothing new is accepted at once: it waits there for the next process.
  */
 export async function closeListeners(listeners: Listener[], farewellMs: number): Promise<void> {
   const sayClose = (_req: unknown, res: ServerResponse) => {
     res.shouldKeepAlive = false
   }
-  for (const { server, open } of listeners) {
+  for (const { server, open, isInherited } of listeners) {
     for (const res of open.values()) sayClose(undefined, res)
+    // http.Server's own close would end idle connections as well, in which a request may be under way.
+    if (isInherited) stopAccepting(server)
     server.prependListener('request', sayClose).prependListener('checkContinue', sayClose)
   }
   await new Promise((resolve) => setTimeout(resolve, farewellMs))
@@ -107,6 +128,9 @@ export async function answersSent(listeners: Listener[], timeoutMs: number): Pro
 
 // --- internal ---
 
+/** As systemd has it: node's own 511 would make the queue shorter, and in it connections wait through a restart. */
+const inheritedBacklog = 4096
+
 /** By the code of node's error. */
 const refusals: Record<string, string> = {
   EADDRINUSE: 'expected a free port, found it taken; stop the other program, or set port',
@@ -123,6 +147,20 @@ async function refusalOf(host: string, port: number): Promise<string> {
     server.listen(port, host, () => server.close(() => resolve(undefined)))
   })
   return error?.code ?? ''
+}
+
+/** What is accepted goes on, also idle connections; who may call is still told by the address. */
+function stopAccepting(server: Server): void {
+  const bound = server.address()
+  server.address = () => bound
+  NetServer.prototype.close.call(server)
+}
+
+function startListening(server: Server, options: ListenOptions & { fd?: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options, resolve)
+  })
 }
 
 function prepare(server: Server, handler: RequestListener, shape: () => ErrorShape): InFlight<ServerResponse> {
@@ -167,15 +205,4 @@ function addressOf(server: Server): string | undefined {
   const bound = server.address()
   if (typeof bound !== 'object' || !bound) return undefined
   return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
 }

@@ -9,6 +9,8 @@ export interface OwnPortsOptions {
   log: Logger
   /** The address that Pellet itself is bound to. */
   host: string
+  /** A socket that the service manager has opened for a port. */
+  inherited?(port: number): { fd: number } | undefined
   createHandler(name: string): RequestListener
 }
 
@@ -90,14 +92,13 @@ export class OwnPorts {
   }
 
   async #try(own: OwnPort): Promise<void> {
-    const { log, host } = this.#options
+    const { log, host, inherited } = this.#options
     const { name, port } = own
     try {
       // Whose port it is, and so who answers, may change while it is open.
       const listener = await listenAlone(
         (req, res) => own.handler(req, res),
-        host,
-        port,
+        inherited?.(port) ?? { host, port },
         () => own.shape,
       )
       if (this.#isClosed || own.isClosed) return void listener.server.close()

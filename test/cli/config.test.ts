@@ -28,6 +28,7 @@ test('the defaults', async () => {
     manifestsFolder: join(root, 'manifests'),
     modelsFolder: join(root, 'models'),
     dataFolder: join(root, '.pellet'),
+    socketPath: '',
     maxKeepAliveMs: -1,
     maxBytesInFlight: 128 * 2 ** 20,
     resultsTtlMs: 3_600_000,
@@ -134,8 +135,10 @@ test('a configuration that is named must be there; its path is relative to the p
   assert.match((error as Error).message, 'none.yaml: expected a configuration file, found none')
 })
 
-test('the admin socket lies in the data folder', async () => {
+test('the admin socket lies in the data folder, or where socket says', async () => {
   assert.is(adminSocketPath(await load('data: state')), join(root, 'state/pellet.sock'))
+  assert.is(adminSocketPath(await load('socket: run/admin.sock')), join(root, 'run/admin.sock'))
+  assert.is(adminSocketPath(await load('socket: /run/pellet/pellet.sock')), '/run/pellet/pellet.sock')
 })
 
 test('docs/configuration.md has a row for each key, and names those that are followed', () => {
