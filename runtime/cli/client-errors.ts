@@ -9,10 +9,13 @@ export class ConnectionError extends CliError {}
 /** An answer that says no. */
 export class RefusalError extends CliError {
   readonly status: number
+  /** Pellet's own code for it, where Pellet said no. */
+  readonly code: string | undefined
 
-  constructor(message: string, status: number) {
+  constructor(message: string, status: number, code?: string) {
     super(message)
     this.status = status
+    this.code = code
   }
 }
 
@@ -37,6 +40,10 @@ export function toConnectionError(target: Target, error: NodeJS.ErrnoException):
     return new ConnectionError(`${shown}: expected an answer, found none in time (${found}); is it the right address?`)
   if (code === 'EPROTO' || code.startsWith('ERR_SSL'))
     return new ConnectionError(`${shown}: expected TLS, found something else; try http:// (${found})`)
+  if (code === 'ECONNRESET' || code === 'EPIPE')
+    return new ConnectionError(
+      `${shown}: expected an answer, found the connection closed; is Pellet still running${url?.protocol === 'http:' ? ', and is it http there' : ''}?`,
+    )
   if (code.startsWith('HPE_'))
     return new ConnectionError(`${shown}: expected a Pellet, found a server that speaks no HTTP; try https://`)
   if (code.startsWith('CERT_') || code.startsWith('ERR_TLS_CERT') || tlsCodes.includes(code))
@@ -50,16 +57,10 @@ export function toConnectionError(target: Target, error: NodeJS.ErrnoException):
 export function toRefusal(target: Target, status: number, headers: IncomingHttpHeaders, body: string): RefusalError {
   const said = messageIn(body)
   const { shown, url, token } = target
-  if (url && (status === 401 || status === 403)) {
-    const found = said ?? 'the token is refused'
-    return new RefusalError(
-      token === undefined
-        ? `${shown}: expected a token, found none; make one there with pellet token create, and give it as PELLET_TOKEN`
-        : `${shown}: ${found}; pellet token create, run there, makes one that may do this`,
-      status,
-    )
-  }
-  if (said !== undefined && (headers['x-pellet-error'] !== undefined || !url)) return new RefusalError(said, status)
+  const code = headers['x-pellet-error'] as string | undefined
+  if (url && (status === 401 || status === 403))
+    return new RefusalError(`${shown}: ${aboutToken(token, said, status)}`, status, code)
+  if (said !== undefined && (code !== undefined || !url)) return new RefusalError(said, status, code)
   if (status >= 300 && status < 400)
     return new RefusalError(
       `${shown}: expected a Pellet, found a redirect to ${headers.location ?? 'nowhere'}; give the address there with --to`,
@@ -82,6 +83,15 @@ export function notPellet({ shown, url }: Target, found: string, status = 200): 
 }
 
 // --- internal ---
+
+/** What is wrong with the token, never the token itself. */
+function aboutToken(token: string | undefined, said: string | undefined, status: number): string {
+  const how = 'make one there with pellet token create, and give it as PELLET_TOKEN'
+  if (token === undefined) return `expected a token, found none; ${how}`
+  if (status === 401)
+    return `expected a token that is valid there, found one that is unknown, expired or revoked; ${how}`
+  return `${said ?? 'the token may not do this'}; pellet token create --scope makes one that may`
+}
 
 const tlsCodes = ['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE']
 tlsCodes.push('UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')

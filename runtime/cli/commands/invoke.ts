@@ -2,7 +2,7 @@ import { defineCommand } from 'citty'
 import { extname } from 'node:path'
 import { formatBytes } from '../../units.ts'
 import { CliError } from '../cli-error.ts'
-import { toRefusal } from '../client-errors.ts'
+import { RefusalError, toRefusal } from '../client-errors.ts'
 import { call, toMessage, type Reply } from '../client.ts'
 import { bodyOf, fileBody, findRoute, headersOf, requestArgs, type RequestBody } from '../request.ts'
 import { readTarget, targetArgs } from '../target.ts'
@@ -33,7 +33,9 @@ export default defineCommand({
     const text = args.body
     const body = await bodyOf('invoke', rawArgs, '--body', text === undefined ? undefined : () => plainBody(text))
     const target = await readTarget({ ...args })
-    const { method, path } = await findRoute('invoke', target, args.name, args.route)
+    const { method, path } = await findRoute('invoke', target, args.name, args.route).catch((error: unknown) =>
+      routeUnseen(error, args.route),
+    )
     const wanted = args.output === undefined ? undefined : answerTypes[extname(args.output).toLowerCase()]
     const reply = await call(target, method, `/f/${args.name}${path}`, {
       headers: { ...(wanted && { accept: wanted }), ...body?.headers, ...headers },
@@ -52,6 +54,15 @@ export default defineCommand({
 })
 
 // --- internal ---
+
+/** A token that may invoke need not be one that may list what there is. @throws what is no matter of that */
+function routeUnseen(error: unknown, route: string | undefined): { method: string; path: string } {
+  if (!(error instanceof RefusalError) || error.status !== 403) throw error
+  const [, method = 'POST', path] = /^(?:([A-Z]+) )?(\/\S*)$/.exec(route ?? '') ?? []
+  if (path === undefined)
+    throw new CliError(`${error.message}\nWithout it, name the route in full: --route "POST /v1/..."`)
+  return { method, path }
+}
 
 const answerTypes: Record<string, string> = {
   '.png': 'image/png',

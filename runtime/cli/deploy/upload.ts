@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Readable, Transform } from 'node:stream'
 import type { MissingBlob } from '../../deploys/protocol.ts'
+import { CliError } from '../cli-error.ts'
 import { call, callJson } from '../client.ts'
 import { ConnectionError, RefusalError, toRefusal } from '../client-errors.ts'
 import type { Target } from '../target.ts'
@@ -67,8 +68,9 @@ export async function upload(target: Target, blobs: readonly LocalBlob[], option
 
 /** Another try may do better: the connection broke, or what was said of the rest holds no more. */
 function isPassing(error: unknown): boolean {
-  if (error instanceof ConnectionError) return true
-  return error instanceof RefusalError && [408, 409, 416, 425, 429, 502, 503, 504].includes(error.status)
+  if (!(error instanceof RefusalError)) return error instanceof ConnectionError
+  // What an earlier upload has left there may be damaged; it is dropped then.
+  return error.code === 'wrong_digest' || [408, 409, 416, 425, 429, 502, 503, 504].includes(error.status)
 }
 
 async function put(
@@ -99,8 +101,11 @@ async function put(
       body: source.pipe(counted),
       signal,
     })
-    if (reply.status !== 200 && reply.status !== 201)
-      throw toRefusal(target, reply.status, reply.headers, String(reply.body))
+    if (reply.status === 200 || reply.status === 201) return
+    const refusal = toRefusal(target, reply.status, reply.headers, String(reply.body))
+    if (refusal.code === 'wrong_digest' && receivedBytes === 0)
+      throw new CliError(`${blob.shown} has changed while it was sent; deploy again`)
+    throw refusal
   } finally {
     source.destroy()
     watcher.ended(blob)
