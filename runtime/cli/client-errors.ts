@@ -86,11 +86,11 @@ export function notPellet({ shown, url }: Target, found: string, status = 200): 
 
 /** What is wrong with the token, never the token itself. */
 function aboutToken(token: string | undefined, said: string | undefined, status: number): string {
-  const how = 'make one there with pellet token create, and give it as PELLET_TOKEN'
+  const how = 'make one there with pellet token create --scope read, invoke or deploy, and give it as PELLET_TOKEN'
   if (token === undefined) return `expected a token, found none; ${how}`
   if (status === 401)
     return `expected a token that is valid there, found one that is unknown, expired or revoked; ${how}`
-  return `${said ?? 'the token may not do this'}; pellet token create --scope makes one that may`
+  return `${said ?? 'the token may not do this'}; pellet token create, run there with that --scope, makes one that may`
 }
 
 const tlsCodes = ['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE']

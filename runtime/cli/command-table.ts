@@ -1,0 +1,53 @@
+import type { CommandDef } from 'citty'
+
+/** All commands, in the order in which `pellet --help` shows them. Each is loaded when it is asked for. */
+export const commands: Record<string, () => Promise<CommandDef<any>>> = {
+  start: () => import('./commands/start.ts').then((module) => module.default),
+  dev: () => import('./commands/dev.ts').then((module) => module.default),
+  deploy: () => import('./commands/deploy.ts').then((module) => module.default),
+  history: () => import('./commands/history.ts').then((module) => module.default),
+  rollback: () => import('./commands/rollback.ts').then((module) => module.default),
+  delete: () => import('./commands/delete.ts').then((module) => module.default),
+  list: () => import('./commands/list.ts').then((module) => module.default),
+  ps: () => import('./commands/ps.ts').then((module) => module.default),
+  logs: () => import('./commands/logs.ts').then((module) => module.default),
+  invoke: () => import('./commands/invoke.ts').then((module) => module.default),
+  load: () => import('./commands/load.ts').then((module) => module.load),
+  unload: () => import('./commands/load.ts').then((module) => module.unload),
+  cache: () => import('./commands/cache.ts').then((module) => module.default),
+  token: () => import('./commands/token.ts').then((module) => module.default),
+  bench: () => import('./commands/bench.ts').then((module) => module.default),
+  validate: () => import('./commands/validate.ts').then((module) => module.default),
+  new: () => import('./commands/new.ts').then((module) => module.default),
+  inspect: () => import('./commands/inspect.ts').then((module) => module.default),
+}
+
+/** What `pellet COMMAND --help` ends with. */
+export const examples: Record<string, string[]> = {
+  dev: ['pellet dev', 'pellet dev --inspect depth'],
+  start: ['pellet start', 'pellet start --root /srv/models --port 8080'],
+  invoke: [
+    'pellet invoke depth -F image=@photo.jpg -F colormap=turbo -o depth.png',
+    'pellet invoke tcn -d @window.json',
+    `pellet invoke tags -d '{"image": "...", "top": 3}' --route /v1/tags`,
+  ],
+  cache: ['pellet cache stats', 'pellet cache stats depth --json', 'pellet cache clear depth'],
+  logs: ['pellet logs -f', 'pellet logs depth -n 20', 'pellet logs --json | jq .msg'],
+  token: ['pellet token create --name laptop --scope deploy', 'pellet token list', 'pellet token revoke laptop'],
+  bench: [
+    'pellet bench depth -F image=@photo.jpg',
+    'pellet bench tcn --input window.json --concurrency 1,4,16 --duration 10s --save before.json',
+    'pellet bench tcn --input window.json --compare before.json',
+  ],
+  deploy: [
+    'pellet deploy manifests/depth.yaml',
+    'pellet deploy manifests/*.yaml --to http://pi.local:11500',
+    'pellet deploy functions/tags.ts --dry-run',
+  ],
+  history: ['pellet history depth', 'pellet history depth --json --to http://pi.local:11500'],
+  rollback: ['pellet rollback depth', 'pellet rollback depth 3f2a9c'],
+  delete: ['pellet delete depth'],
+  validate: ['pellet validate', 'pellet validate manifests/depth.yaml functions/tags.ts'],
+  new: ['pellet new tags --model ~/mobilenet.onnx', 'pellet new detector faces', 'pellet new classifier tags'],
+  inspect: ['pellet inspect models/depth.onnx', 'pellet inspect models/hailo8/depth.hef --json'],
+}
