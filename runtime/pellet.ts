@@ -35,6 +35,7 @@ import { RouteTable } from './http/route-table.ts'
 import type { Logger, Logs } from './log.ts'
 import type { LogRing } from './log-ring.ts'
 import { JobDesk } from './jobs/desk.ts'
+import { factsOf } from './metrics/facts.ts'
 import { Meter } from './metrics/meter.ts'
 import { ResultCache } from './results/result-cache.ts'
 import type { Damage } from './storage/atomic-fs.ts'
@@ -147,6 +148,7 @@ export class Pellet {
     this.gate = new Gate({ tokens, log, isPublic: config.public, isStrict: config.requireToken })
     this.#socketFolder = socketFolderOf(config.dataFolder)
     const { clock } = this
+    this.meter = new Meter(factsOf(this))
     this.dispatcher = new Dispatcher({
       log,
       clock,
@@ -156,6 +158,7 @@ export class Pellet {
       allowUrls: () => config.allowUrls,
       sizes,
       inspect,
+      lives: this.meter.lives,
       onQuiet: createTidier(() => this.#isQuiet()),
     })
     this.vitals = new Vitals(clock.now, log)
@@ -169,11 +172,6 @@ export class Pellet {
       version: this.version,
       log,
       now: Date.now,
-    })
-    this.meter = new Meter({
-      version: this.version,
-      loaded: () => this.#loaded(),
-      kept: () => this.results.counts(),
     })
     this.proxy = new Proxy({
       config,

@@ -242,7 +242,7 @@ export class Dispatcher {
   }
 
   #perform(effect: Effect): void {
-    const { log } = this.#options
+    const { log, clock, lives } = this.#options
     if (effect.type === 'grant') {
       const waiting = this.#waiting.get(effect.request)
       this.#waiting.delete(effect.request)
@@ -261,6 +261,11 @@ export class Dispatcher {
         { deployment: isolate?.deployment.name, pid: isolate?.pid, reason: effect.reason },
         `unload: ${effect.message}`,
       )
+      const ready = this.#isolates.readyAt(effect.isolate)
+      if (isolate && ready) {
+        const ageMs = clock.now() - ready.at
+        lives.unloading(isolate.deployment.name, effect.reason, ageMs, effect.idleMs)
+      }
       isolate?.kill(effect.message, killCodes[effect.reason])
     } else log.info({ deployment: effect.name, what: effect.what }, effect.message)
   }

@@ -4,6 +4,7 @@ import { messageOf } from '../errors.ts'
 import { Isolate, type IsolateEvents, type LoadFailure } from '../isolate/isolate.ts'
 import { proportionalBytes } from '../isolate/memory.ts'
 import type { Logger } from '../log.ts'
+import type { LifeReports } from '../metrics/lives.ts'
 import { formatBytes } from '../units.ts'
 import type { Deployment } from './deployment.ts'
 import { watchMemory } from './memory-watch.ts'
@@ -19,6 +20,8 @@ export interface IsolatesOptions {
   allowUrls(): string[]
   /** The deployment whose isolates have a debugger, and its port. */
   inspect?: Inspect | undefined
+  /** Counts what becomes of them. */
+  lives: LifeReports
 }
 
 export interface Inspect {
@@ -99,9 +102,11 @@ export class Isolates {
   // --- internal ---
 
   #eventsOf(id: number, deployment: Deployment, startedAt: number): IsolateEvents {
-    const { clock, log, root } = this.#options
+    const { clock, log, root, lives } = this.#options
     const reports = this.#reports
-    const fields = { deployment: deployment.name }
+    const { name } = deployment
+    const fields = { deployment: name }
+    lives.loading(name)
     return {
       ready: (engineMs, residentBytes) => {
         const loadMs = clock.now() - startedAt
@@ -114,15 +119,21 @@ export class Isolates {
             'loaded',
           )
         })
+        lives.loaded(name, loadMs)
         reports.loaded(id, isolate, loadMs)
       },
       failed: (failure) => {
-        if (!failure.isUnwanted) log.error(fields, `load failed: ${failure.message}`)
+        if (!failure.isUnwanted) {
+          log.error(fields, `load failed: ${failure.message}`)
+          lives.loadFailed(name)
+        }
         // Callers read this, perhaps strangers: where the project lies is none of their business.
         reports.loadFailed(id, { ...failure, message: failure.message.replaceAll(`${root}/`, '') })
       },
       exited: (message) => {
-        log.info({ ...fields, pid: this.#living.get(id)?.pid }, `gone: ${message}`)
+        const isolate = this.#living.get(id)
+        log.info({ ...fields, pid: isolate?.pid }, `gone: ${message}`)
+        if (this.#readyAt.has(id) && isolate?.isKilled === false) lives.crashed(name)
         this.#living.delete(id)
         this.#readyAt.delete(id)
         reports.exited(id, deployment, message)

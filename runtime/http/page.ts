@@ -1,7 +1,7 @@
 import { HTTPResponse } from 'h3/node'
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import { modelNameOf, type Deployment } from '../deployments/deployment.ts'
-import { metricsType } from '../metrics/instruments.ts'
+import { metricsType } from '../metrics/families.ts'
 import type { Pellet } from '../pellet.ts'
 import { docsHeaders, toDocsPage, type DocsOptions } from './docs-page.ts'
 import { toOpenApi, type ApiPart } from './openapi.ts'

@@ -6,7 +6,7 @@ import type { Lease } from '../deployments/lease.ts'
 import { messageOf, PelletError } from '../errors.ts'
 import { InFlight } from '../in-flight.ts'
 import type { Logger } from '../log.ts'
-import type { Failed } from '../metrics/meter.ts'
+import type { RequestCount } from '../metrics/request-count.ts'
 import { formatBytes, parseDuration } from '../units.ts'
 import { messageIn, toErrorAnswer } from '../error-body.ts'
 import { resultHeader } from '../isolate/calls.ts'
@@ -25,8 +25,8 @@ export interface ProxyOptions {
   dispatcher: Dispatcher
   results: ResultCache
   log: Logger
-  /** Counts the request once its answer is over; what it returns is told why it fails. */
-  begin(deployment: Deployment, route: string, res: ServerResponse): Failed
+  /** Counts the request once its answer is over; what it returns is told what becomes of it. */
+  begin(deployment: Deployment, route: string, res: ServerResponse): RequestCount
   /** True once requests such as this one are not taken any more. */
   isStopping(req: IncomingMessage): boolean
 }
@@ -42,6 +42,11 @@ export class Proxy {
     this.#options = options
   }
 
+  /** Of requests that are under way, as far as they have come. */
+  get bytesInFlight(): number {
+    return this.#bytesInFlight
+  }
+
   /** The request of that number, while an isolate works on it. */
   find(id: string): (Exchange & { lease: Lease }) | undefined {
     const exchange = this.#exchanges.get(Number(id))
@@ -50,23 +55,24 @@ export class Proxy {
 
   /** @param chain of a call from another deployment: it was admitted with the request that it is made for */
   serve(target: RouteTarget, req: IncomingMessage, res: ServerResponse, chain?: Chain): void {
-    let counted = 0
+    let countedBytes = 0
     const count = (bytes: number) => {
-      counted += bytes
+      countedBytes += bytes
       this.#bytesInFlight += bytes
       if (this.#bytesInFlight > this.#options.config.maxBytesInFlight) throw this.#overloaded()
     }
     const requestId = chain?.parent.requestId ?? toRequestId(req)
     const { deployment, path } = target
-    const failed = this.#options.begin(deployment, chain?.route ?? `${req.method} ${path}`, res)
+    const counted = this.#options.begin(deployment, chain?.route ?? `${req.method} ${path}`, res)
     const onEnd = (error?: unknown) => {
-      this.#bytesInFlight -= counted
+      this.#bytesInFlight -= countedBytes
       this.#exchanges.delete(exchange.number)
       exchange.session?.end()
-      if (error !== undefined || exchange.callerLeft) this.#refuse(exchange, error, failed)
+      if (error !== undefined || exchange.callerLeft) this.#refuse(exchange, error, counted)
     }
     const onAnswer = (answer: IncomingMessage, lease: Lease) => {
-      if (answer.statusCode! >= 400) this.#noteFailure(exchange, answer, failed)
+      counted.answered(lease, answer.headers['server-timing'] as string | undefined)
+      if (answer.statusCode! >= 400) this.#noteFailure(exchange, answer, counted)
       return exchange.session && this.#consult(exchange, exchange.session, answer, lease)
     }
     const exchange = new Exchange(target, req, res, requestId, onEnd, onAnswer, chain)
@@ -139,12 +145,12 @@ export class Proxy {
     return toKeptAnswer(exchange, session, session.found, String(timing))
   }
 
-  #noteFailure({ target, requestId }: Exchange, answer: IncomingMessage, failed: Failed): void {
+  #noteFailure({ target, requestId }: Exchange, answer: IncomingMessage, counted: RequestCount): void {
     const status = answer.statusCode!
     const code = String(answer.headers['x-pellet-error'] ?? '')
     if (status >= 500)
       this.#options.log.warn({ deployment: target.deployment.name, requestId, status, code }, 'the function failed')
-    answer.once('data', (body: Buffer) => failed(status, code, messageIn(String(body)) ?? code))
+    answer.once('data', (body: Buffer) => counted.failed(status, code, messageIn(String(body)) ?? code))
   }
 
   #overloaded(): PelletError {
@@ -156,7 +162,7 @@ export class Proxy {
     )
   }
 
-  #refuse(exchange: Exchange, error: unknown, failed: Failed): void {
+  #refuse(exchange: Exchange, error: unknown, counted: RequestCount): void {
     const { log } = this.#options
     const { res, target, requestId, req } = exchange
     if (exchange.callerLeft) {
@@ -172,7 +178,7 @@ export class Proxy {
       { deployment: target.deployment.name, requestId, status, code: headers['x-pellet-error'] },
       messageOf(error),
     )
-    failed(status, headers['x-pellet-error']!, messageOf(error))
+    counted.failed(status, headers['x-pellet-error']!, messageOf(error))
     if (res.headersSent) return void res.destroy()
     sendRefusal(req, res, answer)
   }

@@ -94,6 +94,11 @@ export class Isolate {
     return this.#child.pid
   }
 
+  /** Main wanted its end. */
+  get isKilled(): boolean {
+    return this.#killed !== undefined
+  }
+
   /** Why the process ended, for those whose request was in it; undefined while it lives. */
   get ending(): PelletError | undefined {
     return this.#ending

@@ -1,57 +1,48 @@
 import type { ServerResponse } from 'node:http'
-import type { Deployment } from '../deployments/deployment.ts'
-import type { CacheCount } from '../results/cache-rows.ts'
-import { Instruments } from './instruments.ts'
+import { modelNameOf, type Deployment } from '../deployments/deployment.ts'
+import { DeploymentCounts, type Tally } from './counts.ts'
+import type { Facts } from './facts.ts'
+import type { Families } from './families.ts'
+import { createInstruments, type Books, type DeployResult } from './instruments.ts'
+import { LifeCounts } from './lives.ts'
+import { RequestCount } from './request-count.ts'
 
-/** What became of a deployment's inference requests since Pellet started. */
-export interface Tally {
-  /** Answered well. */
-  inferences: number
-  /** Answered with a 5xx. */
-  errors: number
-  /** What the last 5xx said. */
-  lastError?: string
-  /** How long the last one that was answered well took, from its headers to the end of its answer. */
-  latencyMs?: number
-}
-
-/** Told before a request is over: what it fails with. */
-export type Failed = (status: number, code: string, message: string) => void
-
-export interface MeterOptions {
-  version: string
-  /** Names of the deployments whose model is loaded now. */
-  loaded(): Set<string>
-  kept(): CacheCount[]
-}
-
-/** Counts inference requests for status routes and metrics; on the path of each of them. */
+/** Counts what happens, for status routes and metrics. */
 export class Meter {
-  readonly #options: MeterOptions
+  readonly #facts: Facts
+  readonly #books: Books = { live: new Map(), counts: new Map(), deploys: { done: 0, failed: 0 } }
   readonly #tallies = new Map<string, Tally>()
-  readonly #all: Instruments
-  readonly #alone = new Map<string, Instruments>()
+  readonly #all: Families
+  readonly #alone = new Map<string, Families>()
+  /** Told of the lives of isolates. */
+  readonly lives = new LifeCounts((name) => this.#countsOf(name))
 
-  constructor(options: MeterOptions) {
-    this.#options = options
-    this.#all = new Instruments(options)
+  constructor(facts: Facts) {
+    this.#facts = facts
+    this.#all = createInstruments(facts, this.#books)
   }
 
-  /** A deployment goes live: its series begin at zero, and are kept for it alone where it has ports of its own. */
+  /** A deployment goes live: its series begin at zero. They are exported for it alone, too, where it has ports of its own. */
   deploy(deployment: Deployment): void {
     const { name, manifest } = deployment
-    this.#all.add(deployment)
-    if (manifest.listen.length === 0) return
-    const alone = this.#alone.get(name) ?? new Instruments(this.#options)
-    alone.add(deployment)
-    this.#alone.set(name, alone)
+    this.#books.live.set(name, deployment)
+    const counts = this.#countsOf(name)
+    for (const { method, path } of manifest.routes) counts.routeOf(`${method} ${path}`)
+    counts.modelOf(modelNameOf(deployment))
+    if (manifest.listen.length > 0 && !this.#alone.has(name))
+      this.#alone.set(name, createInstruments(this.#facts, this.#books, name))
   }
 
-  /** A deployment is gone. What was counted of it stays in the series of all. */
+  /** A deployment is gone, and what could be said of it now. What was counted of it stays, as of a process that goes on. */
   remove(name: string): void {
-    this.#all.remove(name)
+    this.#books.live.delete(name)
     this.#alone.delete(name)
     this.#tallies.delete(name)
+  }
+
+  /** A deploy or a rollback has ended. */
+  deployed(result: DeployResult): void {
+    this.#books.deploys[result]++
   }
 
   tallyOf(name: string): Tally {
@@ -69,31 +60,18 @@ export class Meter {
    * A request begins; it is counted when its answer is over.
    * @param route e.g. `POST /v1/detect`
    */
-  begin(deployment: Deployment, route: string, res: ServerResponse): Failed {
-    const since = performance.now()
-    let failure: { status: number; code: string; message: string } | undefined
-    res.once('close', () => {
-      const ms = performance.now() - since
-      const status = failure?.status ?? (res.writableFinished ? res.statusCode : callerLeft)
-      const tally = this.tallyOf(deployment.name)
-      // No model had a part in an answer that was kept.
-      const isKept = deployment.manifest.cache !== undefined && res.getHeader('x-cache') === 'hit'
-      if (status < 400 && !isKept) {
-        tally.inferences++
-        tally.latencyMs = Math.round(ms * 1000) / 1000
-      } else if (status >= 500) {
-        tally.errors++
-        if (failure) tally.lastError = failure.message
-      }
-      const request = { deployment, route, status, ms, code: failure?.code, isKept }
-      this.#all.count(request)
-      this.#alone.get(deployment.name)?.count(request)
-    })
-    return (status, code, message) => (failure = { status, code, message })
+  begin(deployment: Deployment, route: string, res: ServerResponse): RequestCount {
+    const { name } = deployment
+    const request = new RequestCount(deployment, route, res)
+    res.once('close', () => request.end(this.#countsOf(name), this.tallyOf(name)))
+    return request
+  }
+
+  // --- internal ---
+
+  #countsOf(name: string): DeploymentCounts {
+    let counts = this.#books.counts.get(name)
+    if (!counts) this.#books.counts.set(name, (counts = new DeploymentCounts()))
+    return counts
   }
 }
-
-// --- internal ---
-
-/** What proxies count a caller as who did not wait for the answer; it is never sent. */
-const callerLeft = 499

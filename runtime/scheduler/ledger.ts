@@ -106,6 +106,7 @@ export class Ledger {
     isolate.leases--
     const { deployment } = isolate
     deployment.lastUsedAt = this.now
+    isolate.idleSince = this.now
     if (isolate.state === 'draining') {
       if (isolate.leases === 0 && isolate.departure !== undefined) this.kill(isolate, isolate.departure)
       return
@@ -212,12 +213,13 @@ export class Ledger {
     isolate.isKilled = true
     isolate.state = 'draining'
     isolate.expiresAt = Infinity
+    const idleMs = isolate.leases > 0 ? 0 : this.now - isolate.idleSince
     this.#forget(isolate)
     if (reason === 'evicted') {
       isolate.deployment.evictions++
       this.note(isolate.deployment, 'evicted', message)
     }
-    this.effects.push({ type: 'kill', isolate: isolate.number, reason, message })
+    this.effects.push({ type: 'kill', isolate: isolate.number, reason, message, idleMs })
     this.#leave(isolate)
   }
 

@@ -48,8 +48,9 @@ export type Effect =
   /**
    * End the isolate's process; the owner reports `exited` when it is gone, also where it was gone already. Requests
    * that it still holds (reasons memory, hung, stopping) are the owner's to answer: the scheduler has forgotten them.
+   * `idleMs`: since its last release, or since it became ready.
    */
-  | { type: 'kill'; isolate: number; reason: KillReason; message: string }
+  | { type: 'kill'; isolate: number; reason: KillReason; message: string; idleMs: number }
   /** For the log and the metrics; no action. */
   | { type: 'note'; name: string; what: NoteKind; message: string }
 

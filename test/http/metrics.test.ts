@@ -91,11 +91,29 @@ test('requests are counted by deployment, route and code, however they came', as
   }
 })
 
+test('each phase of a request has its time, and each error its code', async () => {
+  const families = await scrape()
+  const post = { deployment: 'one', route: 'POST /v1/one' }
+  const phases = families.get('pellet_phase_duration_seconds')
+  // Refused before an isolate was asked: no phases. The isolate tells none of those that failed in it.
+  const counts = { queue: 5, load: 1, receive: 4, pre: 4, wait: 4, infer: 4, post: 4, respond: 5 }
+  for (const [phase, count] of Object.entries(counts))
+    assert.equal([phase, ...valuesOf(phases, { ...post, phase }, '_count')], [phase, count])
+  const sum = valuesOf(phases, post, '_sum').reduce((a, b) => a + b, 0)
+  const [whole] = valuesOf(families.get('pellet_request_duration_seconds'), post, '_sum')
+  assert.ok(sum > 0.5 * whole! && sum < whole!, `${sum} of ${whole} s`)
+  const errors = families.get('pellet_request_errors_total')
+  assert.equal(valuesOf(errors, { ...post, error: 'function_failed' }), [1])
+  assert.equal(valuesOf(errors, { ...post, error: 'payload_too_large' }), [1])
+  assert.equal(valuesOf(errors, { ...post, error: 'queue_full' }), [0], 'there from the start')
+})
+
 test('an own port tells of its deployment alone, the main port of all', async () => {
   const [own, all] = [await scrape(alone), await scrape()]
   assert.equal(requests(own, { deployment: 'two' }), [])
   assert.equal(requests(all, { deployment: 'two', code: '200' }), [1])
   assert.is(own.get('pellet_model_loaded')!.samples.size, 1)
+  assert.not(own.has('process_cpu_seconds_total'), 'nothing of Pellet as a whole')
   // Two deployments with one model are one series of the sidecar's.
   assert.equal(valuesOf(own.get('hailo_inference_requests_total'), { status: 'success', model: 'shared' }), [5])
   assert.equal(valuesOf(all.get('hailo_inference_requests_total'), { status: 'success', model: 'shared' }), [6])
@@ -131,6 +149,30 @@ test('a caller who leaves is 499, and no inference', async () => {
   assert.equal(valuesOf((await scrape()).get('hailo_inference_requests_total'), { model: 'shared' }), before)
   gate.open(true)
   gate.close()
+})
+
+test('the lives of isolates are counted, and how things are is told', async () => {
+  const value = async (name: string, labels: Record<string, string>, suffix = '') =>
+    valuesOf((await scrape()).get(name), labels, suffix)[0]
+  const two = { deployment: 'two' }
+  assert.is(await value('pellet_loads_total', two), 1)
+  assert.is(await value('pellet_load_duration_seconds', two, '_count'), 1)
+  assert.is(await value('pellet_unloads_total', { ...two, reason: 'crashed' }), 0)
+  assert.ok((await value('pellet_resident_bytes', two))! > 1e6)
+  assert.is(await value('pellet_requests_in_flight', two), 0)
+  assert.is(await value('pellet_queue_limit', two), 32)
+  assert.is(await value('pellet_deployment_ready', two), 1)
+  process.kill((await pellet.row('two')).pid!, 'SIGKILL')
+  await pellet.rowWhen('two', ({ state }) => state === 'cold')
+  await callJson(`${pellet.url}/v1/two`, {})
+  assert.is(await value('pellet_unloads_total', { ...two, reason: 'crashed' }), 1)
+  assert.is(await value('pellet_isolate_crashes_total', two), 1)
+  assert.is(await value('pellet_isolate_restarts_total', two), 1)
+  assert.is(await value('pellet_loads_total', two), 2)
+  assert.is(await value('pellet_ready', {}), 1)
+  assert.is(await value('pellet_stalled', {}), 0)
+  assert.ok((await value('process_resident_memory_bytes', {}))! > 1e6)
+  assert.ok((await value('pellet_event_loop_delay_seconds', {}, '_count'))! > 0)
 })
 
 test('HEAD is answered, other methods are not', async () => {

@@ -65,9 +65,10 @@ function checkHistogram(name: string, { samples }: Family): void {
   }
   for (const [labels, list] of series) {
     const isRising = list.every(({ le, value }, i) => i === 0 || (le > list[i - 1]!.le && value >= list[i - 1]!.value))
-    const count = samples.get(`${name}_count{${labels}}`)
+    const own = labels === '' ? '' : `{${labels}}`
+    const count = samples.get(`${name}_count${own}`)
     if (!isRising || list.at(-1)!.le !== Infinity || list.at(-1)!.value !== count)
-      throw new Error(`${name}{${labels}}: expected rising buckets up to +Inf, whose value is the count`)
-    if (!samples.has(`${name}_sum{${labels}}`)) throw new Error(`${name}{${labels}}: expected a sum`)
+      throw new Error(`${name}${own}: expected rising buckets up to +Inf, whose value is the count`)
+    if (!samples.has(`${name}_sum${own}`)) throw new Error(`${name}${own}: expected a sum`)
   }
 }

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expectOk } from '../faults/beside.ts'
 import { createGate, type Gate } from '../http/gate.ts'
+import { parseMetrics, valuesOf } from '../http/prometheus.ts'
 import { functionProject } from '../support/functions.ts'
 import { RunningPellet } from '../support/pellet.ts'
 import { childrenOf, until } from '../support/process.ts'
@@ -68,6 +69,12 @@ eviction('the least recently used goes, and its process with it', async () => {
   const rows = await pellet.ps()
   assert.equal([rows['one']!.evictions, rows['two']!.evictions, rows['three']!.evictions], [0, 1, 0])
   assert.is(rows['two']!.state, 'cold')
+  const metrics = parseMetrics(await (await pellet.fetch('/metrics')).text())
+  const told = (name: string, suffix: string, labels = {}) =>
+    valuesOf(metrics.get(name), { deployment: 'two', ...labels }, suffix)
+  assert.equal(told('pellet_unloads_total', '', { reason: 'evicted' }), [1])
+  const [age, idle] = ['pellet_eviction_age_seconds', 'pellet_eviction_idle_seconds'].map((name) => told(name, '_sum'))
+  assert.ok(idle![0]! >= 1.5 && age![0]! > idle![0]!, `evicted ${age} s after its load, ${idle} s after its last use`)
   assert.equal(new Set(childrenOf(pellet.pid)), new Set([one.pid, three.pid]))
 })
 
