@@ -6,15 +6,19 @@ import { Gate } from './auth/gate.ts'
 import { TokenStore } from './auth/token-store.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { adminSocketPath, type Config } from './config.ts'
+import type { Compiled } from './deployments/compiler.ts'
 import { forDebugging } from './deployments/debugging.ts'
-import { fileOf, isFailed, type Deployment, type DeploymentResult } from './deployments/deployment.ts'
+import { fileOf, isFailed } from './deployments/deployment.ts'
+import type { Compilation, Deployment, DeploymentResult, Origin } from './deployments/deployment.ts'
 import { Dispatcher } from './deployments/dispatcher.ts'
 import type { Inspect } from './deployments/isolates.ts'
 import { removeOldBundles } from './deployments/old-bundles.ts'
 import { Preloads } from './deployments/preloads.ts'
 import { ProblemLog } from './deployments/problem-log.ts'
 import { reconcile } from './deployments/reconcile.ts'
+import { Sources, type Joined } from './deployments/sources.ts'
 import { openSizeBook, type SizeBook } from './deployments/size-book.ts'
+import { Deploys } from './deploys/deploys.ts'
 import { createHandler } from './http/app.ts'
 import { createAcceptedHandler } from './http/accepted.ts'
 import { listenForCalls } from './http/calls.ts'
@@ -30,7 +34,7 @@ import {
 } from './http/listeners.ts'
 import { createOwnHandler } from './http/own-port.ts'
 import { OwnPorts } from './http/own-ports.ts'
-import { Proxy } from './http/proxy.ts'
+import { Proxy, stopping } from './http/proxy.ts'
 import { RouteTable } from './http/route-table.ts'
 import type { Logger, Logs } from './log.ts'
 import type { LogRing } from './log-ring.ts'
@@ -83,12 +87,17 @@ export class Pellet {
   readonly ports: OwnPorts
   readonly meter: Meter
   readonly desk: JobDesk
+  readonly deploys: Deploys
   readonly vitals: Vitals
   readonly tokens: TokenStore
   /** Of all that listens on TCP. */
   readonly gate: Gate
   routes = new RouteTable([], [])
   readonly #problems: ProblemLog
+  readonly #sources = new Sources()
+  readonly #liveSince = new Map<string, number>()
+  /** The record of a deploy is being written. */
+  #switching: Promise<void> | undefined
   readonly #inspected: string | undefined
   #listeners: Listener[] = []
   #calls: Server | undefined
@@ -97,19 +106,22 @@ export class Pellet {
   #state: 'starting' | 'running' | 'stopping' = 'starting'
   #refuseNew = false
   #stopped: Promise<void> | undefined
+  /** Ends what would hold a stop up. */
+  readonly #ending = new AbortController()
   #onStarted: () => void = () => {}
   /** Resolves when the routes are known, or will never be. */
   readonly started = new Promise<void>((resolve) => (this.#onStarted = resolve))
 
   /**
    * Starts everything.
-   * @param results of compiling the project, under way in a process of its own: when it answers, the listeners stand
+   * @param compiled what the project and its deployments give, under way in a process of its own: when it answers, the
+   * listeners stand
    * @throws Error when a port is taken, another Pellet runs on the data folder, or the compilation was ended
    */
   static async start(
     config: Config,
     logs: Logs,
-    results: Promise<DeploymentResult[]>,
+    compiled: Promise<Compiled>,
     { inspect, sockets = new InheritedSockets([], config.port) }: StartOptions = {},
   ): Promise<Pellet> {
     const onDamaged = (damage: Damage) => logs.log.warn(formatDamage(damage))
@@ -124,7 +136,10 @@ export class Pellet {
     const pellet = new Pellet(config, logs, all, inspect)
     try {
       await pellet.#listen(sockets)
-      await pellet.take(await results)
+      const { dropped, deployed } = await compiled
+      for (const result of deployed) pellet.#sources.set(result.name, result)
+      await pellet.take(dropped)
+      void pellet.deploys.collect()
     } catch (error) {
       await pellet.stop()
       throw error
@@ -183,6 +198,7 @@ export class Pellet {
     })
     const concurrencyOf = (name: string) => this.routes.deployments.get(name)?.manifest.limits.concurrency ?? 1
     this.desk = new JobDesk({ config, log, clock, storage, concurrencyOf })
+    this.deploys = new Deploys({ host: this, config, log, storage, ending: this.#ending.signal })
     this.ports = new OwnPorts({
       log,
       host: config.host,
@@ -219,15 +235,61 @@ export class Pellet {
   }
 
   /**
-   * Takes what the project's sources give now: what changed goes live or goes away, all else is left as it is. Resolves when
+   * Takes what the project's files give now: what changed goes live or goes away, all else is left as it is. Resolves when
    * each new port was tried once.
    */
-  async take(results: readonly DeploymentResult[]): Promise<void> {
+  async take(dropped: readonly DeploymentResult[]): Promise<void> {
+    this.#sources.dropped = dropped
+    // What is decided for a deploy while its record is written must still be so when it is.
+    while (this.#switching) await this.#switching.catch(() => {})
+    await this.#apply()
+  }
+
+  /** What would serve and what would be refused, were this deployed under the name, or nothing any more. */
+  rehearse(name: string, deployed: Deployment | undefined): Compilation {
+    return this.#reconcile(this.#sources.joinedWith(name, deployed))
+  }
+
+  /**
+   * Has a name served by what is deployed, or by nothing that is: in the turn in which `commit` has made it so for good.
+   * @throws PelletError `stopping`, and what `commit` throws; then nothing has changed
+   */
+  async switch(name: string, deployed: Deployment | undefined, commit: () => Promise<void>): Promise<void> {
+    while (this.#switching) await this.#switching.catch(() => {})
+    if (this.#state !== 'running') throw stopping()
+    await (this.#switching = commit().finally(() => (this.#switching = undefined)))
+    this.#sources.set(name, deployed)
+    await this.#apply()
+  }
+
+  /** The project's files of a name: where something is deployed under it, they are shadowed. */
+  droppedAs(name: string): Origin | undefined {
+    return this.#sources.droppedAs(name)
+  }
+
+  /** When the revision that serves went live, in ms since 1970. */
+  liveSince(name: string): number | undefined {
+    return this.#liveSince.get(name)
+  }
+
+  /** Serves what was accepted, refuses what is new, ends all isolates. Safe to call twice. */
+  stop(graceMs = this.config.graceMs): Promise<void> {
+    return (this.#stopped ??= this.#stop(graceMs))
+  }
+
+  // --- internal ---
+
+  #reconcile({ results }: Joined): Compilation {
+    const live = [...this.routes.deployments.values()]
+    const wanted = results.map((result) => (result.name === this.#inspected ? forDebugging(result) : result))
+    return reconcile({ live, results: wanted, ownPort: this.config.port })
+  }
+
+  async #apply(): Promise<void> {
     if (this.#state === 'stopping') return
     const before = this.routes.deployments
-    const live = [...before.values()]
-    const wanted = results.map((result) => (result.name === this.#inspected ? forDebugging(result) : result))
-    const { deployments, failures } = reconcile({ live, results: wanted, ownPort: this.config.port })
+    const joined = this.#sources.joined()
+    const { deployments, failures } = this.#reconcile(joined)
     const loaded = this.#loaded()
     this.#problems.update(failures, new Set(deployments.map(fileOf)))
     const names = new Set(deployments.map(({ name }) => name))
@@ -239,19 +301,12 @@ export class Pellet {
     this.#onRoutes()
     for (const deployment of changed)
       this.preloads.warm(deployment, !before.has(deployment.name), loaded.has(deployment.name))
-    const compiled = results.flatMap((result) => (isFailed(result) ? [] : result))
+    const compiled = [...joined.results, ...joined.shadowed.values()].flatMap((one) => (isFailed(one) ? [] : one))
     const bundles = [...compiled, ...this.dispatcher.revisions()].flatMap(({ bundleFile }) => bundleFile ?? [])
     void removeOldBundles(this.config.dataFolder, new Set(bundles))
     // After the preloads: what asks at these ports finds its deployment loading, not ready by mistake.
     await this.ports.update(deployments)
   }
-
-  /** Serves what was accepted, refuses what is new, ends all isolates. Safe to call twice. */
-  stop(graceMs = this.config.graceMs): Promise<void> {
-    return (this.#stopped ??= this.#stop(graceMs))
-  }
-
-  // --- internal ---
 
   async #listen({ admin, main }: InheritedSockets): Promise<void> {
     const { config } = this
@@ -283,6 +338,7 @@ export class Pellet {
     const { log } = this
     const { name, revision, manifest, engine, notes } = deployment
     this.meter.deploy(deployment)
+    this.#liveSince.set(name, deployment.origin.deployed?.atMs || Date.now())
     for (const note of notes) log.info({ deployment: name }, note)
     const routes = manifest.routes.map(({ method, path }) => `${method} ${path}`)
     log.info({ deployment: name, revision: revision.slice(0, 12), engine, routes }, 'deployed')
@@ -292,7 +348,8 @@ export class Pellet {
     this.dispatcher.remove(name)
     this.meter.remove(name)
     this.preloads.remove(name)
-    this.log.info({ deployment: name }, 'removed: its files are gone')
+    this.#liveSince.delete(name)
+    this.log.info({ deployment: name }, 'removed: its files are gone, or what was deployed is deleted')
   }
 
   /** Names of the deployments whose model is loaded. */
@@ -307,6 +364,7 @@ export class Pellet {
 
   async #stop(graceMs: number): Promise<void> {
     this.#state = 'stopping'
+    this.#ending.abort()
     this.#onStarted()
     const deadline = this.clock.now() + graceMs
     this.ports.close()

@@ -60,7 +60,8 @@ export class Reloader {
   async #compile(): Promise<void> {
     const { pellet, flags, signal } = this.#options
     try {
-      await pellet.take(await compileInChild({ config: pellet.config, flags, signal }))
+      const { dropped } = await compileInChild({ config: pellet.config, flags, signal })
+      await pellet.take(dropped)
       pellet.log.info(`reloaded: ${pellet.routes.deployments.size} deployments`)
     } catch (error) {
       if (!signal.aborted)

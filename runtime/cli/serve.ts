@@ -79,9 +79,9 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
   // The compiler starts before main loads its own modules: both take a quarter of a second, side by side.
   const options = { config, flags, signal: stopping.signal }
   const watching = config.watch ? new WatchingCompiler(options) : undefined
-  const results = watching?.first ?? compileInChild(options)
+  const compiled = watching?.first ?? compileInChild(options)
   const { Pellet } = await import('../pellet.ts')
-  const pellet = await Pellet.start(config, { log, ring }, results, { inspect, sockets }).catch((error: unknown) => {
+  const pellet = await Pellet.start(config, { log, ring }, compiled, { inspect, sockets }).catch((error: unknown) => {
     const isWanted = stopping.signal.aborted
     stopping.abort()
     if (!isWanted) throw error

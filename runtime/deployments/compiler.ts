@@ -2,22 +2,36 @@ import { fork } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Config, ConfigChange } from '../config.ts'
+import type { StagedDraft } from '../deploys/compile-draft.ts'
 import type { DeploymentResult } from './deployment.ts'
 
 /** What the compiler's process is told, once. */
-export interface ToCompiler {
-  config: Config
-  /** Those of the command line: the configuration is read again with them. */
-  flags: Record<string, unknown>
-  /** Stay, and compile whenever something changes. */
-  watch: boolean
-}
+export type ToCompiler =
+  | {
+      type: 'project'
+      config: Config
+      /** Those of the command line: the configuration is read again with them. */
+      flags: Record<string, unknown>
+      /** Stay, and compile whenever something changes. */
+      watch: boolean
+    }
+  | { type: 'draft'; config: Config; name: string; draft: unknown }
 
 export type FromCompiler =
+  | ({ type: 'compiled' } & Compiled)
   | { type: 'results'; results: DeploymentResult[] }
+  | { type: 'draft'; staged: StagedDraft }
   | { type: 'config'; changes: ConfigChange[] }
   | { type: 'trouble'; message: string }
   | { type: 'failed'; message: string }
+
+/** What there is at the start. */
+export interface Compiled {
+  /** Of the project's files. */
+  dropped: DeploymentResult[]
+  /** Of what was deployed, and is live. */
+  deployed: DeploymentResult[]
+}
 
 export interface CompilerOptions {
   config: Config
@@ -42,26 +56,32 @@ const restartMs = 1000
  * good. It runs while main starts up, and ends afterwards.
  * @throws Error when the process ends without an answer, or is ended by `signal`
  */
-export function compileInChild(options: CompilerOptions): Promise<DeploymentResult[]> {
-  const results = new Promise<DeploymentResult[]>((resolve, reject) => {
-    run(options, false, {
-      message: (message) => message.type === 'results' && resolve(message.results),
-      ended: (reason) => reject(new Error(reason)),
-    })
-  })
-  // Whoever started it may end before it asks for the outcome.
-  results.catch(() => {})
-  return results
+export function compileInChild(options: CompilerOptions): Promise<Compiled> {
+  const { config, flags, signal } = options
+  return answerOf({ type: 'project', config, flags, watch: false }, signal, (message) =>
+    message.type === 'compiled' ? message : undefined,
+  )
+}
+
+/** Compiles what was uploaded, in a process of its own. @throws Error as `compileInChild` */
+export async function compileDraftInChild(
+  name: string,
+  draft: unknown,
+  { config, signal }: Omit<CompilerOptions, 'flags'>,
+): Promise<StagedDraft> {
+  return answerOf({ type: 'draft', config, name, draft }, signal, (message) =>
+    message.type === 'draft' ? message.staged : undefined,
+  )
 }
 
 /** As `compileInChild`, but the process stays and compiles again whenever a file of the project changes. */
 export class WatchingCompiler {
-  /** The first results. Rejects as `compileInChild` does. */
-  readonly first: Promise<DeploymentResult[]>
+  /** What there is at the start. Rejects as `compileInChild` does. */
+  readonly first: Promise<Compiled>
   readonly #options: CompilerOptions
   #events: ProjectEvents | undefined
   #latest: DeploymentResult[] | undefined
-  #onFirst: (results: DeploymentResult[]) => void = () => {}
+  #onFirst: (compiled: Compiled) => void = () => {}
   #onFailure: (error: Error) => void = () => {}
 
   constructor(options: CompilerOptions) {
@@ -83,23 +103,25 @@ export class WatchingCompiler {
   // --- internal ---
 
   #run(): void {
-    run(this.#options, true, {
+    const { config, flags, signal } = this.#options
+    run({ type: 'project', config, flags, watch: true }, signal, {
       message: (message) => {
-        if (message.type === 'results') this.#take(message.results)
+        if (message.type === 'compiled') this.#onFirst(message)
+        if (message.type === 'compiled') this.#take(message.dropped)
+        else if (message.type === 'results') this.#take(message.results)
         else if (message.type === 'config') this.#events?.configChanged(message.changes)
         else if (message.type === 'trouble') this.#events?.trouble(message.message)
       },
       ended: (reason) => {
-        if (this.#options.signal.aborted || !this.#latest) return this.#onFailure(new Error(reason))
+        if (signal.aborted || !this.#latest) return this.#onFailure(new Error(reason))
         this.#events?.trouble(`${reason}; it is started again, until then changes go unseen`)
-        setTimeout(() => this.#options.signal.aborted || this.#run(), restartMs).unref()
+        setTimeout(() => signal.aborted || this.#run(), restartMs).unref()
       },
     })
   }
 
   #take(results: DeploymentResult[]): void {
     this.#latest = results
-    this.#onFirst(results)
     this.#events?.results(results)
   }
 }
@@ -112,8 +134,28 @@ interface CompilerProcessEvents {
   ended(reason: string): void
 }
 
-function run({ config, flags, signal }: CompilerOptions, watch: boolean, events: CompilerProcessEvents): void {
-  mkdirSync(config.dataFolder, { recursive: true, mode: 0o700 })
+/** Starts a process for one answer. */
+function answerOf<Answer>(
+  task: ToCompiler,
+  signal: AbortSignal,
+  pick: (message: FromCompiler) => Answer | undefined,
+): Promise<Answer> {
+  const answer = new Promise<Answer>((resolve, reject) => {
+    run(task, signal, {
+      message: (message) => {
+        const picked = pick(message)
+        if (picked !== undefined) resolve(picked)
+      },
+      ended: (reason) => reject(new Error(reason)),
+    })
+  })
+  // Whoever started it may end before it asks for the outcome.
+  answer.catch(() => {})
+  return answer
+}
+
+function run(task: ToCompiler, signal: AbortSignal, events: CompilerProcessEvents): void {
+  mkdirSync(task.config.dataFolder, { recursive: true, mode: 0o700 })
   const child = fork(fileURLToPath(new URL('compiler-child.js', import.meta.url)), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, PELLET_PARENT_PID: String(process.pid) },
@@ -132,5 +174,5 @@ function run({ config, flags, signal }: CompilerOptions, watch: boolean, events:
   )
   child.once('error', (error) => end(error.message))
   child.once('exit', (code, by) => end(`the compiler ended early (${by ?? `exit code ${code}`})`))
-  child.send({ config, flags, watch } satisfies ToCompiler)
+  child.send(task)
 }

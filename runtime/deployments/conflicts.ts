@@ -81,5 +81,5 @@ function claimsOf({ name, manifest, places }: Deployment): Claim[] {
 }
 
 function nameOf(deployment: Deployment): string {
-  return `${deployment.name} (${fileOf(deployment)})`
+  return deployment.origin.deployed ? fileOf(deployment) : `${deployment.name} (${fileOf(deployment)})`
 }

@@ -8,8 +8,7 @@ export interface Deployment {
   /** sha256 over the normalised manifest, the bundle and the digests of the model and the other files; hex. */
   revision: string
   manifest: Manifest
-  /** The files that it was made from, relative to the project: for listings and messages. */
-  origin: { manifest?: string; function?: string }
+  origin: Origin
   /**
    * Where its name, each of its routes and ports, and each of its `call` steps (`callSteps` has their order) are written,
    * e.g. `manifests/a.yaml:3:8 route`.
@@ -32,6 +31,15 @@ export interface Deployment {
   notes: string[]
 }
 
+/** What it was made from: for listings and messages. */
+export interface Origin {
+  /** Files, relative to the project; of one that was deployed, to that where it was compiled. */
+  manifest?: string
+  function?: string
+  /** By `pellet deploy`, and when (ms since 1970; 0: not known). Absent: its files lie in this project. */
+  deployed?: { atMs: number }
+}
+
 export interface DeploymentCall {
   deployment: string
   method: Method
@@ -41,7 +49,7 @@ export interface DeploymentCall {
 /** A source that cannot be deployed, and why; every problem on a line of its own. */
 export interface FailedSource {
   name: string
-  origin: { manifest?: string; function?: string }
+  origin: Origin
   problems: string[]
   /** What it would answer, and how, where that much of it is right: who calls it is told why it is not there. */
   routes?: { method: Method; path: string }[]
@@ -65,9 +73,9 @@ export function isFailed(result: DeploymentResult): result is FailedSource {
   return 'problems' in result
 }
 
-/** The file that people are to look at, relative to the project. */
-export function fileOf({ name, origin }: DeploymentResult): string {
-  return origin.manifest ?? origin.function ?? name
+/** What people are to look at: a file, relative to the project. */
+export function fileOf({ name, origin }: Pick<Deployment, 'name' | 'origin'>): string {
+  return origin.deployed ? `${name} as it was deployed` : (origin.manifest ?? origin.function ?? name)
 }
 
 /** The model entry that a deployment's engine runs. */

@@ -2,7 +2,12 @@ import { statSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { Storage } from 'unstorage'
-import type { Memo } from './source.ts'
+
+/** Remembers what was learnt from code and models that did not change since. */
+export interface Memo {
+  get<Value>(key: string): Promise<Value | undefined>
+  set(key: string, value: unknown): Promise<void>
+}
 
 /** What was learnt from code, kept in the `deployments:` mount. A build of Pellet trusts only what it learnt itself. */
 export function createMemo(storage: Storage): Memo {

@@ -20,6 +20,8 @@ export interface ResolvedModel {
 export interface ModelFolders {
   root: string
   modelsFolder: string
+  /** Files that were uploaded with a deploy, and are their digest: they are used instead of those in the models folder. */
+  blobs?: Partial<Record<'onnx' | HailoArch, { file: string; sha256: string }>>
 }
 
 /** A model that cannot be used, with the manifest's path that is to blame. */
@@ -59,15 +61,10 @@ export function modelFiles({ model }: Manifest, { modelsFolder }: ModelFolders):
 
 // --- internal ---
 
-async function digestFile(
-  name: string,
-  entry: ModelEntry,
-  missing: MissingFile[],
-  { root, modelsFolder }: ModelFolders,
-) {
+async function digestFile(name: string, entry: ModelEntry, missing: MissingFile[], folders: ModelFolders) {
   const path = ['model', 'onnx']
-  const file = resolve(modelsFolder, entry.file)
-  const shown = displayPath(root, file)
+  const located = locate('onnx', entry, folders)
+  const { file, shown } = located
   const found = await stat(file).catch((error: NodeJS.ErrnoException) => error.code ?? 'an error')
   if (found === 'ENOENT')
     throw new ModelError(path, `expected a model file at ${shown}, found none; ${howToGet(name, missing[0]!)}`, missing)
@@ -75,25 +72,39 @@ async function digestFile(
     const reason = typeof found === 'string' ? found : 'something that is no file'
     throw new ModelError(path, `expected a model file at ${shown}, found ${reason}`)
   }
-  return { file, sizeBytes: found.size, modifiedMs: found.mtimeMs, sha256: await checkDigest(path, entry, file, shown) }
+  return { file, sizeBytes: found.size, modifiedMs: found.mtimeMs, sha256: await checkDigest(path, entry, located) }
 }
 
 /** That a HEF, where it is there, is one for its chip: with another it would come out on the board only. */
-async function checkHef(chip: HailoArch, entry: ModelEntry, { root, modelsFolder }: ModelFolders): Promise<void> {
+async function checkHef(chip: HailoArch, entry: ModelEntry, folders: ModelFolders): Promise<void> {
   const path = ['model', 'hef', chip]
-  const file = resolve(modelsFolder, entry.file)
+  const located = locate(chip, entry, folders)
+  const { file, shown } = located
   if (!existsSync(file)) return
-  const shown = displayPath(root, file)
   // Loaded where a project has a HEF: most have none.
   const { whyNot } = await import('./hef-check.ts')
   const reason = await whyNot(chip, file)
   if (reason !== undefined) throw new ModelError(path, reason.replaceAll(file, shown))
-  if (entry.sha256) await checkDigest(path, entry, file, shown)
+  if (entry.sha256) await checkDigest(path, entry, located)
+}
+
+interface Located {
+  file: string
+  /** What messages call it. */
+  shown: string
+  /** Where it is known already. */
+  sha256?: string
+}
+
+function locate(key: 'onnx' | HailoArch, entry: ModelEntry, { root, modelsFolder, blobs = {} }: ModelFolders): Located {
+  const file = resolve(modelsFolder, entry.file)
+  return { file, ...blobs[key], shown: displayPath(root, file) }
 }
 
 /** @returns the digest */
-async function checkDigest(path: string[], entry: ModelEntry, file: string, shown: string): Promise<string> {
-  const sha256 = await knownSha256(file)
+async function checkDigest(path: string[], entry: ModelEntry, located: Located): Promise<string> {
+  const { file, shown } = located
+  const sha256 = located.sha256 ?? (await knownSha256(file))
   if (entry.sha256 && entry.sha256 !== sha256)
     throw new ModelError(
       [...path, 'sha256'],

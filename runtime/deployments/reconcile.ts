@@ -102,14 +102,25 @@ const matches: ((live: Deployment, result: DeploymentResult) => boolean)[] = [
   (live, result) => isSameFile(live, result) && isFailed(result),
   (live, result) => live.name === result.name && !isFailed(result),
   // Where its manifest was deleted, the function that is left, and wants one, is not what served.
-  (live, result) => live.name === result.name && !(live.origin.manifest && !result.origin.manifest),
+  // What was deployed, and is deleted, goes also where its dropped file is broken.
+  (live, result) =>
+    live.name === result.name && isSameKind(live, result) && !(live.origin.manifest && !result.origin.manifest),
   // Its name was changed in the file.
   (live, result) => isSameFile(live, result),
 ]
 
 /** A function that serves alone is still itself when a manifest comes to it. */
-function isSameFile({ origin }: Deployment, result: DeploymentResult): boolean {
+function isSameFile(live: Deployment, result: DeploymentResult): boolean {
+  const { origin } = live
+  if (!isSameKind(live, result)) return false
+  // Of what was deployed, its files are elsewhere.
+  if (origin.deployed) return live.name === result.name
   return origin.manifest === undefined
     ? origin.function !== undefined && origin.function === result.origin.function
     : origin.manifest === result.origin.manifest
+}
+
+/** Both were deployed, or the files of both lie in the project. */
+function isSameKind(live: Deployment, result: DeploymentResult): boolean {
+  return (live.origin.deployed === undefined) === (result.origin.deployed === undefined)
 }

@@ -10,11 +10,12 @@ import type { Manifest } from '../manifest/manifest.ts'
 import { mergeManifest, normalizeManifest } from '../manifest/normalize.ts'
 import { checkManifest, type ManifestSource } from '../manifest/read.ts'
 import type { ManifestInput } from '../manifest/schema.ts'
+import { assemble, remembered } from './assemble.ts'
 import { callSteps } from './calls.ts'
 import { answersOf, type Deployment, type DeploymentResult, type FailedSource } from './deployment.ts'
 import { functionName } from './discover.ts'
+import type { Memo } from './memo.ts'
 import { ModelError, modelFiles, resolveModel, type ResolvedModel } from './model-file.ts'
-import { toRevision } from './revision.ts'
 import { SourceError, SourceProblems } from './source-problems.ts'
 
 export interface CompileOptions {
@@ -28,12 +29,6 @@ export interface CompileOptions {
   port: number
   /** Gives a process in which code is looked at; a new one where this is absent. */
   createDescriber?: () => Describer
-}
-
-/** Remembers what was learnt from code and models that did not change since. */
-export interface Memo {
-  get<Value>(key: string): Promise<Value | undefined>
-  set(key: string, value: unknown): Promise<void>
 }
 
 /** What may become a deployment: a manifest, a function file, or both. Absolute paths. */
@@ -115,32 +110,12 @@ class SourceCompiler {
     const model = isModelKnown ? await this.#resolveModel(manifest) : undefined
     const { files, digests } = await this.#resolveFiles(manifest)
     if (!areStepsKnown) throw this.#broken()
-    const revision = toRevision(manifest, bundle?.hash, { ...digests, model: model?.sha256 ?? '' })
-    // Without the model or a file that it reads, a step's own check would complain of the consequence.
-    const isWhole = model !== undefined && this.#problems.issues.length === 0
-    const check = {
-      manifest,
-      engine: model?.engine ?? 'onnxruntime',
-      files,
-      ...(isWhole && { modelFile: model.file }),
-      ...(bundle && { bundleFile: bundle.file }),
-    }
-    const learn = () => this.#describer.get().check(check)
-    const isRemembered = isWhole || this.#problems.missesModelOnly
-    const { problems, input, isQuick } = await (
-      isRemembered ? this.#remembered(`check:${revision}`, learn) : learn()
-    ).catch((error: unknown) => {
-      this.#problems.add(['model', 'onnx'], messageOf(error))
-      throw this.#broken()
-    })
-    for (const problem of problems) this.#problems.addChainProblem(problem, manifest, paths)
-    if (this.#problems.issues.length > 0 || model === undefined) throw this.#broken()
-    const { file, sizeBytes, modifiedMs, sha256, engine, notes } = model
+    const parts = { manifest, paths, bundle, model, files, digests }
+    const { memo } = this.#options
+    const whole = await assemble(parts, { memo, describer: this.#describer, problems: this.#problems })
     const calls = callSteps(manifest).map(({ route, step }) => [...paths[route]!.post, step])
     return {
-      name: manifest.name,
-      revision,
-      manifest,
+      ...whole,
       origin: toOrigin(this.#source, this.#options.root),
       places: {
         name: this.#problems.whereIs(['name']),
@@ -148,14 +123,6 @@ class SourceCompiler {
         ports: ports.map((port) => this.#problems.whereIs(port)),
         calls: calls.map((step) => this.#problems.whereIs(step)),
       },
-      calls: [],
-      ...(bundle && { bundleFile: bundle.file }),
-      engine,
-      model: { file, sizeBytes, modifiedMs, sha256 },
-      files,
-      input,
-      isQuick,
-      notes,
     }
   }
 
@@ -174,7 +141,7 @@ class SourceCompiler {
     try {
       const bundle = await bundleFunction(functionFile, root, join(dataFolder, 'bundles'))
       this.#note(bundle.sources)
-      const description = await this.#remembered(`describe:${bundle.hash}`, () =>
+      const description = await remembered(this.#options.memo, `describe:${bundle.hash}`, () =>
         this.#describer.get().describe(bundle.file),
       )
       return { bundle, description, text: await readFile(functionFile, 'utf8') }
@@ -245,21 +212,6 @@ class SourceCompiler {
 
   #note(files: string[]): void {
     for (const file of files) this.#inputs.add(file)
-  }
-
-  async #remembered<Value>(key: string, learn: () => Promise<Value>): Promise<Value> {
-    const known = await this.#options.memo.get<Value>(key)
-    if (known !== undefined) return known
-    const value = await learn()
-    // Problems are learnt anew each time: they often lie in what the key does not cover, such as a broken installation.
-    const clean = !(
-      typeof value === 'object' &&
-      value !== null &&
-      'problems' in value &&
-      (value.problems as unknown[]).length > 0
-    )
-    if (clean) await this.#options.memo.set(key, value)
-    return value
   }
 
   #broken(): SourceError {

@@ -10,7 +10,7 @@ import type { HailoArch, Manifest } from '../manifest/manifest.ts'
  *   PUT    /api/blobs/{sha256}?size=N&offset=M the bytes from M on -> 201 BlobRef; what was received stays when the connection breaks
  *   POST   /api/deployments/{name}/revisions   Draft -> a line of JSON (DeployEvent) for each thing that happens; ?probe=false, ?dry_run=true
  *   GET    /api/deployments/{name}/revisions   -> HistoryRow[], newest first
- *   POST   /api/deployments/{name}/rollback    { revision?: string } -> DeployEvent lines, as above
+ *   POST   /api/deployments/{name}/rollback    { revision?: string } -> DeployEvent lines; the same options
  *   DELETE /api/deployments/{name}             -> Deleted
  */
 
@@ -79,7 +79,7 @@ export type DeployEvent =
 export interface HistoryRow {
   revision: string
   isLive: boolean
-  /** When it was deployed last, in ms since 1970. */
+  /** When it was made live last, in ms since 1970. */
   deployedAtMs: number
   /** What made it live last. */
   by: 'deploy' | 'rollback'
@@ -88,11 +88,14 @@ export interface HistoryRow {
   routes: string[]
   /** Of all of its blobs. */
   sizeBytes: number
+  /** Its record cannot be read: it can only be deployed again. */
+  isDamaged: boolean
 }
 
 export interface Deleted {
   name: string
-  revision: string
+  /** What was live; null where the record of that is damaged. */
+  revision: string | null
   /** The dropped file that serves from now on, where there is one. */
   serves: Deployment['origin'] | null
 }

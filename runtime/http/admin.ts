@@ -5,6 +5,7 @@ import type { EngineName } from '../engines/engine.ts'
 import { PelletError } from '../errors.ts'
 import type { HailoArch } from '../manifest/manifest.ts'
 import type { Pellet } from '../pellet.ts'
+import { registerDeploys } from './deploys.ts'
 import { logsPage } from './logs.ts'
 import type { PortRow } from './own-ports.ts'
 
@@ -70,6 +71,7 @@ export function registerAdmin(app: H3, pellet: Pellet): void {
     pellet.dispatcher.unload(name)
     return toPsRows(pellet).find((row) => row.name === name)
   })
+  registerDeploys(app, pellet)
   app.get('/api/cache', () => pellet.results.stats())
   app.get('/api/cache/:name', async (event: H3Event) => {
     const name = keeping(pellet, event)

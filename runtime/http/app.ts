@@ -8,6 +8,7 @@ import { PelletError } from '../errors.ts'
 import type { ErrorShape } from '../manifest/manifest.ts'
 import type { Pellet } from '../pellet.ts'
 import { registerAdmin } from './admin.ts'
+import { deployPaths } from './deploys.ts'
 import { methodNotAllowed, sendError, sendTarget, toOrigin, withoutQuery } from './answer.ts'
 import { toErrorAnswer } from '../error-body.ts'
 import { ownPaths, registerHealth } from './health.ts'
@@ -88,7 +89,8 @@ function ownMethods(path: string): string[] | undefined {
   if (/^\/api\/tokens\/[^/]+$/.test(path)) return ['DELETE']
   if (['/api/about', '/api/deployments', '/api/ps', '/api/logs'].includes(path)) return ['GET']
   if (/^\/api\/cache(\/[^/]+)?$/.test(path)) return ['GET', 'DELETE']
-  return /^\/api\/deployments\/[^/]+\/(load|unload)$/.test(path) ? ['POST'] : undefined
+  if (/^\/api\/deployments\/[^/]+\/(load|unload)$/.test(path)) return ['POST']
+  return deployPaths.find(([pattern]) => pattern.test(path))?.[1]
 }
 
 /** As a manifest would write it: a slash at the end and escapes that are not needed mean the same. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { defineDriver } from 'unstorage'
 import { fromFileName, isHashed, toFileName } from './file-name.ts'
+import { syncFolder } from './sync-folder.ts'
 
 /** An entry that was not what had been written, and was removed. */
 export interface Damage {
@@ -18,6 +19,21 @@ export interface AtomicFsOptions {
   onDamaged?: (damage: Damage) => void
   /** Whether a write is done only when the disk has it. @default true */
   isSynced?: boolean
+  /**
+   * Entries that nothing can make anew: a damaged one stays where it is, and to read it throws a `DamagedEntry`. A write of
+   * one outlives a power cut.
+   */
+  isPrecious?: (key: string) => boolean
+}
+
+/** An entry that is damaged, and was left as it is. */
+export class DamagedEntry extends Error {
+  readonly damage: Damage
+
+  constructor(damage: Damage) {
+    super(`Storage: the entry "${damage.key}" in ${damage.file} is damaged (${damage.reason}).`)
+    this.damage = damage
+  }
 }
 
 /**
@@ -27,7 +43,8 @@ export interface AtomicFsOptions {
  * An entry is a line `pellet-1 <sha256> <key as JSON>` and then the bytes; the sum covers key and bytes. It is written
  * aside, synced and renamed. Errors other than a missing file are thrown with the path.
  */
-export const atomicFs = defineDriver(({ folder, onDamaged, isSynced = true }: AtomicFsOptions) => {
+export const atomicFs = defineDriver((options: AtomicFsOptions) => {
+  const { folder, onDamaged, isSynced = true, isPrecious = () => false } = options
   const toFile = (key: string) => join(folder, toFileName(key))
   let ready: Promise<void> | undefined
 
@@ -44,6 +61,7 @@ export const atomicFs = defineDriver(({ folder, onDamaged, isSynced = true }: At
           ? undefined
           : 'its checksum does not match'
     if (entry && reason === undefined) return entry.content
+    if (isPrecious(key)) throw new DamagedEntry({ file, key, reason: reason ?? '' })
     // Whether or not it can be removed, it is a miss; a good one that was just put in its place will be written again.
     await rm(file, { force: true }).catch(() => {})
     onDamaged?.({ file, key, reason: reason ?? '' })
@@ -68,6 +86,7 @@ export const atomicFs = defineDriver(({ folder, onDamaged, isSynced = true }: At
         await writeAside(aside, [head, content], isSynced)
       })
       await rename(aside, file)
+      if (isPrecious(key)) await syncFolder(folder)
     } catch (error) {
       await rm(aside, { force: true }).catch(() => {})
       throw toError('write', file, error)

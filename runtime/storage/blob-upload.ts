@@ -73,6 +73,17 @@ export async function receiveInto(
   }
 }
 
+/** Whether an error says that there is no room. */
+export function isFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'ENOSPC' || code === 'EDQUOT'
+}
+
+/** @returns `storage_full` where the disk is */
+export function toFull(ref: BlobRef, error: unknown): unknown {
+  return isFull(error) ? full(ref, ref.sizeBytes, 0) : error
+}
+
 // --- internal ---
 
 /** Bytes that are of no use. */
@@ -120,12 +131,6 @@ async function withoutPart(ref: BlobRef, part: string, error: unknown): Promise<
   // A disk that is full has no room for anything else either: the part would hold it so.
   if (told !== error) await rm(part, { force: true }).catch(() => {})
   return told
-}
-
-/** @returns `storage_full` where the disk is */
-function toFull(ref: BlobRef, error: unknown): unknown {
-  const { code } = error as NodeJS.ErrnoException
-  return code === 'ENOSPC' || code === 'EDQUOT' ? full(ref, ref.sizeBytes, 0) : error
 }
 
 function full(ref: BlobRef, wanted: number, free: number): PelletError {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { constants, copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BlobRef } from '../deploys/protocol.ts'
-import { receiveInto, Upload } from './blob-upload.ts'
+import { receiveInto, toFull, Upload } from './blob-upload.ts'
 import { syncFolder } from './sync-folder.ts'
 
 /** What lies in a store: a blob, or what an upload that broke off has left of one. */
@@ -69,7 +69,7 @@ export class BlobStore {
     }
   }
 
-  /** Makes a file, whose digest is known, a blob too; without a copy where the file system can. */
+  /** Makes a file, whose digest is known, a blob too; without a copy where the file system can. @throws PelletError `storage_full` */
   async adopt(file: string, ref: BlobRef): Promise<void> {
     if (await this.has(ref)) return
     await mkdir(this.folder, { recursive: true, mode: 0o700 })
@@ -80,6 +80,8 @@ export class BlobStore {
       await syncFile(aside)
       await rename(aside, this.fileOf(ref.sha256))
       await syncFolder(this.folder)
+    } catch (error) {
+      throw toFull(ref, error)
     } finally {
       await rm(aside, { force: true })
     }
@@ -87,6 +89,11 @@ export class BlobStore {
 
   async remove(sha256: string): Promise<void> {
     await rm(this.fileOf(sha256), { force: true })
+  }
+
+  /** Removes something that `list` has told of. */
+  async discard(file: string): Promise<void> {
+    await rm(file, { force: true })
   }
 
   /** All that lies here, what is under way included. */

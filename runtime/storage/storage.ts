@@ -36,7 +36,7 @@ export function createDataStore({ folder, mounts = {}, onDamaged = warn }: DataS
     const own = () =>
       name === 'models'
         ? blobDriver(openBlobs(folder))
-        : atomicFs({ folder: join(folder, 'storage', name), onDamaged, isSynced })
+        : atomicFs({ folder: join(folder, 'storage', name), onDamaged, isSynced, isPrecious: isPreciousIn(name) })
     store.mount(name, mounts[name] ?? own())
   }
   return store
@@ -53,6 +53,11 @@ export function formatDamage({ file, key, reason }: Damage): string {
 }
 
 // --- internal ---
+
+/** What is learnt is learnt again; what was deployed is not. */
+function isPreciousIn(mount: MountName): (key: string) => boolean {
+  return (key) => mount === 'deployments' && /^(?:live|revision):/.test(key)
+}
 
 function refuse(key: string): never {
   const expected = mountNames.map((name) => `${name}:...`).join(', ')

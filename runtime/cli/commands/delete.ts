@@ -22,6 +22,7 @@ export default defineCommand({
     const { name, revision, serves } = deleted
     const file = serves && [serves.manifest, serves.function].filter(Boolean).join(' + ')
     const next = file ? `${file} serves from now on` : 'nothing serves under this name from now on'
-    console.log(`${name}: revision ${revision.slice(0, 12)} and its history are deleted; ${next}`)
+    const what = revision === null ? 'what was deployed' : `revision ${revision.slice(0, 12)}`
+    console.log(`${name}: ${what} and its history are deleted; ${next}`)
   },
 })

@@ -1,0 +1,108 @@
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { assemble, type Assembly } from '../deployments/assemble.ts'
+import { answersOf, type Deployment, type FailedSource } from '../deployments/deployment.ts'
+import { ModelError, resolveModel, type ModelFolders } from '../deployments/model-file.ts'
+import type { CompileOptions } from '../deployments/source.ts'
+import { SourceError, SourceProblems } from '../deployments/source-problems.ts'
+import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
+import { Describer } from '../functions/describe.ts'
+import { LazyDescriber } from '../functions/describers.ts'
+import { installBundle } from '../functions/install-bundle.ts'
+import { isFull } from '../storage/blob-upload.ts'
+import type { BlobStore } from '../storage/blobs.ts'
+import { findDamage } from './draft-blobs.ts'
+import type { BlobRef, Draft } from './protocol.ts'
+import { DraftError, placeOf, readDraft, type ReadDraft } from './read-draft.ts'
+
+export interface DraftOptions extends CompileOptions {
+  blobs: BlobStore
+}
+
+/** What comes of a draft: a revision, and the draft that makes it again, or why not. */
+export type StagedDraft = { result: Deployment; draft: Draft } | { result: FailedSource; code: ErrorCode }
+
+/**
+ * Makes a revision of a draft and its blobs, by the same steps as of a file that was dropped. Never throws: what is wrong is
+ * in the answer.
+ * @param value what a client sent, or what was kept
+ */
+export async function compileDraft(name: string, value: unknown, options: DraftOptions): Promise<StagedDraft> {
+  const fail = (code: ErrorCode, problems: string[], more: Partial<FailedSource> = {}): StagedDraft => ({
+    code,
+    result: { name, origin: { deployed: { atMs: 0 } }, problems, ...more },
+  })
+  const describer = new LazyDescriber(options.createDescriber ?? (() => new Describer()))
+  try {
+    const read = readDraft(name, value)
+    const { draft } = read
+    const damage = await findDamage(draft, options.blobs, options.memo)
+    if (damage.length > 0) return fail('blob_missing', damage, answersOf(draft.manifest))
+    return await compile(read, options, describer)
+  } catch (error) {
+    if (error instanceof DraftError) return fail('invalid_manifest', error.problems)
+    if (!(error instanceof SourceError)) return fail(codeOf(error), [`${name}: ${messageOf(error)}`])
+    const { lines, missing, manifest } = error
+    return fail('invalid_manifest', lines, {
+      ...(manifest && answersOf(manifest)),
+      ...(missing && { missing: { deployment: name, files: missing } }),
+    })
+  } finally {
+    describer[Symbol.dispose]()
+  }
+}
+
+// --- internal ---
+
+async function compile(read: ReadDraft, options: DraftOptions, describer: LazyDescriber): Promise<StagedDraft> {
+  const { draft, input, paths } = read
+  const { blobs, memo, root, modelsFolder, dataFolder } = options
+  const { manifest, places, origin } = draft
+  const fileOf = ({ sha256 }: { sha256: string }) => ({ file: blobs.fileOf(sha256), sha256 })
+  const problems = new SourceProblems(placeOf(draft, input))
+  const folders: ModelFolders = {
+    root,
+    modelsFolder,
+    blobs: Object.fromEntries(Object.entries(draft.models).map(([key, ref]) => [key, fileOf(ref)])),
+  }
+  const model = await resolveModel(manifest, folders).catch((error: unknown) => {
+    if (!(error instanceof ModelError)) throw error
+    problems.addMissingModel(error.path, error.message, error.missing)
+    return undefined
+  })
+  const files = Object.entries(draft.files)
+  const bundle = draft.bundle && (await install(draft.bundle, draft.bundleMap, blobs, join(dataFolder, 'bundles')))
+  const parts = {
+    manifest,
+    paths,
+    bundle,
+    model,
+    files: Object.fromEntries(files.map(([key, ref]) => [key, fileOf(ref).file])),
+    digests: Object.fromEntries(files.map(([key, { sha256 }]) => [`files.${key}`, sha256])),
+  }
+  const assembly: Assembly = { memo, describer, problems }
+  const result: Deployment = { ...(await assemble(parts, assembly)), origin, places }
+  // A model that was here already is kept with what was uploaded: the revision is whole whatever becomes of that file.
+  const { sha256, sizeBytes } = result.model
+  await blobs.adopt(result.model.file, { sha256, sizeBytes })
+  const file = blobs.fileOf(sha256)
+  const { mtimeMs } = await stat(file)
+  return {
+    result: { ...result, model: { file, sizeBytes, sha256, modifiedMs: mtimeMs } },
+    draft: { ...draft, models: { ...draft.models, onnx: { sha256, sizeBytes } } },
+  }
+}
+
+function codeOf(error: unknown): ErrorCode {
+  if (error instanceof PelletError) return error.code
+  return isFull(error) ? 'storage_full' : 'internal_error'
+}
+
+/** Where a bundle comes without its map. */
+const noMap = JSON.stringify({ version: 3, sources: [], names: [], mappings: '' })
+
+async function install({ sha256 }: BlobRef, map: BlobRef | undefined, blobs: BlobStore, folder: string) {
+  const read = (digest: string) => readFile(blobs.fileOf(digest), 'utf8')
+  const [code, text] = await Promise.all([read(sha256), map ? read(map.sha256) : noMap])
+  return { file: await installBundle({ code, map: text, hash: sha256 }, folder), hash: sha256 }
+}

@@ -1,0 +1,27 @@
+import type { Manifest } from '../manifest/manifest.ts'
+import type { BlobRef, Draft } from './protocol.ts'
+
+/** Every blob of a draft, by what it is called in messages; each once. */
+export function blobsOf({ bundle, bundleMap, models, files, probeInputs, manifest }: Draft): Map<string, BlobRef> {
+  const named: [string, BlobRef | undefined][] = [
+    ['the function', bundle],
+    ['the function’s source map', bundleMap],
+    ...Object.entries(models).map(([key, ref]): [string, BlobRef] => [modelFileOf(manifest, key), ref]),
+    ...Object.entries(files).map(([key, ref]): [string, BlobRef] => [manifest.files[key] ?? key, ref]),
+    ...Object.entries(probeInputs),
+  ]
+  return new Map(named.flatMap(([what, ref]) => (ref ? [[what, ref]] : [])))
+}
+
+/** Bytes of all of its blobs, each counted once. */
+export function sizeOf(draft: Draft): number {
+  const sizes = new Map([...blobsOf(draft).values()].map(({ sha256, sizeBytes }) => [sha256, sizeBytes]))
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0)
+}
+
+// --- internal ---
+
+function modelFileOf({ model }: Manifest, key: string): string {
+  const entry = key === 'onnx' ? model.onnx : model.hef?.[key as keyof typeof model.hef]
+  return entry?.file ?? key
+}

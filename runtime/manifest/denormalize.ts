@@ -1,0 +1,36 @@
+import type { Manifest, Route, StepUse } from './manifest.ts'
+import type { ManifestInput } from './schema.ts'
+
+/**
+ * What people would have to write to get a normalised manifest. It is kept over versions of Pellet, and comes from other
+ * machines: to normalise it again checks it whole, and gives keys that it does not know yet their defaults.
+ */
+export function toManifestInput(manifest: Manifest): ManifestInput {
+  const { keepAliveMs, model, routes, status, limits, cache, ...same } = manifest
+  const { timeoutMs, bodyBytes, heapBytes, memoryBytes, ...others } = limits
+  return {
+    ...same,
+    model,
+    keep_alive: toDuration(keepAliveMs),
+    routes: Object.fromEntries(routes.map((route) => [`${route.method} ${route.path}`, toRoute(route)])),
+    status: Object.fromEntries(status.map(({ path, cases }) => [`GET ${path}`, cases])) as Status,
+    limits: { ...others, timeout: toDuration(timeoutMs), body: bodyBytes, heap: heapBytes, memory: memoryBytes },
+    ...(cache && { cache: { ttl: toDuration(cache.ttlMs), max: cache.maxBytes } }),
+  }
+}
+
+// --- internal ---
+
+type Status = NonNullable<ManifestInput['status']>
+
+function toDuration(ms: number): string | number {
+  return ms === -1 ? -1 : `${ms}ms`
+}
+
+function toRoute({ pre, post, input }: Route) {
+  return { pre: pre.map(toStep), post: post.map(toStep), input }
+}
+
+function toStep({ step, options }: StepUse) {
+  return { [step]: options }
+}
