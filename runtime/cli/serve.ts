@@ -30,7 +30,7 @@ export const serveArgs = {
   },
   'log-level': {
     type: 'string',
-    description: 'trace, debug, info, warn, error, fatal or silent',
+    description: 'Least to be logged: trace, debug, info, warn, error, fatal or silent (default: info)',
     valueHint: 'level',
   },
 } as const

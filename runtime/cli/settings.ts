@@ -3,7 +3,7 @@ import { CliError } from './cli-error.ts'
 
 /** Flags that say which project is meant; every command has them. */
 export const projectArgs = {
-  root: { type: 'string', description: 'Project folder', valueHint: 'folder' },
+  root: { type: 'string', description: 'Project folder (default: this folder)', valueHint: 'folder' },
   config: {
     type: 'string',
     description: 'Configuration file, relative to the project (default: pellet.yaml)',

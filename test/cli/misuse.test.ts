@@ -3,12 +3,19 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createProject, runCli } from '../support/pellet.ts'
+import type { ArgsDef } from 'citty'
+import { commands, examples } from '../../runtime/cli/command-table.ts'
+import { runHere } from '../support/cli.ts'
+import { createProject, runCli, type CliResult } from '../support/pellet.ts'
 import { projectRoot } from '../support/root.ts'
 
 const test = suite('the command line without a running Pellet')
-const names = ['start', 'dev', 'list', 'ps', 'invoke', 'load', 'unload', 'validate', 'inspect', 'new', 'logs']
-const folder = createProject({ 'bad.yaml': 'port: 99999\n', 'broken.yaml': 'port: [1\n', 'key.yaml': 'prot: 1\n' })
+const folder = createProject({
+  'manifest.yaml': '',
+  'bad.yaml': 'port: 99999\n',
+  'broken.yaml': 'port: [1\n',
+  'key.yaml': 'prot: 1\n',
+})
 
 interface Case {
   args: string[]
@@ -89,50 +96,118 @@ const cases: Case[] = [
   },
   { args: ['start'], env: { PELLET_HOST: '10.0.0.1' }, code: 2, stderr: /found 10\.0\.0\.1\. .*--public/ },
 ]
-for (const args of [['list'], ['ps'], ['load', 'x'], ['unload', 'x'], ['invoke', 'x'], ['ps', '--json']])
-  cases.push({
-    args,
-    code: 1,
-    stderr:
-      /pellet\.sock: expected a running Pellet, found none; start it with pellet start, or name one elsewhere with --to\n$/,
-  })
-for (const name of names)
-  cases.push({
-    args: [name, '--help'],
-    code: 0,
-    stdout: new RegExp(`^Usage: pellet ${name}[^]* \\[options\\]\\n\\n[^]*--(root <folder>|json) `),
-  })
-
-// Two at a time: each is a process.
-const results = new Map<Case, ReturnType<typeof runCli>>()
-let last: Promise<unknown>[] = []
-for (const [index, one] of cases.entries()) {
-  const run = Promise.resolve(last[index % 2]).then(() => runCli(folder, one.args, one.env))
-  last[index % 2] = run
-  results.set(one, run)
-}
-
 for (const one of cases)
   test(`pellet ${one.args.join(' ')}${one.env ? ` with ${JSON.stringify(one.env)}` : ''} ends with ${one.code}`, async () => {
-    const { code, stdout, stderr } = await results.get(one)!
-    assert.is(code, one.code, stderr)
-    if (one.stdout) assert.match(stdout, one.stdout)
-    else assert.is(stdout, '')
-    if (one.stderr) assert.match(stderr, one.stderr)
-    else assert.is(stderr, '')
-    // oxlint-disable-next-line no-control-regex
-    assert.not.match(stdout + stderr, /\u001B|undefined|    at /)
+    check(one, await runHere(folder, one.args, one.env))
+  })
+
+for (const [name, load] of Object.entries(commands))
+  test(`pellet ${name}: its help, its flags, words too many and too few, and nobody to ask`, async () => {
+    const command = await load()
+    const args = Object.entries((command.args ?? {}) as ArgsDef)
+    const words = args.filter(([, { type }]) => type === 'positional')
+    const help = await runHere(folder, [name, '--help'])
+    check({ args: [name, '--help'], code: 0, stdout: /./ }, help)
+    assert.match(help.stdout, new RegExp(`^Usage: pellet ${name}[^]* \\[options\\]\\n\\n[A-Z].{10}`))
+    for (const [key, definition] of args) {
+      if (definition.type === 'positional') continue
+      const { default: value, alias } = definition as { default?: unknown; alias?: string }
+      const line = help.stdout
+        .split('\n')
+        .find((one) => new RegExp(`^ {2}(${alias ? `-${alias}, ` : ' {4}'})--(no-)?${key}\\b`).test(one))
+      assert.ok(line, `--${key} stands in the help`)
+      assert.match(line!, / {2}[A-Z].{4}/, `--${key} is explained`)
+      if (value !== undefined && value !== true) assert.match(line!, `default: ${String(value)}`)
+    }
+    if (examples[name]) for (const example of examples[name]!) assert.match(example, new RegExp(`^pellet ${name}\\b`))
+
+    const needed = words.filter(([key, { required }]) => required !== false && key !== 'files').map(() => 'x')
+    const wrong = await runHere(folder, [name, ...needed, '--nonsense'])
+    check({ args: [], code: 2, stderr: new RegExp(`^${name}: expected a flag among .*, found --nonsense`) }, wrong)
+    if (needed.length > 0)
+      check(
+        { args: [], code: 2, stderr: new RegExp(`^${name}: .*[^]*Try: pellet ${name} --help`) },
+        await runHere(folder, [name]),
+      )
+    if (!words.some(([key]) => key === 'files')) {
+      const many = await runHere(folder, [name, ...words.map(() => 'x'), 'y'])
+      check(
+        {
+          args: [],
+          code: 2,
+          stderr: new RegExp(`^${name}: expected (no|${words.length}) arguments?, found ${words.length + 1}`),
+        },
+        many,
+      )
+    }
+  })
+
+/** What they need to come as far as to ask. */
+const askers: Record<string, string[]> = {
+  deploy: ['manifest.yaml'],
+  ...Object.fromEntries(
+    ['history', 'rollback', 'delete', 'load', 'unload', 'invoke', 'bench'].map((name) => [name, ['x']]),
+  ),
+  list: [],
+  ps: [],
+  logs: [],
+  cache: ['stats'],
+}
+test('every command that can ask a Pellet elsewhere says where it has found none', async () => {
+  for (const [name, load] of Object.entries(commands)) {
+    if (!('to' in ((await load()).args ?? {}))) continue
+    assert.ok(askers[name], `${name} is in this table`)
+    const socket = await runHere(folder, [name, ...askers[name]!])
+    const none =
+      /pellet\.sock: expected a running Pellet, found none; start it with pellet start, or name one elsewhere with --to\n$/
+    check({ args: [name], code: 1, stderr: none }, socket)
+    const env = { PELLET_TO: 'http://127.0.0.1:1', PELLET_TOKEN: 'secret' }
+    const remote = await runHere(folder, [name, ...askers[name]!], env)
+    check(
+      {
+        args: [name],
+        code: 1,
+        stderr: /^http:\/\/127\.0\.0\.1:1: expected a running Pellet, found nothing that listens/,
+      },
+      remote,
+    )
+    assert.not.match(remote.stderr, 'secret')
+  }
+})
+
+// What only a process shows: codes, streams, and that nothing holds it open.
+const processes: Case[] = [
+  { args: [], code: 2, stderr: /Usage: pellet <command>/ },
+  { args: ['--help'], code: 0, stdout: /Usage: pellet <command>[^]*\n {2}start +Serve/ },
+  { args: ['ps', '--json'], code: 1, stderr: /expected a running Pellet/ },
+  { args: ['start', '--port', 'boom'], code: 2, stderr: /^--port: expected a port from 0 to 65535, found "boom"/ },
+]
+for (const one of processes)
+  test(`the process of pellet ${one.args.join(' ')} ends with ${one.code}`, async () => {
+    check(one, await runCli(folder, one.args))
   })
 
 test('--version is the package’s', async () => {
   const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8'))
   for (const flag of ['--version', '-v'])
-    assert.equal(await runCli(folder, [flag]), { code: 0, stdout: `${version}\n`, stderr: '' })
+    assert.equal(await runHere(folder, [flag]), { code: 0, stdout: `${version}\n`, stderr: '' })
 })
 
 test('all commands stand in the usage, with what they are for', async () => {
-  const { stdout } = await runCli(folder, ['--help'])
-  for (const name of names) assert.match(stdout, new RegExp(`^ {2}${name} +[A-Z].{10}`, 'm'))
+  const { stdout } = await runHere(folder, ['--help'])
+  for (const name of Object.keys(commands)) assert.match(stdout, new RegExp(`^ {2}${name} +[A-Z].{10}`, 'm'))
 })
 
 test.run()
+
+// --- internal ---
+
+function check({ args, code, stdout, stderr }: Case, found: CliResult): void {
+  assert.is(found.code, code, `${args.join(' ')}: ${found.stderr}`)
+  if (stdout) assert.match(found.stdout, stdout)
+  else assert.is(found.stdout, '')
+  if (stderr) assert.match(found.stderr, stderr)
+  else assert.is(found.stderr, '')
+  // oxlint-disable-next-line no-control-regex
+  assert.not.match(found.stdout + found.stderr, /\u001B|undefined|    at /)
+}
