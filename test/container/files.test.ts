@@ -1,0 +1,81 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { validate, ValidationSeverity } from 'dockerfile-utils'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseDocument } from 'yaml'
+import { settings } from '../../runtime/config-keys.ts'
+import { projectRoot } from '../support/root.ts'
+
+const test = suite('container files')
+const read = (path: string) => readFileSync(join(projectRoot, path), 'utf8')
+/** Instructions with their continuation lines, without comments. */
+const instructions = read('Containerfile')
+  .replace(/^#.*\n/gm, '')
+  .replace(/\\\n\s*/g, ' ')
+  .split('\n')
+  .filter((line) => line.trim() !== '')
+  .map((line) => /^(\w+)\s+(.*)$/.exec(line)!.slice(1) as [name: string, rest: string])
+const all = (name: string) => instructions.flatMap(([one, rest]) => (one === name ? [rest] : []))
+const compose = parseDocument(read('compose.yaml'), { strict: true, uniqueKeys: true })
+const service = compose.toJS().services.pellet
+
+test('a builder can read the Containerfile', () => {
+  const found = validate(read('Containerfile'), { instructionWorkdirRelative: ValidationSeverity.ERROR })
+  assert.equal(
+    found.map(({ range, message }) => `${range.start.line + 1}: ${message}`),
+    [],
+  )
+  assert.is(all('FROM').length, 2)
+})
+
+test('what it copies exists and is sent to the builder', () => {
+  const ignored = read('.dockerignore')
+  for (const rest of all('COPY').filter((copy) => !copy.startsWith('--from')))
+    for (const source of rest.split(/\s+/).slice(0, -1)) {
+      assert.ok(existsSync(join(projectRoot, source)), source)
+      assert.match(ignored, new RegExp(`^!${source.replaceAll('.', String.raw`\.`)}$`, 'm'))
+    }
+  for (const [, source] of ignored.matchAll(/^!(.+)$/gm)) assert.ok(existsSync(join(projectRoot, source!)), source)
+})
+
+test('it runs as nobody in particular, checks its health, and starts what package.json names', () => {
+  const last = instructions.findLastIndex(([name]) => name === 'USER')
+  assert.match(instructions[last]![1], /^[1-9]\d*:[1-9]\d*$/)
+  assert.ok(instructions.slice(last).every(([name]) => !['RUN', 'COPY', 'ADD'].includes(name)))
+  const { bin, scripts } = JSON.parse(read('package.json'))
+  assert.match(read('Containerfile'), `/opt/pellet/${bin.pellet}`)
+  for (const [, script] of read('Containerfile').matchAll(/npm run (\w+)/g)) assert.ok(scripts[script!], script)
+  const [image] = all('HEALTHCHECK').map((check) => JSON.parse(/CMD (\[.*\])$/.exec(check)![1]!))
+  assert.equal(['CMD', ...image], service.healthcheck.test, 'compose.yaml says the same')
+})
+
+test('compose.yaml is YAML without a word twice, and gives the container no more than it needs', () => {
+  assert.equal([compose.errors, compose.warnings], [[], []])
+  assert.ok(service.devices.includes('/dev/hailo0:/dev/hailo0'))
+  const { read_only, cap_drop, security_opt, privileged, user, network_mode } = service
+  assert.equal(
+    { read_only, cap_drop, security_opt, privileged, user, network_mode },
+    {
+      read_only: true,
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
+      privileged: undefined,
+      user: undefined,
+      network_mode: undefined,
+    },
+  )
+  assert.ok(service.ports.every((port: string) => port.startsWith('127.0.0.1:')))
+  // What may be written outlives the container, or is in memory.
+  const data = /PELLET_DATA=(\S+)/.exec(read('Containerfile'))![1]!
+  assert.equal(all('VOLUME'), [data])
+  assert.ok(service.volumes.includes(`data:${data}`))
+  assert.ok(service.tmpfs.some((mount: string) => mount.startsWith('/tmp:')))
+})
+
+test('the settings that both files name exist', () => {
+  const named = `${read('Containerfile')}\n${read('compose.yaml')}`.matchAll(/PELLET_([A-Z_]+)/g)
+  for (const [, name] of named) assert.ok(name === 'ROOT' || Object.hasOwn(settings, name!.toLowerCase()), name)
+})
+
+test.run()
