@@ -16,8 +16,11 @@ export interface RevisionParts {
   bundle?: { file: string; hash: string } | undefined
   /** Undefined where it cannot be used: what can be said without it still is. */
   model: ResolvedModel | undefined
-  /** Absolute paths of the manifest's `files`, and their digests. */
+  /** Absolute paths of the manifest's `files`. */
   files: Record<string, string>
+  /** Absolute paths of its probes' inputs. */
+  probeInputs: Record<string, string>
+  /** Of both: `files.{name}`, and `probe.{path}` with the path that the manifest gives. */
   digests: Record<string, string>
 }
 
@@ -33,7 +36,7 @@ export interface Assembly {
  * @throws SourceError with all that is wrong with it
  */
 export async function assemble(
-  { manifest, paths, bundle, model, files, digests }: RevisionParts,
+  { manifest, paths, bundle, model, files, probeInputs, digests }: RevisionParts,
   { memo, describer, problems }: Assembly,
 ): Promise<Omit<Deployment, 'origin' | 'places'>> {
   const revision = toRevision(manifest, bundle?.hash, { ...digests, model: model?.sha256 ?? '' })
@@ -66,6 +69,7 @@ export async function assemble(
     engine,
     model: { file, sizeBytes, modifiedMs, sha256 },
     files,
+    probeInputs,
     input: checked.input,
     isQuick: checked.isQuick,
     notes,

@@ -5,15 +5,15 @@ import type { MissingModel } from './missing-model.ts'
 /** A revision of a deployment: everything that an isolate needs, as plain data. Immutable. */
 export interface Deployment {
   name: string
-  /** sha256 over the normalised manifest, the bundle and the digests of the model and the other files; hex. */
+  /** sha256 over the normalised manifest, the bundle and the digests of the model, the other files and the probes' inputs; hex. */
   revision: string
   manifest: Manifest
   origin: Origin
   /**
-   * Where its name, each of its routes and ports, and each of its `call` steps (`callSteps` has their order) are written,
+   * Where its name, each of its routes, ports and probes, and each of its `call` steps (`callSteps` has their order) are written,
    * e.g. `manifests/a.yaml:3:8 route`.
    */
-  places: { name: string; routes: string[]; ports: string[]; calls: string[] }
+  places: { name: string; routes: string[]; ports: string[]; probes: string[]; calls: string[] }
   /** Routes of other deployments that its `call` steps may call, each once. Known when the others are: see `resolveCalls`. */
   calls: DeploymentCall[]
   /** The bundled function; absent when built-in steps suffice. */
@@ -23,6 +23,8 @@ export interface Deployment {
   model: { file: string; sizeBytes: number; modifiedMs: number; sha256: string }
   /** Absolute paths of the manifest's `files`. */
   files: Record<string, string>
+  /** Absolute paths of its probes' inputs, by the paths that the manifest gives. */
+  probeInputs: Record<string, string>
   /** JSON Schema of the options that a request may set. */
   input: Record<string, unknown>
   /** The model runs so fast that a thread of its own would cost more than it saves; measured when it was deployed. */

@@ -5,7 +5,7 @@ import { messageOf } from '../errors.ts'
 import { bundleFunction, BundleError, displayPath, type Bundle } from '../functions/bundle.ts'
 import { Describer, type FunctionDescription } from '../functions/describe.ts'
 import { LazyDescriber } from '../functions/describers.ts'
-import type { ManifestIssue } from '../manifest/issues.ts'
+import type { ManifestIssue, ManifestPath } from '../manifest/issues.ts'
 import type { Manifest } from '../manifest/manifest.ts'
 import { mergeManifest, normalizeManifest } from '../manifest/normalize.ts'
 import { checkManifest, type ManifestSource } from '../manifest/read.ts'
@@ -103,14 +103,23 @@ class SourceCompiler {
 
   async compile(): Promise<Deployment> {
     const loaded = await this.#loadFunction()
-    const { manifest, paths, ports, isModelKnown, areStepsKnown } = this.#normalize(loaded)
+    const { manifest, paths, ports, probes, isModelKnown, areStepsKnown } = this.#normalize(loaded)
     this.#name = manifest.name
     if (areStepsKnown) this.#manifest = manifest
     const { bundle } = loaded ?? {}
     const model = isModelKnown ? await this.#resolveModel(manifest) : undefined
     const { files, digests } = await this.#resolveFiles(manifest)
+    const probe = await this.#resolveProbes(manifest, probes)
     if (!areStepsKnown) throw this.#broken()
-    const parts = { manifest, paths, bundle, model, files, digests }
+    const parts = {
+      manifest,
+      paths,
+      bundle,
+      model,
+      files,
+      probeInputs: probe.files,
+      digests: { ...digests, ...probe.digests },
+    }
     const { memo } = this.#options
     const whole = await assemble(parts, { memo, describer: this.#describer, problems: this.#problems })
     const calls = callSteps(manifest).map(({ route, step }) => [...paths[route]!.post, step])
@@ -121,6 +130,7 @@ class SourceCompiler {
         name: this.#problems.whereIs(['name']),
         routes: paths.map(({ route }) => this.#problems.whereIs(route)),
         ports: ports.map((port) => this.#problems.whereIs(port)),
+        probes: probes.map((probe) => this.#problems.whereIs(probe)),
         calls: calls.map((step) => this.#problems.whereIs(step)),
       },
     }
@@ -198,16 +208,33 @@ class SourceCompiler {
     const digests: Record<string, string> = {}
     for (const [name, file] of Object.entries(manifest.files)) {
       files[name] = resolve(this.#options.modelsFolder, file)
-      this.#note([files[name]])
-      try {
-        digests[`files.${name}`] = await knownSha256(files[name])
-      } catch (error) {
-        const found = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'none' : messageOf(error)
-        const shown = displayPath(this.#options.root, files[name])
-        this.#problems.add(['files', name], `expected a file at ${shown}, found ${found}`)
-      }
+      const digest = await this.#digestOf(files[name], ['files', name])
+      if (digest !== undefined) digests[`files.${name}`] = digest
     }
     return { files, digests }
+  }
+
+  async #resolveProbes({ probe }: Manifest, paths: ManifestPath[]) {
+    const files: Record<string, string> = {}
+    const digests: Record<string, string> = {}
+    for (const [index, { input }] of probe.entries()) {
+      if (input === undefined) continue
+      files[input] = resolve(this.#options.modelsFolder, input)
+      const digest = await this.#digestOf(files[input], [...paths[index]!, 'input'])
+      if (digest !== undefined) digests[`probe.${input}`] = digest
+    }
+    return { files, digests }
+  }
+
+  async #digestOf(file: string, path: ManifestPath): Promise<string | undefined> {
+    this.#note([file])
+    try {
+      return await knownSha256(file)
+    } catch (error) {
+      const found = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'none' : messageOf(error)
+      this.#problems.add(path, `expected a file at ${displayPath(this.#options.root, file)}, found ${found}`)
+      return undefined
+    }
   }
 
   #note(files: string[]): void {

@@ -71,6 +71,7 @@ async function compile(read: ReadDraft, options: DraftOptions, describer: LazyDe
     return undefined
   })
   const files = Object.entries(draft.files)
+  const probeInputs = Object.entries(draft.probeInputs)
   const bundle = draft.bundle && (await install(draft.bundle, draft.bundleMap, blobs, join(dataFolder, 'bundles')))
   const parts = {
     manifest,
@@ -78,7 +79,11 @@ async function compile(read: ReadDraft, options: DraftOptions, describer: LazyDe
     bundle,
     model,
     files: Object.fromEntries(files.map(([key, ref]) => [key, fileOf(ref).file])),
-    digests: Object.fromEntries(files.map(([key, { sha256 }]) => [`files.${key}`, sha256])),
+    probeInputs: Object.fromEntries(probeInputs.map(([path, ref]) => [path, fileOf(ref).file])),
+    digests: Object.fromEntries([
+      ...files.map(([key, { sha256 }]) => [`files.${key}`, sha256]),
+      ...probeInputs.map(([path, { sha256 }]) => [`probe.${path}`, sha256]),
+    ]) as Record<string, string>,
   }
   const assembly: Assembly = { memo, describer, problems }
   const result: Deployment = { ...(await assemble(parts, assembly)), origin, places }

@@ -42,12 +42,16 @@ export function readDraft(name: string, value: unknown): ReadDraft {
     ])
   if (Object.keys(manifest.files).sort().join() !== Object.keys(draft.files).sort().join())
     throw new DraftError(['draft.files: expected a blob for each of the manifest’s files'])
+  const inputs = new Set(manifest.probe.flatMap(({ input: path }) => path ?? []))
+  if ([...inputs].sort().join() !== Object.keys(draft.probeInputs).sort().join())
+    throw new DraftError(['draft.probeInputs: expected a blob for each file that the manifest’s probes send'])
   const { places } = draft
-  const counts = [places.routes.length, places.ports.length, places.calls.length]
-  const expected = [manifest.routes.length, manifest.listen.length, callSteps(manifest).length]
+  const counts = [places.routes.length, places.ports.length, places.probes.length, places.calls.length]
+  const { routes, listen, probe } = manifest
+  const expected = [routes.length, listen.length, probe.length, callSteps(manifest).length]
   if (counts.join() !== expected.join())
     throw new DraftError([
-      `draft.places: expected ${expected.join(', ')} of routes, ports and calls, found ${counts.join(', ')}`,
+      `draft.places: expected ${expected.join(', ')} of routes, ports, probes and calls, found ${counts.join(', ')}`,
     ])
   return { draft: { ...draft, manifest }, input, paths }
 }
@@ -71,7 +75,13 @@ const draftSchema = z.object({
   files: blobs,
   probeInputs: blobs,
   origin: z.object({ manifest: text.optional(), function: text.optional() }),
-  places: z.object({ name: text, routes: z.array(text), ports: z.array(text), calls: z.array(text) }),
+  places: z.object({
+    name: text,
+    routes: z.array(text),
+    ports: z.array(text),
+    probes: z.array(text),
+    calls: z.array(text),
+  }),
   version: text,
 })
 

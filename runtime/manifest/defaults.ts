@@ -19,8 +19,3 @@ export const defaults = {
   },
   cache: { ttl: '10m', max: '64MB' },
 } as const
-
-/** Keys of the design that this version does not have, and what to do instead. Refused by name. */
-export const notYet: Record<string, string> = {
-  probe: 'trying a revision before it goes live is not there yet; leave it out, call the route after deploying',
-}

@@ -1,7 +1,8 @@
 import type { z } from 'zod'
-import { defaults, notYet } from './defaults.ts'
+import { defaults } from './defaults.ts'
 import { didYouMean } from './closest.ts'
 import { formatFound, valueAt, type Finding, type ManifestPath } from './issues.ts'
+import { probeFindings } from './probe.ts'
 import { manifestSchema } from './schema.ts'
 import { statusFindings } from './status-findings.ts'
 
@@ -12,7 +13,7 @@ export function findingsOf(value: unknown): Finding[] {
   if (isMapping(value) && value.route !== undefined && value.routes !== undefined) {
     findings.push({ path: ['route'], expected: 'route or routes, not both', found: 'both', at: 'key' })
   }
-  if (isMapping(value)) findings.push(...statusFindings(value))
+  if (isMapping(value)) findings.push(...statusFindings(value), ...probeFindings(value))
   const seen = new Map(findings.map((finding) => [JSON.stringify(finding), finding]))
   return [...seen.values()]
 }
@@ -57,8 +58,6 @@ function translated(issue: ZodIssue, prefix: ManifestPath, root: unknown): Findi
 
 function unknownKey(path: ManifestPath, key: string, known: readonly string[]): Finding {
   const finding = { path: [...path, key], found: JSON.stringify(key), at: 'key' as const }
-  const later = path.length === 0 && Object.hasOwn(notYet, key) ? notYet[key] : undefined
-  if (later) return { ...finding, expected: 'a key that this version has', hint: later }
   return { ...finding, expected: `one of ${known.join(', ')}`, hint: didYouMean(key, known) ?? elsewhere(key, known) }
 }
 

@@ -80,6 +80,25 @@ export interface CacheTerms {
   maxBytes: number
 }
 
+/** A request that a new revision is tried with, and what is expected of the answer. */
+export interface Probe {
+  /** The route, one of the manifest's. */
+  method: Method
+  path: string
+  query: Record<string, string>
+  headers: Record<string, string>
+  /** File that is sent, relative to the models folder. Neither this nor `body`: nothing is sent. */
+  input?: string
+  /** Sent as JSON. */
+  body?: Record<string, unknown>
+  status: number
+  /** Content type of the answer, without parameters. */
+  type?: string
+  minBytes?: number
+  /** Of a JSON answer: see expectation.ts. */
+  expect?: unknown
+}
+
 /** A manifest after defaults, shorthands and units: what the rest of Pellet works with. Plain data, JSON-safe. */
 export interface Manifest {
   name: string
@@ -107,4 +126,6 @@ export interface Manifest {
   limits: Limits
   /** Answers are kept. Absent: none are. */
   cache?: CacheTerms
+  /** What a new revision must answer before it goes live. None: its model is run once. */
+  probe: Probe[]
 }

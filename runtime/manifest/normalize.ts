@@ -16,6 +16,7 @@ import type {
   StepUse,
 } from './manifest.ts'
 import { fileOfUrl, isUrl, namePattern } from './paths.ts'
+import { probePaths, routeFindings, toProbes } from './probe.ts'
 import type { ManifestInput, ModelEntryInput, RouteInput, StatusInput, StepInput } from './schema.ts'
 
 export { mergeManifest } from './merge.ts'
@@ -43,6 +44,8 @@ export interface NormalizedManifest {
   paths: RoutePaths[]
   /** Where each of `manifest.listen` stands. */
   ports: ManifestPath[]
+  /** Where each of `manifest.probe` stands. */
+  probes: ManifestPath[]
   issues: ManifestIssue[]
 }
 
@@ -58,10 +61,10 @@ export function normalizeManifest(input: ManifestInput, options: NormalizeOption
   findings.push(...modelFindings(input, model))
   const name = input?.name ?? options.name
   if (input?.name === undefined && !namePattern.test(options.name)) findings.push(badFileName(options.name))
-  if (findings.length > 0) {
-    return { paths: [], ports: [], issues: sortIssues(findings.map((finding) => toIssueIn(options, finding))) }
-  }
+  if (findings.length > 0) return refused(findings, options)
   const { routes, paths } = toRoutes(input, name)
+  const strangers = routeFindings(input.probe, routes)
+  if (strangers.length > 0) return refused(strangers, options)
   const functionName = input.function ?? options.function
   const manifest: Manifest = {
     name,
@@ -78,12 +81,18 @@ export function normalizeManifest(input: ManifestInput, options: NormalizeOption
     listen: [input.listen ?? []].flat(),
     limits: toLimits(input.limits ?? {}),
     ...(input.cache !== undefined && input.cache !== false && { cache: toCache(input.cache) }),
+    probe: toProbes(input.probe, routes),
   }
   const ports = manifest.listen.map((_, index) => (Array.isArray(input.listen) ? ['listen', index] : ['listen']))
-  return { manifest: structuredClone(manifest), paths, ports, issues: [] }
+  return { manifest: structuredClone(manifest), paths, ports, probes: probePaths(input.probe), issues: [] }
 }
 
 // --- internal ---
+
+function refused(findings: readonly Finding[], places: ManifestPlaces): NormalizedManifest {
+  const issues = sortIssues(findings.map((finding) => toIssueIn(places, finding)))
+  return { paths: [], ports: [], probes: [], issues }
+}
 
 function toModel({ model = {} }: ManifestInput): Manifest['model'] {
   const hef = Object.entries(model.hef ?? {}).filter(([, entry]) => entry !== undefined)

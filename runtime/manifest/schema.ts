@@ -4,10 +4,12 @@ import { defaults } from './defaults.ts'
 import { bytes, count, duration, flag, key, mapping, namedMap, oneOf, text, whole } from './fields.ts'
 import { fileNamePattern, functionPattern, namePattern } from './paths.ts'
 import { model, modelPath } from './schema-model.ts'
+import { probe } from './schema-probe.ts'
 import { statusMap } from './schema-status.ts'
 import { inputDefaults, routeMap, routeName, stepList } from './schema-steps.ts'
 
 export type { ModelEntryInput } from './schema-model.ts'
+export type { ProbeInput } from './schema-probe.ts'
 export type { StatusInput } from './schema-status.ts'
 export type { RouteInput, StepInput } from './schema-steps.ts'
 
@@ -161,6 +163,11 @@ export const manifestSchema = mapping(
       cache,
       'Keeps answers, and gives them again to equal requests: { ttl, max }, or true for their defaults.',
       'nothing is kept',
+    ),
+    probe: key(
+      probe,
+      'Requests that a new revision must answer well before it goes live: a mapping, or a list of such.',
+      'one run of the model',
     ),
   },
   'a manifest: a mapping with keys such as name, model, pre and post',

@@ -287,9 +287,15 @@ export const broken: Record<string, { files: ProjectFiles; expected: (string | R
     files: { 'manifests/bad-yaml.yaml': 'model: { onnx: a.onnx\npre: [x]\n' },
     expected: [/^manifests\/bad-yaml\.yaml:\d+:\d+: /],
   },
-  later: {
-    files: { 'manifests/later.yaml': `${model}\nprobe: {}\n` },
-    expected: [/later\.yaml:2:1 probe: .*not there yet/],
+  'probe-input': {
+    files: { 'manifests/probe-input.yaml': `${model}\nprobe: [{}, { input: gone.jpg }]\n` },
+    expected: [/probe-input\.yaml:2:22 probe\[1\]\.input: expected a file at models\/gone\.jpg, found none/],
+  },
+  probes: {
+    files: { 'manifests/probes.yaml': `${model}\nprobe: [{ input: gone.jpg }, { route: POST /v1/probe }]\n` },
+    expected: [
+      /probes\.yaml:2:39 probe\[1\]\.route: expected one of POST \/v1\/probes, found "POST \/v1\/probe"; did you mean/,
+    ],
   },
   Bad_Name: {
     files: { 'functions/Bad_Name.ts': answering('return 1') },

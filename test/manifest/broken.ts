@@ -48,10 +48,6 @@ export const broken: Record<string, [written: string, ...told: string[]][]> = {
     ['cache: 10m', '1:8 cache: expected a mapping such as { ttl: 10m, max: 64MB }, true, or false, found "10m"'],
     ['cache: { tll: 1m }', '1:10 cache.tll: expected one of ttl, max, found "tll"; did you mean ttl?'],
     [
-      'probe: { input: a.jpg }',
-      '1:1 probe: expected a key that this version has, found "probe"; trying a revision before it goes live is not there yet; leave it out, call the route after deploying',
-    ],
-    [
       'limits: { queue: { dept: 3 } }',
       '1:20 limits.queue.dept: expected one of depth, drop, found "dept"; did you mean depth?',
     ],

@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { toManifestInput } from '../../runtime/manifest/denormalize.ts'
 import { formatIssue } from '../../runtime/manifest/issues.ts'
 import { mergeManifest, normalizeManifest } from '../../runtime/manifest/normalize.ts'
 import { checkManifest, readManifest } from '../../runtime/manifest/read.ts'
@@ -40,7 +41,40 @@ normalizing('fills in every default', () => {
       memoryBytes: 536_870_912,
       threads: 1,
     },
+    probe: [],
   })
+})
+
+normalizing('makes a list of probes, each with its route and its units', () => {
+  const routes = { 'POST /a': [], 'GET /b': [] }
+  const probesOf = (probe: ManifestInput['probe']) => {
+    const { manifest, probes, issues } = normalizeManifest({ ...tags, route: undefined, routes, probe }, { name: 'x' })
+    if (manifest) assert.equal(normalizeManifest(toManifestInput(manifest), { name: 'y' }).manifest, manifest)
+    return issues.length > 0 ? issues.map(formatIssue) : [manifest!.probe, probes]
+  }
+  const first = { method: 'POST', path: '/a', query: {}, headers: {}, status: 200 }
+  assert.equal(probesOf({ input: 'a.jpg' }), [[{ ...first, input: 'a.jpg' }], [['probe']]])
+  const written = { query: { top: 3, all: true }, headers: { Accept: 'image/png' }, type: 'image/PNG', min_size: '1KB' }
+  const read = { query: { top: '3', all: 'true' }, headers: { accept: 'image/png' }, type: 'image/png', minBytes: 1024 }
+  assert.equal(
+    probesOf([
+      { route: 'GET /b', status: 404 },
+      { body: {}, expect: { a: [1] }, ...written },
+    ]),
+    [
+      [
+        { ...first, method: 'GET', path: '/b', status: 404 },
+        { ...first, body: {}, expect: { a: [1] }, ...read },
+      ],
+      [
+        ['probe', 0],
+        ['probe', 1],
+      ],
+    ],
+  )
+  assert.equal(probesOf([{ route: 'POST /b' }]), [
+    'manifest probe[0].route: expected one of POST /a, GET /b, found "POST /b"; did you mean POST /a?',
+  ])
 })
 
 normalizing('keeps nothing unless the cache is asked for', () => {

@@ -3,18 +3,19 @@ import * as assert from 'uvu/assert'
 import { toIssue, toIssueIn } from '../../runtime/manifest/issues.ts'
 import { checkManifest, formatIssue, readManifest } from '../../runtime/manifest/read.ts'
 import { brokenModel } from './broken-model.ts'
+import { brokenProbe } from './broken-probe.ts'
 import { brokenStatus } from './broken-status.ts'
 import { broken } from './broken.ts'
 
 const keys =
-  'one of name, function, model, files, keep_alive, preload, pin, priority, pre, post, route, routes, input, errors, status, listen, limits, cache'
+  'one of name, function, model, files, keep_alive, preload, pin, priority, pre, post, route, routes, input, errors, status, listen, limits, cache, probe'
 
 const variables =
   'one of $name, $model, $engine, $device, $version, $revision, $digest, $digest_short, $loaded, $ready, $state, $uptime_s, $inferences, $errors, $last_error, $latency_ms'
 
 const reading = suite('reading manifests')
 
-for (const [group, rows] of Object.entries({ ...broken, ...brokenModel, ...brokenStatus })) {
+for (const [group, rows] of Object.entries({ ...broken, ...brokenModel, ...brokenStatus, ...brokenProbe })) {
   reading(`tells what is wrong with ${group}`, () => {
     for (const [written, ...told] of rows) {
       const { issues } = readManifest('f.yaml', written)
@@ -25,7 +26,7 @@ for (const [group, rows] of Object.entries({ ...broken, ...brokenModel, ...broke
 }
 
 reading('has a table that is worth its name', () => {
-  const rows = Object.values({ ...broken, ...brokenModel, ...brokenStatus }).flat()
+  const rows = Object.values({ ...broken, ...brokenModel, ...brokenStatus, ...brokenProbe }).flat()
   assert.ok(rows.length >= 60)
   assert.ok(rows.every(([, ...told]) => told.length > 0))
   assert.not.ok(rows.flat().some((line) => /invalid input|undefined|\[object/i.test(line)))

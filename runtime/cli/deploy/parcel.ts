@@ -66,6 +66,7 @@ export async function toParcel(
     else notes.push(`${displayPath(root, file)} stays here: it is for ${chip}, and the target has ${toList(chips)}`)
   }
   for (const [key, file] of Object.entries(manifest.files)) draft.files[key] = await addFile(join(modelsFolder, file))
+  for (const [path, file] of Object.entries(deployment.probeInputs)) draft.probeInputs[path] = await addFile(file)
   return { draft, blobs: [...blobs.values()], notes }
 }
 
