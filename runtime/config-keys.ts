@@ -102,6 +102,19 @@ export const settings: Record<string, Setting> = {
     fallback: () => 'info',
     isLive: true,
   },
+  fetch: { field: 'fetch', expected: 'true or false', parse: toBoolean, fallback: () => false },
+  accept_licences: {
+    field: 'acceptLicences',
+    expected: 'a list of licences such as Apache-2.0',
+    parse: (value) => (value === '' ? [] : toList(value)),
+    fallback: () => [],
+  },
+  mirrors: {
+    field: 'mirrors',
+    expected: 'a mapping from the beginning of a URL to what stands in its place, or a list of those',
+    parse: toMirrors,
+    fallback: () => ({}),
+  },
   watch: { field: 'watch', expected: 'true or false', parse: toBoolean, fallback: () => false },
 }
 
@@ -148,6 +161,17 @@ function toUrlRules(value: unknown): string[] | undefined {
     return rule === '*' || (URL.canParse(`http://${rule}`) && new URL(`http://${rule}`).pathname === '/')
   }
   return rules?.every(isRule) ? rules.map((rule) => rule.toLowerCase()) : undefined
+}
+
+/** From the environment as JSON. */
+function toMirrors(value: unknown): Record<string, string[]> | undefined {
+  const written: unknown = typeof value === 'string' && value !== '' ? JSON.parse(value) : value === '' ? {} : value
+  if (typeof written !== 'object' || written === null || Array.isArray(written)) return undefined
+  const isPlace = (text: unknown) => typeof text === 'string' && /^https?:\/\//.test(text) && URL.canParse(text)
+  const mirrors = Object.entries(written).map(([prefix, places]) => [prefix, [places].flat() as string[]] as const)
+  return mirrors.every(([prefix, places]) => isPlace(prefix) && places.every(isPlace))
+    ? Object.fromEntries(mirrors)
+    : undefined
 }
 
 function toCacheStore(value: unknown): string | undefined {

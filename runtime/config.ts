@@ -38,6 +38,12 @@ export interface Config {
   cacheStore: string
   /** Kept answers of all deployments together, in bytes. */
   cacheMaxBytes: number
+  /** Fetch models that are missing and whose licence was accepted, while Pellet serves. */
+  fetch: boolean
+  /** Licences that are accepted, by their names, without being shown. */
+  acceptLicences: string[]
+  /** Other places for files of models: what stands there for the beginning of a URL. */
+  mirrors: Record<string, string[]>
   logLevel: LogLevel
   /** Look at the project's files whenever they change, this configuration included. */
   watch: boolean

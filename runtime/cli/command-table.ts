@@ -18,6 +18,7 @@ export const commands: Record<string, () => Promise<CommandDef<any>>> = {
   token: () => import('./commands/token.ts').then((module) => module.default),
   bench: () => import('./commands/bench.ts').then((module) => module.default),
   validate: () => import('./commands/validate.ts').then((module) => module.default),
+  pull: () => import('./commands/pull.ts').then((module) => module.default),
   new: () => import('./commands/new.ts').then((module) => module.default),
   inspect: () => import('./commands/inspect.ts').then((module) => module.default),
 }
@@ -48,6 +49,7 @@ export const examples: Record<string, string[]> = {
   rollback: ['pellet rollback depth', 'pellet rollback depth 3f2a9c'],
   delete: ['pellet delete depth'],
   validate: ['pellet validate', 'pellet validate manifests/depth.yaml functions/tags.ts'],
+  pull: ['pellet pull detect', 'pellet pull scdepthv3@hailo8 --accept-licence', 'pellet pull --all'],
   new: ['pellet new tags --model ~/mobilenet.onnx', 'pellet new detector faces', 'pellet new classifier tags'],
   inspect: ['pellet inspect models/depth.onnx', 'pellet inspect models/hailo8/depth.hef --json'],
 }

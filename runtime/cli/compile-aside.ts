@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
-import type { Compilation, FailedSource } from '../deployments/deployment.ts'
+import type { FailedSource } from '../deployments/deployment.ts'
 import { createMemo } from '../deployments/memo.ts'
 import { howToGet, otherWays } from '../deployments/missing-model.ts'
 import type { CompileOptions } from '../deployments/source.ts'
@@ -12,10 +12,10 @@ import { createDataStore } from '../storage/storage.ts'
  * Compiles with a data folder of its own that is gone afterwards: this must work in a folder that cannot be written to,
  * and beside a running Pellet.
  */
-export async function compileAside(
+export async function compileAside<Value>(
   config: Config,
-  compile: (options: CompileOptions) => Promise<Compilation>,
-): Promise<Compilation> {
+  compile: (options: CompileOptions) => Promise<Value>,
+): Promise<Value> {
   const folder = mkdtempSync(join(tmpdir(), 'pellet-compile-'))
   try {
     return await compile({ ...config, dataFolder: folder, memo: createMemo(createDataStore({ folder })) })

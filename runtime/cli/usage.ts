@@ -38,7 +38,7 @@ function descriptionOf({ meta }: CommandDef<any>): string {
 
 function flagOf(key: string, definition: ArgsDef[string]): string {
   const { alias, valueHint } = definition as { alias?: string; valueHint?: string }
-  const short = alias === undefined ? '    ' : `-${alias}, `
+  const short = alias?.length === 1 ? `-${alias}, ` : '    '
   if (isOn(definition)) return `${short}--no-${key}`
   return `${short}--${key}${definition.type === 'boolean' ? '' : ` <${valueHint ?? 'value'}>`}`
 }

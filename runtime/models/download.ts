@@ -106,7 +106,7 @@ async function receive(url: string, part: PartFile, options: DownloadOptions): P
     const { totalBytes, isWhole } = await begin(answer, part, { url, isResumed, options })
     if (isWhole) return true
     options.onProgress({ receivedBytes: part.sizeBytes, ...(totalBytes !== undefined && { totalBytes }) })
-    for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
+    for await (const chunk of answer.bytes) {
       await part.append(chunk)
       if (part.sizeBytes > (totalBytes ?? expected.sizeBytes ?? Infinity)) break
       options.onProgress({ receivedBytes: part.sizeBytes, ...(totalBytes !== undefined && { totalBytes }) })
@@ -121,7 +121,7 @@ async function receive(url: string, part: PartFile, options: DownloadOptions): P
   } catch (error) {
     throw toNetworkError(url, error, signal)
   } finally {
-    answer.body.on('error', () => {}).destroy()
+    answer.close()
   }
 }
 

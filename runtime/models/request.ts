@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { readVersion } from '../version.ts'
 import { FetchError, publicUrl } from './fetch-error.ts'
@@ -7,7 +8,9 @@ export interface Answer {
   headers: Record<string, string | undefined>
   /** Where it came from in the end. */
   url: string
-  body: Dispatcher.ResponseData['body']
+  /** Where it breaks off, it gives all that came before. */
+  bytes: AsyncIterable<Uint8Array>
+  close(): void
 }
 
 export interface ConnectionOptions {
@@ -60,7 +63,7 @@ export async function get(
     const plain = Object.fromEntries(Object.entries(answer.headers).map(([key, value]) => [key, [value].flat()[0]]))
     const location = plain['location']
     if (![301, 302, 303, 307, 308].includes(status) || location === undefined)
-      return { status, headers: plain, url: at, body }
+      return { status, headers: plain, url: at, ...toBytes(body) }
     body.on('error', () => {}).destroy()
     if (redirects === maxRedirects)
       throw new FetchError('elsewhere', `${publicUrl(url)}: expected a file, found more than ${maxRedirects} redirects`)
@@ -79,6 +82,22 @@ export function toNetworkError(url: string, error: unknown, signal: AbortSignal)
 }
 
 // --- internal ---
+
+/** undici throws away what was not read yet when a connection breaks off, so it is read as it comes. */
+function toBytes(body: Dispatcher.ResponseData['body']): Pick<Answer, 'bytes' | 'close'> {
+  const came = new PassThrough({ highWaterMark: 1 << 20 })
+  let broken: Error | undefined
+  body.on('error', (error) => {
+    broken = error
+    came.end()
+  })
+  body.pipe(came)
+  async function* read() {
+    yield* came as AsyncIterable<Uint8Array>
+    if (broken) throw broken
+  }
+  return { bytes: read(), close: () => body.destroy() }
+}
 
 /** What the next moment does not mend. */
 const lasting = /^(?:ENOTFOUND|ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|CERT_|ERR_TLS|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)/

@@ -1,0 +1,76 @@
+import { resolve } from 'node:path'
+import { displayPath } from '../functions/bundle.ts'
+import { isFailed } from '../deployments/deployment.ts'
+import { projectJobs, type Job } from '../deployments/project-sources.ts'
+import { compileSource, type CompileOptions } from '../deployments/source.ts'
+import type { HailoArch, Manifest, ModelEntry } from '../manifest/manifest.ts'
+import { mergeManifest, normalizeManifest } from '../manifest/normalize.ts'
+import type { ManifestInput } from '../manifest/schema.ts'
+import type { ModelTarget } from './fetch-model.ts'
+
+/** A model file that a manifest of the project names; without a URL nothing says where it is from. */
+export type ProjectModel = Omit<ModelTarget, 'url'> & { url?: string }
+
+/** A source of the project, and the files of its models: the one for the CPU first. */
+export interface SourceModels {
+  name: string
+  /** Its manifest, else its function; relative to the project. */
+  from: string
+  models: ProjectModel[]
+  /** Every file that it is made from, there or not; absolute. */
+  files: ReadonlySet<string>
+  /** Why nothing is known of its models. */
+  problems: string[]
+}
+
+/** The models that the manifests of a project name, those inside of function files included. */
+export async function projectModels(options: CompileOptions): Promise<SourceModels[]> {
+  const jobs = await projectJobs(options)
+  return Promise.all(jobs.map((job) => sourceModels(job, options)))
+}
+
+/** Files of the models that a manifest names. */
+export function modelsOf(
+  { name, model }: Pick<Manifest, 'name' | 'model'>,
+  { root, modelsFolder }: Pick<CompileOptions, 'root' | 'modelsFolder'>,
+): ProjectModel[] {
+  const entries: [HailoArch | undefined, ModelEntry][] = Object.entries(model.hef ?? {}) as [HailoArch, ModelEntry][]
+  if (model.onnx) entries.unshift([undefined, model.onnx])
+  return entries.map(([chip, { file, url, member, sha256, license }]) => ({
+    name,
+    ...(chip !== undefined && { chip }),
+    file: resolve(modelsFolder, file),
+    shown: displayPath(root, resolve(modelsFolder, file)),
+    ...(url !== undefined && { url }),
+    ...(member !== undefined && { member }),
+    ...(sha256 !== undefined && { sha256 }),
+    ...(license !== undefined && { license }),
+  }))
+}
+
+// --- internal ---
+
+async function sourceModels({ source, written }: Job, options: CompileOptions): Promise<SourceModels> {
+  const from = displayPath(options.root, source.manifestFile ?? source.functionFile!)
+  const files = new Set<string>()
+  const result = await compileSource(source, written, options, files)
+  const { name } = result
+  if (!isFailed(result)) return { name, from, models: modelsOf(result.manifest, options), files, problems: [] }
+  if (result.missing) {
+    const { missing } = result
+    const models = missing.files.map(({ file, ...rest }) => ({
+      name,
+      ...rest,
+      file: resolve(options.root, file),
+      shown: file,
+    }))
+    return { name, from, models, files, problems: [] }
+  }
+  // Something else is wrong with it, which is no reason not to have its model.
+  const { manifest } = normalizeManifest(mergeManifest(undefined, written?.value as ManifestInput | undefined), {
+    name,
+  })
+  if (manifest && written?.issues.length === 0)
+    return { name, from, models: modelsOf(manifest, options), files, problems: [] }
+  return { name, from, models: [], files, problems: result.problems }
+}
