@@ -17,7 +17,7 @@ export function commandUsage(name: string, command: CommandDef<any>, examples: r
   const args = Object.entries((command.args ?? {}) as ArgsDef)
   const words = args.filter(([, { type }]) => type === 'positional')
   const shown = words
-    .map(([key, { valueHint }]) => (key === 'files' ? ' [file...]' : ` ${valueHint ?? `<${key}>`}`))
+    .map(([key, { valueHint }]) => ` ${valueHint ?? (key === 'files' ? '[file...]' : `<${key}>`)}`)
     .join('')
   const flags = args
     .filter(([, { type }]) => type !== 'positional')

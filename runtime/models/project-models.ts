@@ -4,7 +4,7 @@ import { isFailed } from '../deployments/deployment.ts'
 import { projectJobs, type Job } from '../deployments/project-sources.ts'
 import { compileSource, type CompileOptions } from '../deployments/source.ts'
 import type { HailoArch, Manifest, ModelEntry } from '../manifest/manifest.ts'
-import { mergeManifest, normalizeManifest } from '../manifest/normalize.ts'
+import { normalizeManifest } from '../manifest/normalize.ts'
 import type { ManifestInput } from '../manifest/schema.ts'
 import type { ModelTarget } from './fetch-model.ts'
 
@@ -67,10 +67,8 @@ async function sourceModels({ source, written }: Job, options: CompileOptions): 
     return { name, from, models, files, problems: [] }
   }
   // Something else is wrong with it, which is no reason not to have its model.
-  const { manifest } = normalizeManifest(mergeManifest(undefined, written?.value as ManifestInput | undefined), {
-    name,
-  })
-  if (manifest && written?.issues.length === 0)
-    return { name, from, models: modelsOf(manifest, options), files, problems: [] }
+  const { model } = (written?.value ?? {}) as ManifestInput
+  const { manifest } = normalizeManifest({ model }, { name })
+  if (manifest) return { name, from, models: modelsOf(manifest, options), files, problems: [] }
   return { name, from, models: [], files, problems: result.problems }
 }

@@ -28,7 +28,12 @@ export default defineCommand({
       'pinned in pellet.lock by its sha256. What breaks off goes on with the next pull.',
   },
   args: {
-    files: { type: 'positional', description: 'Deployments, models of the catalogue', required: false },
+    files: {
+      type: 'positional',
+      description: 'Deployments, models of the catalogue',
+      required: false,
+      valueHint: '[name[@chip]...]',
+    },
     all: { type: 'boolean', description: 'Whatever the project misses to run on this machine' },
     update: { type: 'boolean', description: 'Fetch again what is there, and pin what comes' },
     'accept-licence': {
