@@ -38,6 +38,9 @@ test('the defaults', async () => {
     cacheStore: 'fs',
     cacheMaxBytes: 256 * 2 ** 20,
     logLevel: 'info',
+    fetch: false,
+    acceptLicences: [],
+    mirrors: {},
     watch: false,
   })
   assert.ok(memoryBytes > 2 ** 20 * 64)
@@ -75,6 +78,13 @@ const values: [yaml: string, field: string, value: unknown][] = [
   ['cache: memory', 'cacheStore', 'memory'],
   ['cache: redis://:secret@cache.local:6380/2', 'cacheStore', 'redis://:secret@cache.local:6380/2'],
   ['cache_max: 1GB', 'cacheMaxBytes', 2 ** 30],
+  ['accept_licences: [MIT, Apache-2.0]', 'acceptLicences', ['MIT', 'Apache-2.0']],
+  ['mirrors: { "https://a/": "http://b/" }', 'mirrors', { 'https://a/': ['http://b/'] }],
+  [
+    'mirrors: \'{ "https://a/": ["http://b/", "http://c/"] }\'',
+    'mirrors',
+    { 'https://a/': ['http://b/', 'http://c/'] },
+  ],
   ['watch: true', 'watch', true],
   ['log_level: silent', 'logLevel', 'silent'],
   ['models: /srv/models', 'modelsFolder', '/srv/models'],
@@ -109,6 +119,8 @@ const refused: [yaml: string, message: RegExp][] = [
   ['allow_urls: ["cam.local/path"]', /allow_urls/],
   ['allow_urls: [""]', /allow_urls/],
   ['allow_urls: [5]', /allow_urls/],
+  ['mirrors: { a: http://b/ }', /mirrors: expected a mapping from the beginning of a URL/],
+  ['mirrors: "{"', /mirrors: expected a mapping/],
   ['hosst: x', /hosst: unknown key; known are host, port/],
   ['constructor: x', /constructor: unknown key/],
   ['- a', /expected keys and values/],
