@@ -13,6 +13,7 @@ import { methodNotAllowed, sendError, sendTarget, toOrigin, withoutQuery } from 
 import { toErrorAnswer } from '../error-body.ts'
 import { ownPaths, registerHealth } from './health.ts'
 import { toResponse } from './page.ts'
+import { readinessPath } from './readiness.ts'
 import { stopping } from './proxy.ts'
 import { toRequestId } from './request-id.ts'
 import { isResultPath, serveResult } from './results.ts'
@@ -84,7 +85,7 @@ function isKnownEarly(path: string): boolean {
 }
 
 function ownMethods(path: string): string[] | undefined {
-  if (ownPaths.includes(path)) return ['GET', 'HEAD']
+  if (ownPaths.includes(path) || readinessPath.test(path)) return ['GET', 'HEAD']
   if (path === '/api/tokens') return ['GET', 'POST']
   if (/^\/api\/tokens\/[^/]+$/.test(path)) return ['DELETE']
   if (['/api/about', '/api/deployments', '/api/ps', '/api/logs'].includes(path)) return ['GET']

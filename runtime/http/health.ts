@@ -1,9 +1,10 @@
-import type { H3, H3Event } from 'h3/node'
+import { getRouterParam, type H3, type H3Event } from 'h3/node'
 import type { FailedSource } from '../deployments/deployment.ts'
 import { whyNotDeployed } from '../deployments/missing-model.ts'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
 import { docsPage, jsonPage, metricsPage, openApiPage, originOf, toResponse, type PageAnswer } from './page.ts'
+import { checkDeploymentReady, checkReady, whyNotReady } from './readiness.ts'
 
 /** Pellet's own pages on the main port: answered by main from what it knows. GET, and HEAD with it. */
 export const ownPaths = ['/', '/health', '/health/live', '/health/ready', '/docs', '/openapi.json', '/metrics']
@@ -42,11 +43,12 @@ export function registerHealth(app: H3, pellet: Pellet): void {
     status: pellet.isReady() ? 'ok' : 'starting',
     version: pellet.version,
     uptime_s: Math.round(process.uptime()),
-    deployments: pellet.dispatcher.snapshot().map(({ name, state, lastError }) => ({
-      name,
-      state,
-      ...(lastError && { last_error: lastError }),
-      ...toPorts(pellet, name),
+    deployments: pellet.dispatcher.snapshot().map((row) => ({
+      name: row.name,
+      state: row.state,
+      ready: !pellet.isStopping() && whyNotReady(pellet, row.name, row) === undefined,
+      ...(row.lastError && { last_error: row.lastError }),
+      ...toPorts(pellet, row.name),
     })),
     // A model that is yet to be fetched is nothing broken; `pellet list` tells of it.
     failures: pellet.routes.failures
@@ -62,8 +64,13 @@ export function registerHealth(app: H3, pellet: Pellet): void {
   })
 
   get('/health/ready', () => {
-    if (!pellet.isReady()) throw new PelletError('not_ready', pellet.notReadyReason(), { retryAfterMs: 1000 })
+    checkReady(pellet)
     return { ready: true }
+  })
+
+  page('/health/ready/:name', (event) => {
+    checkDeploymentReady(pellet, getRouterParam(event, 'name', { decode: true }) ?? '')
+    return jsonPage({ ready: true })
   })
 }
 

@@ -27,6 +27,7 @@ test('it says alive and not ready, and lets early callers wait for their routes'
   assert.equal((await get('/health/live')).json, { live: true })
   assert.is((await get('/health')).json.status, 'starting')
   notReady(await get('/health/ready'), 'starting')
+  notReady(await get('/health/ready/slow'), 'starting')
   const early = [callJson(`${url}/v1/slow`, {}), callJson(`${url}/f/slow`, {}), callJson(`${url}/v1/none`, {})]
   assert.is((await call(`${url}/health`, { method: 'PUT' })).status, 405)
   const leaving = new RawConnection(url)
@@ -42,6 +43,9 @@ test('it says alive and not ready, and lets early callers wait for their routes'
     [200, 200, 404],
   )
   assert.is((await get('/health/ready')).status, 200)
+  assert.equal((await get('/health/ready/unwanted')).json, { ready: true }, 'it loads with its first request')
+  assert.is((await get('/health/ready/none')).status, 404)
+  assert.is((await call(`${url}/health/ready/slow`, { method: 'PUT' })).status, 405)
   assert.is((await readPs(folder))['unwanted']!.state, 'cold', 'nothing is loaded for a caller who left')
   assert.is(await pellet.stop(), 0)
   gate.close()
@@ -59,11 +63,23 @@ test('it is not ready until what is to be preloaded is loaded; the rest serves m
   })
   await gate.waiting(1)
   notReady(await call(`${pellet.url}/health/ready`, { method: 'GET' }), 'eager')
+  const ready = (name: string) => call(`${pellet.url}/health/ready/${name}`, { method: 'GET' })
+  notReady(await ready('eager'), 'being loaded')
+  assert.is((await ready('other')).status, 200)
+  const { deployments } = (await call(`${pellet.url}/health`, { method: 'GET' })).json
+  assert.equal(
+    deployments.map((row: { name: string; ready: boolean }) => [row.name, row.ready]),
+    [
+      ['eager', false],
+      ['other', true],
+    ],
+  )
   assert.is((await callJson(`${pellet.url}/v1/other`, {})).status, 200)
   const early = callJson(`${pellet.url}/v1/eager`, {})
   gate.open(true)
   assert.is((await early).status, 200)
   assert.is((await call(`${pellet.url}/health/ready`, { method: 'GET' })).status, 200)
+  assert.is((await ready('eager')).status, 200)
   assert.is((await pellet.ps())['eager']!.loads, 1, 'the request shared the load')
   assert.is(await pellet.stop(), 0)
   gate.close()
@@ -80,6 +96,7 @@ test('a preload that fails is told by name and reason, until the model is loaded
   await pellet.logged(({ msg }) => msg.startsWith('load failed'))
   notReady(await call(`${pellet.url}/health/ready`, { method: 'GET' }), 'eager')
   notReady(await call(`${pellet.url}/health/ready`, { method: 'GET' }), 'no key')
+  notReady(await call(`${pellet.url}/health/ready/eager`, { method: 'GET' }), 'no key')
   const failed = await pellet.cli('load', 'eager')
   assert.is(failed.code, 1)
   assert.match(failed.stderr, 'no key')
