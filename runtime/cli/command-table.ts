@@ -33,6 +33,7 @@ export const examples: Record<string, string[]> = {
     `pellet invoke tags -d '{"image": "...", "top": 3}' --route /v1/tags`,
   ],
   cache: ['pellet cache stats', 'pellet cache stats depth --json', 'pellet cache clear depth'],
+  ps: ['pellet ps', 'pellet ps --watch', 'pellet ps --watch --interval 5s --json --to http://pi.local:11500'],
   logs: ['pellet logs -f', 'pellet logs depth -n 20', 'pellet logs --json | jq .msg'],
   token: ['pellet token create --name laptop --scope deploy', 'pellet token list', 'pellet token revoke laptop'],
   bench: [

@@ -14,6 +14,8 @@ export interface About {
   version: string
   /** Where the main listener is, e.g. `http://127.0.0.1:11500`. */
   address: string
+  /** When its process was started, in ms since 1970. */
+  started_at_ms: number
   /** What models may run on here, and the chips that a HEF may be for: who deploys sends no others. */
   engines: EngineName[]
   chips: HailoArch[]
@@ -84,7 +86,7 @@ export function registerAdmin(app: H3, pellet: Pellet): void {
 // --- internal ---
 
 function toAbout({ version, address }: Pellet): About {
-  return { version, address, engines: ['onnxruntime'], chips: [] }
+  return { version, address, started_at_ms: Math.round(performance.timeOrigin), engines: ['onnxruntime'], chips: [] }
 }
 
 function known(pellet: Pellet, event: H3Event): string {

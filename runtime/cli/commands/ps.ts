@@ -1,17 +1,36 @@
 import { defineCommand } from 'citty'
-import type { PsRow } from '../../http/admin.ts'
-import { formatBytes, formatDuration } from '../../units.ts'
+import type { About, PsRow } from '../../http/admin.ts'
+import { durationForms, formatBytes, formatDuration, parseDuration } from '../../units.ts'
+import { CliError } from '../cli-error.ts'
 import { callJson } from '../client.ts'
 import { toPorts, toTable } from '../table.ts'
 import { readTarget, targetArgs } from '../target.ts'
+import { watch } from '../watch.ts'
 
 export default defineCommand({
   meta: { name: 'ps', description: 'State, memory and requests of every deployment' },
-  args: { ...targetArgs, json: { type: 'boolean', description: 'Print JSON' } },
+  args: {
+    ...targetArgs,
+    watch: { type: 'boolean', alias: 'w', description: 'Go on until Ctrl+C; with --json a line each time' },
+    interval: { type: 'string', description: 'How often, with --watch (default: 1s)', valueHint: 'duration' },
+    json: { type: 'boolean', description: 'Print JSON' },
+  },
   async run({ args }) {
-    const rows = await callJson<PsRow[]>(await readTarget({ ...args }), 'GET', '/api/ps')
-    if (args.json) return console.log(JSON.stringify(rows, null, 2))
-    console.log(rows.length === 0 ? 'Nothing is deployed; pellet list says what was refused.' : toPsTable(rows))
+    const intervalMs = toInterval(args.watch, args.interval)
+    const target = await readTarget({ ...args })
+    const ask = () => callJson<PsRow[]>(target, 'GET', '/api/ps')
+    if (!args.watch) {
+      const rows = await ask()
+      return console.log(args.json ? JSON.stringify(rows, null, 2) : toText(rows))
+    }
+    await watch({
+      intervalMs,
+      separator: args.json ? '' : '\n',
+      ask: async () => {
+        const [rows, about] = await Promise.all([ask(), callJson<About>(target, 'GET', '/api/about')])
+        return { text: args.json ? JSON.stringify(rows) : toText(rows), startedAtMs: about.started_at_ms }
+      },
+    })
   },
 })
 
@@ -50,6 +69,25 @@ export function toPsTable(rows: PsRow[]): string {
 }
 
 // --- internal ---
+
+const shortestIntervalMs = 100
+
+function toText(rows: PsRow[]): string {
+  return rows.length === 0 ? 'Nothing is deployed; pellet list says what was refused.' : toPsTable(rows)
+}
+
+function toInterval(isWatch: boolean | undefined, interval: string | undefined): number {
+  if (interval === undefined) return 1000
+  if (!isWatch) throw new CliError('ps: expected --interval with --watch, found it alone', 2)
+  try {
+    const ms = parseDuration(interval)
+    if (ms >= shortestIntervalMs) return ms
+  } catch {}
+  throw new CliError(
+    `ps: expected --interval as ${durationForms}, 100ms at least, found ${JSON.stringify(interval)}`,
+    2,
+  )
+}
 
 function formatSeconds(seconds: number): string {
   return formatDuration(Math.max(0, Math.round(seconds)) * 1000)
