@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** A new token, and what may be kept of it. */
 export interface NewToken {
@@ -38,5 +38,5 @@ const pattern = /^bearer +(pellet_([0-9a-f]{8})_[0-9a-f]{64}) *$/i
 const maxHeaderLength = 200
 
 function digestOf(token: string): Buffer {
-  return createHash('sha256').update(token).digest()
+  return hash('sha256', token, 'buffer')
 }

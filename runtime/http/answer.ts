@@ -6,6 +6,7 @@ import type { Pellet } from '../pellet.ts'
 import { toErrorAnswer } from '../error-body.ts'
 import { serveBatch } from './batch.ts'
 import { originOf, type PageAnswer } from './page.ts'
+import { sendRefusal } from './refusal.ts'
 import { toRequestId } from './request-id.ts'
 import { respondAsync } from './respond-async.ts'
 import type { PageTarget, Target } from './route-table.ts'
@@ -29,6 +30,13 @@ export function sendTarget(pellet: Pellet, target: Target, req: IncomingMessage,
 /** Answers with an error in a deployment's shape. */
 export function sendError(req: IncomingMessage, res: ServerResponse, error: unknown, shape: ErrorShape): void {
   send(req, res, toErrorAnswer(error, shape, toRequestId(req)))
+}
+
+/** As `sendError`, to a caller who may not pass: little of its body is read, however much it sends. */
+export function turnAway(req: IncomingMessage, res: ServerResponse, error: PelletError, shape: ErrorShape): void {
+  const answer = toErrorAnswer(error, shape, toRequestId(req))
+  if (req.headers.expect === undefined) sendRefusal(req, res, answer)
+  else send(req, res, answer)
 }
 
 /** A target may also be written as a whole URL, as proxies do (RFC 9112, 3.2.2). */

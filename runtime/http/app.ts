@@ -9,7 +9,7 @@ import type { ErrorShape } from '../manifest/manifest.ts'
 import type { Pellet } from '../pellet.ts'
 import { registerAdmin } from './admin.ts'
 import { deployPaths } from './deploys.ts'
-import { methodNotAllowed, sendError, sendTarget, toOrigin, withoutQuery } from './answer.ts'
+import { methodNotAllowed, sendError, sendTarget, toOrigin, turnAway, withoutQuery } from './answer.ts'
 import { toErrorAnswer } from '../error-body.ts'
 import { ownPaths, registerHealth } from './health.ts'
 import { toResponse } from './page.ts'
@@ -40,7 +40,7 @@ export function createHandler(pellet: Pellet, gate?: Gate): RequestListener {
     const isAdmin = isApiPath(path)
     if (gate && (isAdmin || !gate.isOpen(req))) {
       const refusal = gate.refusalOf(req, needOf(req.method!, path, target))
-      if (refusal) return sendError(req, res, refusal, entry ? shapeOf(entry) : 'pellet')
+      if (refusal) return turnAway(req, res, refusal, entry ? shapeOf(entry) : 'pellet')
     }
     // Which routes there are is known in a moment: who calls that early waits instead of being turned away.
     if (pellet.isStarting() && !isKnownEarly(path))

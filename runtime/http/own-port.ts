@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http'
 import { targetNeed } from '../auth/needs.ts'
 import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
-import { methodNotAllowed, sendError, sendTarget, toOrigin, withoutQuery } from './answer.ts'
+import { methodNotAllowed, sendError, sendTarget, toOrigin, turnAway, withoutQuery } from './answer.ts'
 import { isResultPath, serveResult } from './results.ts'
 import { methodsOf, targetOf } from './route-table.ts'
 
@@ -22,7 +22,7 @@ export function createOwnHandler(pellet: Pellet, name: string): RequestListener 
     const entry = paths?.find(path)
     const target = entry && targetOf(entry, req.method!)
     const refusal = pellet.gate.isOpen(req) ? undefined : pellet.gate.refusalOf(req, targetNeed(path, target))
-    if (refusal) return sendError(req, res, refusal, shape)
+    if (refusal) return turnAway(req, res, refusal, shape)
     if (target) return sendTarget(pellet, target, req, res)
     if (entry) return sendError(req, res, methodNotAllowed(req.method!, path, methodsOf(entry)), shape)
     if (isResultPath(path)) return void serveResult(pellet, req, res, { shape, deployment: name })

@@ -6,7 +6,9 @@ import type { ErrorAnswer } from '../error-body.ts'
  * and dropped, else the connection is closed.
  */
 export function sendRefusal(req: IncomingMessage, res: ServerResponse, { status, headers, body }: ErrorAnswer): void {
-  const unread = !req.complete && Number(req.headers['content-length'] ?? Infinity) > 65_536
+  // What has neither header has no body, although it is not complete yet.
+  const length = req.headers['transfer-encoding'] === undefined ? Number(req.headers['content-length'] ?? 0) : Infinity
+  const unread = !req.complete && length > 65_536
   res.writeHead(status, {
     ...headers,
     'content-length': Buffer.byteLength(body),

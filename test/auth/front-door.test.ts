@@ -183,6 +183,8 @@ test('neither do upgrades, pipelines, expectations, other methods and headers gi
     const allowed = Object.keys(answer.headers).filter((name) => name.startsWith('access-control'))
     assert.equal(allowed, [], 'browsers are told nothing that lets a page of another site read answers')
   }
+  const endless = await exchange(`POST /v1/echo HTTP/1.1\r\n${lines}transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n`)
+  assert.equal([endless.status, endless.headers.connection], [401, 'close'], 'and no body is listened to')
   const connection = new RawConnection(pellet.url)
   const get = (path: string, scope?: Scope) => `GET ${path} HTTP/1.1\r\n${lines}${headerLine(scope)}\r\n`
   await connection.send(

@@ -50,7 +50,7 @@ test('with Expect: 100-continue what is refused gets no 100, and the connection 
     ['/v1/read', 405, 'content-length: 5'],
     ['/v1/nothing', 404, 'content-length: 5'],
     ['/health', 405, 'content-length: 5'],
-    ['/api/ps', 403, 'content-length: 5'],
+    ['/api/ps', 401, 'content-length: 5'],
   ]
   for (const [path, status, ...lines] of refused) {
     const connection = new RawConnection(pellet.url)
