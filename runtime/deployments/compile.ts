@@ -5,6 +5,7 @@ import { callSteps, resolveCalls } from './calls.ts'
 import { refuseConflicts } from './conflicts.ts'
 import type { Compilation, DeploymentResult, FailedSource } from './deployment.ts'
 import { discoverSources, functionEndings, functionName } from './discover.ts'
+import { displayPath } from '../functions/bundle.ts'
 import { mapLimited } from './map-limited.ts'
 import { manifestJob, projectJobs, type Job } from './project-sources.ts'
 import { reconcile } from './reconcile.ts'
@@ -40,7 +41,7 @@ export async function compileFiles(
     const source = { name: functionName(path), functionFile: path }
     const found = await stat(path).catch(() => undefined)
     if (!found?.isFile())
-      absent.push(toFailure({ name: source.name }, options, [`${file}: expected a file, found none`]))
+      absent.push(toFailure({ name: source.name }, options, [absentText(file, [...manifests, ...functions], root)]))
     else if (!functionEndings.includes(extname(path))) jobs.set(path, await manifestJob(path, functions, options))
     else {
       const pairs = await Promise.all(manifests.map((manifest) => manifestJob(manifest, functions, options)))
@@ -68,6 +69,12 @@ export async function compileFiles(
 }
 
 // --- internal ---
+
+/** People may know it by the name of the deployment. */
+function absentText(file: string, sources: string[], root: string): string {
+  const meant = sources.find((source) => functionName(source) === functionName(file))
+  return `${file}: expected a file, found none${meant ? `; did you mean ${displayPath(root, meant)}?` : ''}`
+}
 
 function compileJobs(jobs: Job[], options: CompileOptions): Promise<DeploymentResult[]> {
   return mapLimited(jobs, availableParallelism(), ({ source, written }) => compileSource(source, written, options))

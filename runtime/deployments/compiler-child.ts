@@ -25,7 +25,10 @@ async function work(task: ToCompiler): Promise<void> {
   const storage = createDataStore({ folder: config.dataFolder })
   const options = { ...config, memo: createMemo(storage), blobs: openBlobs(config.dataFolder) }
   if (task.type === 'draft')
-    return answer({ type: 'draft', staged: await compileDraft(task.name, task.draft, options) })
+    return answer({
+      type: 'draft',
+      staged: await compileDraft(task.name, task.draft, { ...options, isDryRun: task.isDryRun }),
+    })
   const deployed = compileDeployed(new Records(storage), options)
   if (!task.watch) return answer({ type: 'compiled', dropped: await compileSources(options), deployed: await deployed })
   const trouble = (text: string) => send({ type: 'trouble', message: text })

@@ -15,7 +15,7 @@ export type ToCompiler =
       /** Stay, and compile whenever something changes. */
       watch: boolean
     }
-  | { type: 'draft'; config: Config; name: string; draft: unknown }
+  | { type: 'draft'; config: Config; name: string; draft: unknown; isDryRun: boolean }
 
 export type FromCompiler =
   | ({ type: 'compiled' } & Compiled)
@@ -67,9 +67,9 @@ export function compileInChild(options: CompilerOptions): Promise<Compiled> {
 export async function compileDraftInChild(
   name: string,
   draft: unknown,
-  { config, signal }: Omit<CompilerOptions, 'flags'>,
+  { config, signal, isDryRun = false }: Omit<CompilerOptions, 'flags'> & { isDryRun?: boolean },
 ): Promise<StagedDraft> {
-  return answerOf({ type: 'draft', config, name, draft }, signal, (message) =>
+  return answerOf({ type: 'draft', config, name, draft, isDryRun }, signal, (message) =>
     message.type === 'draft' ? message.staged : undefined,
   )
 }

@@ -4,6 +4,7 @@ import { assemble, type Assembly } from '../deployments/assemble.ts'
 import { answersOf, type Deployment, type FailedSource } from '../deployments/deployment.ts'
 import { ModelError, resolveModel, type ModelFolders } from '../deployments/model-file.ts'
 import type { CompileOptions } from '../deployments/source.ts'
+import { toRevision } from '../deployments/revision.ts'
 import { SourceError, SourceProblems } from '../deployments/source-problems.ts'
 import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
 import { Describer } from '../functions/describe.ts'
@@ -17,6 +18,8 @@ import { DraftError, placeOf, readDraft, type ReadDraft } from './read-draft.ts'
 
 export interface DraftOptions extends CompileOptions {
   blobs: BlobStore
+  /** Blobs that are not here yet do not hold it up: what it would change is known without them. */
+  isDryRun?: boolean
 }
 
 /** What comes of a draft: a revision, and the draft that makes it again, or why not. */
@@ -37,6 +40,7 @@ export async function compileDraft(name: string, value: unknown, options: DraftO
     const read = readDraft(name, value)
     const { draft } = read
     const damage = await findDamage(draft, options.blobs, options.memo)
+    if (damage.length > 0 && options.isDryRun) return { result: outline(draft), draft }
     if (damage.length > 0) return fail('blob_missing', damage, answersOf(draft.manifest))
     return await compile(read, options, describer)
   } catch (error) {
@@ -53,6 +57,35 @@ export async function compileDraft(name: string, value: unknown, options: DraftO
 }
 
 // --- internal ---
+
+/** A revision as far as its draft tells, to be compared and not to be run. */
+function outline(draft: Draft): Deployment {
+  const { name, manifest, origin, places, bundle, models } = draft
+  const sha256 = models.onnx?.sha256 ?? ''
+  return {
+    name,
+    revision: toRevision(manifest, bundle?.sha256, { ...digestsOf(draft), model: sha256 }),
+    manifest,
+    origin,
+    places,
+    calls: [],
+    engine: 'onnxruntime',
+    model: { file: '', sizeBytes: 0, modifiedMs: 0, sha256 },
+    files: {},
+    probeInputs: {},
+    input: {},
+    isQuick: false,
+    notes: [],
+  }
+}
+
+/** Of all that belongs to a revision beside its bundle and its model. */
+function digestsOf({ files, probeInputs }: Draft): Record<string, string> {
+  return Object.fromEntries([
+    ...Object.entries(files).map(([key, { sha256 }]) => [`files.${key}`, sha256]),
+    ...Object.entries(probeInputs).map(([path, { sha256 }]) => [`probe.${path}`, sha256]),
+  ]) as Record<string, string>
+}
 
 async function compile(read: ReadDraft, options: DraftOptions, describer: LazyDescriber): Promise<StagedDraft> {
   const { draft, input, paths } = read
@@ -80,10 +113,7 @@ async function compile(read: ReadDraft, options: DraftOptions, describer: LazyDe
     model,
     files: Object.fromEntries(files.map(([key, ref]) => [key, fileOf(ref).file])),
     probeInputs: Object.fromEntries(probeInputs.map(([path, ref]) => [path, fileOf(ref).file])),
-    digests: Object.fromEntries([
-      ...files.map(([key, { sha256 }]) => [`files.${key}`, sha256]),
-      ...probeInputs.map(([path, { sha256 }]) => [`probe.${path}`, sha256]),
-    ]) as Record<string, string>,
+    digests: digestsOf(draft),
   }
   const assembly: Assembly = { memo, describer, problems }
   const result: Deployment = { ...(await assemble(parts, assembly)), origin, places }

@@ -62,7 +62,7 @@ export class Deploys {
   /** Deploys what a client has sent; all that happens is told, errors included. */
   deploy(name: string, draft: unknown, options: ChangeOptions, tell: Tell): Promise<void> {
     return this.#inTurn(name, tell, async () => {
-      const staging = () => compileDraftInChild(name, draft, this.#compilerOptions())
+      const staging = () => compileDraftInChild(name, draft, { ...this.#compilerOptions(), isDryRun: options.dryRun })
       const change = new Change(name, 'deploy', this.#options.host, options, tell)
       await change.run(staging, (made, kept) => this.#commit(name, made, kept), this.#options.log)
     })

@@ -40,10 +40,8 @@ export default defineCommand({
     const about = await callJson<About>(target, 'GET', '/api/about')
     const { deployments, failures } = await compileAside(config, (options) => compileFiles(args._, options, 'anybody'))
     const reporter = createReporter({ isJson: args.json ?? false, isDryRun: args['dry-run'] ?? false })
-    if (failures.length > 0) {
-      for (const failure of failures) reporter.refused(failure.name, toFailureLines(failure, failures, false))
-      throw new CliError(args.json ? '' : 'Nothing was deployed.')
-    }
+    for (const failure of failures) reporter.refused(failure.name, toFailureLines(failure, failures, false))
+    const refused = failures.map(({ name }) => name)
     const stop = new AbortController()
     const options: DeployOptions = {
       target,
@@ -57,7 +55,7 @@ export default defineCommand({
     const onSignal = () => stop.abort()
     process.once('SIGINT', onSignal)
     try {
-      await deployAll(calleesFirst(deployments), options)
+      await deployAll(calleesFirst(deployments), refused, options)
     } finally {
       process.off('SIGINT', onSignal)
     }
@@ -66,13 +64,13 @@ export default defineCommand({
 
 // --- internal ---
 
-/** One after the other; one that fails does not hold up those behind it. @throws CliError when one failed */
-async function deployAll(deployments: Deployment[], options: DeployOptions): Promise<void> {
-  const failed: string[] = []
+/** One after the other; one that fails does not hold up those behind it. @throws CliError when one failed, or was refused */
+async function deployAll(deployments: Deployment[], refused: string[], options: DeployOptions): Promise<void> {
+  const failed = [...refused]
   for (const deployment of deployments) {
     if (options.signal.aborted) break
     if (!(await deployOne(deployment, options))) failed.push(deployment.name)
   }
-  options.reporter.summary(deployments.length, failed)
+  options.reporter.summary(deployments.length + refused.length, failed)
   if (failed.length > 0 || options.signal.aborted) throw new CliError('')
 }

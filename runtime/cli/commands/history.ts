@@ -23,12 +23,22 @@ export default defineCommand({
 
 // --- internal ---
 
-const headings = ['REVISION', 'LIVE', 'DEPLOYED', 'BY', 'MODEL', 'SIZE', 'ROUTES', 'FROM']
+const headings = ['REVISION', 'STATE', 'DEPLOYED', 'BY', 'MODEL', 'SIZE', 'ROUTES', 'FROM']
 
-function toCells({ revision, isLive, deployedAtMs, by, model, sizeBytes, routes, origin }: HistoryRow): string[] {
+function toCells({
+  revision,
+  isLive,
+  deployedAtMs,
+  by,
+  model,
+  sizeBytes,
+  routes,
+  origin,
+  isDamaged,
+}: HistoryRow): string[] {
   return [
     revision.slice(0, 12),
-    isLive ? 'live' : '-',
+    isDamaged ? 'damaged' : isLive ? 'live' : '-',
     `${formatDuration(Math.max(0, Date.now() - deployedAtMs))} ago`,
     by,
     model,

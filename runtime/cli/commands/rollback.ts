@@ -35,7 +35,7 @@ export default defineCommand({
       if (json) console.log(JSON.stringify({ name, ...event }))
       else if (event.type === 'phase') console.error(`${name}: ${event.message}`)
     })
-    if (last.type === 'failed') throw new CliError(json ? '' : `${name}: not rolled back: ${toOutcome(last)}`)
-    if (!json) console.log(`${name}: ${toOutcome(last)}`)
+    if (last.type === 'failed') throw new CliError(json ? '' : `${name}: not rolled back: ${toOutcome(name, last)}`)
+    if (!json) console.log(`${name}: ${toOutcome(name, last)}`)
   },
 })

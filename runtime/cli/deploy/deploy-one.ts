@@ -1,11 +1,12 @@
 import type { Deployment } from '../../deployments/deployment.ts'
+import type { DeployEvent } from '../../deploys/protocol.ts'
 import { messageOf } from '../../errors.ts'
 import type { About } from '../../http/admin.ts'
 import type { Target } from '../target.ts'
 import { followEvents } from './events.ts'
 import { toParcel } from './parcel.ts'
 import type { Reporter } from './reporter.ts'
-import { askMissing, upload } from './upload.ts'
+import { askMissing, toSend, upload } from './upload.ts'
 
 export interface DeployOptions {
   target: Target
@@ -20,16 +21,26 @@ export interface DeployOptions {
 
 /** Sends one deployment, and tells what becomes of it. @returns whether it went well */
 export async function deployOne(deployment: Deployment, options: DeployOptions): Promise<boolean> {
-  const { target, about, folders, reporter, signal, isDryRun, isProbed } = options
+  const { target, about, folders, reporter, signal, isDryRun } = options
   const { name } = deployment
   try {
-    const parcel = await toParcel(deployment, folders, about)
-    reporter.packed(parcel, await askMissing(target, parcel.blobs))
-    if (!isDryRun) await upload(target, parcel.blobs, { watcher: reporter.upload, signal })
-    const query = new URLSearchParams({ ...(isDryRun && { dry_run: 'true' }), ...(!isProbed && { probe: 'false' }) })
-    const path = `/api/deployments/${encodeURIComponent(name)}/revisions${query.size > 0 ? `?${query}` : ''}`
-    const last = await followEvents(target, path, parcel.draft, (event) => reporter.event(name, event))
-    return last.type === 'done'
+    const { draft, blobs, notes } = await toParcel(deployment, folders, about)
+    const missing = await askMissing(target, blobs)
+    reporter.packed({ draft, blobs, notes }, missing)
+    const order = (query: Record<string, string>, onEvent: (event: DeployEvent) => void) =>
+      followEvents(target, `/api/deployments/${name}/revisions?${new URLSearchParams(query)}`, draft, onEvent)
+    const tell = (event: DeployEvent) => reporter.event(name, event)
+    if (isDryRun) return (await order({ dry_run: 'true' }, tell)).type === 'done'
+    if (toSend(missing) > largeBytes) {
+      // What it conflicts with is better known before much is sent.
+      const outlook = await order({ dry_run: 'true' }, () => {})
+      if (outlook.type === 'failed') {
+        tell(outlook)
+        return false
+      }
+    }
+    await upload(target, blobs, { watcher: reporter.upload, signal })
+    return (await order(options.isProbed ? {} : { probe: 'false' }, tell)).type === 'done'
   } catch (error) {
     const message = signal.aborted
       ? 'interrupted; what was sent stays there, and the next deploy goes on behind it'
@@ -38,3 +49,7 @@ export async function deployOne(deployment: Deployment, options: DeployOptions):
     return false
   }
 }
+
+// --- internal ---
+
+const largeBytes = 8 * 1024 ** 2

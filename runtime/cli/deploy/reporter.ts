@@ -2,7 +2,7 @@ import type { DeployEvent, MissingBlob } from '../../deploys/protocol.ts'
 import { formatBytes, formatDuration } from '../../units.ts'
 import type { Parcel } from './parcel.ts'
 import { createUploadProgress } from './upload-progress.ts'
-import type { UploadWatcher } from './upload.ts'
+import { toSend, type UploadWatcher } from './upload.ts'
 
 /** Tells whoever deploys what happens: people on stderr, with the outcome on stdout, or programs in lines of JSON on stdout. */
 export interface Reporter {
@@ -20,12 +20,16 @@ export function createReporter({ isJson, isDryRun }: { isJson: boolean; isDryRun
   return isJson ? jsonReporter() : textReporter(isDryRun)
 }
 
-/** How a deploy or a rollback ended, in a line or more. */
-export function toOutcome(event: Exclude<DeployEvent, { type: 'phase' }>, isDryRun = false): string {
+/** How a deploy or a rollback of `name` ended, in a line or more. */
+export function toOutcome(name: string, event: Exclude<DeployEvent, { type: 'phase' }>, isDryRun = false): string {
   if (event.type === 'failed') {
     const { message, problems, serves } = event
-    const lines = problems.map((problem) => `\n  ${problem}`).join('')
-    return `${message}${lines}\n${serves === null ? 'nothing serves under this name' : `revision ${short(serves)} serves on`}`
+    // A message may be one of the problems, or quote the first of them: nothing is told twice.
+    const isTold = problems.some((problem) => message.includes(problem))
+    const told = isTold ? problems : [message, ...problems]
+    const lines = told.map((line) => (line.startsWith(`${name}: `) ? line.slice(name.length + 2) : line))
+    const rest = serves === null ? 'nothing serves under this name' : `revision ${short(serves)} serves on`
+    return [...(told.length > 1 && isTold ? [`${told.length} problems`] : []), ...lines, rest].join('\n  ')
   }
   const { revision, previous, isChanged, ms, notes } = event
   const before = previous === null ? ', the first of its name' : `, in the place of ${short(previous)}`
@@ -43,9 +47,8 @@ function textReporter(isDryRun: boolean): Reporter {
     refused: (_name, lines) => console.error(lines.join('\n')),
     packed({ draft, blobs, notes }, missing) {
       for (const note of notes) console.error(`${draft.name}: ${note}`)
-      const left = missing.reduce((sum, { sizeBytes, receivedBytes }) => sum + sizeBytes - receivedBytes, 0)
-      const send =
-        missing.length === 0 ? 'all there already' : `${toCount(missing.length)} to send, ${formatBytes(left)}`
+      const all = missing.length === blobs.length ? 'all of it' : formatBytes(toSend(missing))
+      const send = missing.length === 0 ? 'all of it is there already' : `${all} is to be sent`
       console.error(`${draft.name}: ${toCount(blobs.length)}, ${formatBytes(sizeOf(blobs))}; ${send}`)
       const isLacking = new Set(missing.map(({ sha256 }) => sha256))
       if (isDryRun)
@@ -55,8 +58,8 @@ function textReporter(isDryRun: boolean): Reporter {
     upload: createUploadProgress(),
     event(name, event) {
       if (event.type === 'phase') console.error(`${name}: ${event.message}`)
-      else if (event.type === 'done') console.log(`${name}: ${toOutcome(event, isDryRun)}`)
-      else console.error(`${name}: not deployed: ${toOutcome(event)}`)
+      else if (event.type === 'done') console.log(`${name}: ${toOutcome(name, event, isDryRun)}`)
+      else console.error(`${name}: not deployed: ${toOutcome(name, event)}`)
     },
     broken: (name, message) => console.error(`${name}: not deployed: ${message}`),
     summary(count, failed) {

@@ -2,6 +2,9 @@ import { formatBytes, formatDuration } from '../../units.ts'
 import { drawLine, toBar } from '../bar.ts'
 import type { UploadWatcher } from './upload.ts'
 
+/** Smaller ones are done at once. */
+const tellBytes = 1024 ** 2
+
 /** Shows uploads on stderr: a bar where a terminal watches, else a line each, and one now and then for a long one. */
 export function createUploadProgress(now: () => number = () => performance.now()): UploadWatcher {
   const isTerminal = process.stderr.isTTY
@@ -13,7 +16,8 @@ export function createUploadProgress(now: () => number = () => performance.now()
       from = fromBytes
       startedAt = shownAt = now()
       const where = fromBytes > 0 ? `, from ${formatBytes(fromBytes)} on, which are there already` : ''
-      if (!isTerminal) console.error(`uploading ${shown}, ${formatBytes(sizeBytes)}${where}`)
+      if (!isTerminal && (sizeBytes >= tellBytes || fromBytes > 0))
+        console.error(`uploading ${shown}, ${formatBytes(sizeBytes)}${where}`)
     },
     sent({ shown, sizeBytes }, totalBytes) {
       const at = now()

@@ -64,6 +64,11 @@ export async function upload(target: Target, blobs: readonly LocalBlob[], option
   }
 }
 
+/** What is left to be sent, in bytes. */
+export function toSend(missing: readonly MissingBlob[]): number {
+  return missing.reduce((sum, { sizeBytes, receivedBytes }) => sum + sizeBytes - receivedBytes, 0)
+}
+
 // --- internal ---
 
 /** Another try may do better: the connection broke, or what was said of the rest holds no more. */
