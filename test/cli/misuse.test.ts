@@ -114,7 +114,7 @@ for (const [name, load] of Object.entries(commands))
       const { default: value, alias } = definition as { default?: unknown; alias?: string }
       const line = help.stdout
         .split('\n')
-        .find((one) => new RegExp(`^ {2}(${alias ? `-${alias}, ` : ' {4}'})--(no-)?${key}\\b`).test(one))
+        .find((one) => new RegExp(`^ {2}(${alias?.length === 1 ? `-${alias}, ` : ' {4}'})--(no-)?${key}\\b`).test(one))
       assert.ok(line, `--${key} stands in the help`)
       assert.match(line!, / {2}[A-Z].{4}/, `--${key} is explained`)
       if (value !== undefined && value !== true) assert.match(line!, `default: ${String(value)}`)
