@@ -54,6 +54,10 @@ export const errorCodes = {
   wrong_digest: { status: 422, meaning: 'What was uploaded does not have the sha256 that it was announced with.' },
   storage_full: { status: 507, meaning: 'There is no room left where Pellet keeps its data.' },
   // Administration
+  probe_failed: {
+    status: 422,
+    meaning: 'A new revision does not answer its probes as they expect, or its model fails the self-test.',
+  },
   invalid_manifest: { status: 422, meaning: 'A manifest or function file has errors; all are listed.' },
 } as const satisfies Record<string, { status: number; meaning: string }>
 

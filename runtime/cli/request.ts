@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { basename, extname } from 'node:path'
+import { basename } from 'node:path'
+import { contentTypeOf } from '../content-types.ts'
 import { buffer } from 'node:stream/consumers'
 import type { ListRow } from '../http/admin.ts'
 import { CliError } from './cli-error.ts'
@@ -52,7 +53,7 @@ export async function bodyOf(
 
 /** A file as it is, with the type that its name says; `-` is standard input. @throws CliError */
 export async function fileBody(file: string): Promise<RequestBody> {
-  const type = bodyTypes[extname(file).toLowerCase()] ?? 'application/octet-stream'
+  const type = contentTypeOf(file) ?? 'application/octet-stream'
   const bytes = file === '-' ? await buffer(process.stdin) : await readInput(file)
   return { bytes, headers: { 'content-type': type } }
 }
@@ -81,19 +82,6 @@ export async function findRoute(
 }
 
 // --- internal ---
-
-/** Content types of files that are sent as they are; of others Pellet looks at the bytes. */
-const bodyTypes: Record<string, string> = {
-  '.json': 'application/json',
-  '.jpg': 'image/jpeg',
-  '.jpeg': 'image/jpeg',
-  '.png': 'image/png',
-  '.webp': 'image/webp',
-  '.gif': 'image/gif',
-  '.avif': 'image/avif',
-  '.tif': 'image/tiff',
-  '.tiff': 'image/tiff',
-}
 
 async function formBody(command: string, fields: string[]): Promise<RequestBody> {
   const form = new FormData()

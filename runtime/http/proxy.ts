@@ -6,7 +6,7 @@ import type { Lease } from '../deployments/lease.ts'
 import { messageOf, PelletError } from '../errors.ts'
 import { InFlight } from '../in-flight.ts'
 import type { Logger } from '../log.ts'
-import type { RequestCount } from '../metrics/request-count.ts'
+import { RequestCount } from '../metrics/request-count.ts'
 import { formatBytes, parseDuration } from '../units.ts'
 import { messageIn, toErrorAnswer } from '../error-body.ts'
 import { resultHeader } from '../isolate/calls.ts'
@@ -62,8 +62,9 @@ export class Proxy {
       if (this.#bytesInFlight > this.#options.config.maxBytesInFlight) throw this.#overloaded()
     }
     const requestId = chain?.parent.requestId ?? toRequestId(req)
-    const { deployment, path } = target
-    const counted = this.#options.begin(deployment, chain?.route ?? `${req.method} ${path}`, res)
+    const { deployment, path, place } = target
+    const route = chain?.route ?? `${req.method} ${path}`
+    const counted = place ? new RequestCount(deployment, route, res) : this.#options.begin(deployment, route, res)
     const onEnd = (error?: unknown) => {
       this.#bytesInFlight -= countedBytes
       this.#exchanges.delete(exchange.number)
@@ -93,7 +94,8 @@ export class Proxy {
     if (isStopping(req)) throw stopping()
     const length = req.headers['content-length']
     if (length !== undefined && Number(length) > bodyBytes) throw tooLarge(name, bodyBytes)
-    const keepAliveMs = toKeepAlive(req.headers['x-keep-alive'], config.maxKeepAliveMs)
+    // What is staged stays while it is tried.
+    const keepAliveMs = target.place ? undefined : toKeepAlive(req.headers['x-keep-alive'], config.maxKeepAliveMs)
     // A declared body is counted at once, one without a length as it comes.
     if (length !== undefined) count(Number(length))
     const onBody = (bytes: number, total: number) => {
@@ -102,7 +104,7 @@ export class Proxy {
     }
     const acquire = (body?: Buffer[]) => {
       const leave = dispatcher.acquire(
-        name,
+        target.place ?? name,
         {
           timeoutMs: body ? exchange.deadlineAt - performance.now() : timeoutMs,
           ...(keepAliveMs !== undefined && { keepAliveMs }),

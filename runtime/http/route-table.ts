@@ -7,6 +7,8 @@ import { toStatusPage } from './status.ts'
 export interface RouteTarget {
   deployment: Deployment
   path: string
+  /** Under which the dispatcher gives places, where that is another name: of what is staged. Such a request is a trial: it is counted nowhere. */
+  place?: string
 }
 
 /** What main answers itself for a deployment, from data. GET, and HEAD with it. */

@@ -49,7 +49,7 @@ export class Isolate {
   readonly agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 64 })
   readonly #child: ChildProcess
   readonly #isInspected: boolean
-  readonly #pings = new Map<number, (active: string[] | undefined) => void>()
+  readonly #asked = new Map<number, (answer: string[] | undefined) => void>()
   #nonce = 0
   #killed: { reason: string; code: ErrorCode } | undefined
   #ending: PelletError | undefined
@@ -112,21 +112,30 @@ export class Isolate {
 
   /** Ids of the requests whose steps still run, or undefined when it ends, or does not answer within `timeoutMs`. */
   ping(timeoutMs: number): Promise<string[] | undefined> {
-    const nonce = ++this.#nonce
-    return new Promise((resolve) => {
-      const settle = (active: string[] | undefined) => {
-        clearTimeout(timer)
-        this.#pings.delete(nonce)
-        resolve(active)
-      }
-      // At a breakpoint it answers nobody, and is well.
-      const timer = setTimeout(() => settle(this.#isInspected ? [] : undefined), timeoutMs)
-      this.#pings.set(nonce, settle)
-      this.#send({ type: 'ping', nonce })
-    })
+    return this.#ask('ping', timeoutMs)
+  }
+
+  /** What is wrong with a run of its model; undefined when it ends, or does not answer within `timeoutMs`. */
+  test(timeoutMs: number): Promise<string[] | undefined> {
+    return this.#ask('test', timeoutMs)
   }
 
   // --- internal ---
+
+  #ask(type: 'ping' | 'test', timeoutMs: number): Promise<string[] | undefined> {
+    const nonce = ++this.#nonce
+    return new Promise((resolve) => {
+      const settle = (answer: string[] | undefined) => {
+        clearTimeout(timer)
+        this.#asked.delete(nonce)
+        resolve(answer)
+      }
+      // At a breakpoint it answers nobody, and is well.
+      const timer = setTimeout(() => settle(this.#isInspected ? [] : undefined), timeoutMs)
+      this.#asked.set(nonce, settle)
+      this.#send({ type, nonce })
+    })
+  }
 
   #send(message: ToIsolate): void {
     // A child that just ended makes send fail; its exit event says all that is to be said.
@@ -148,7 +157,8 @@ export class Isolate {
     for (const stream of ['stdout', 'stderr'] as const) readLines(child[stream]!, (line) => events.output(stream, line))
     // Function code shares the channel and may send what it likes: what is none of ours is ignored.
     child.on('message', (message: FromIsolate | null) => {
-      if (message?.type === 'pong') this.#pings.get(message.nonce)?.(message.active)
+      if (message?.type === 'pong') this.#asked.get(message.nonce)?.(message.active)
+      else if (message?.type === 'tested') this.#asked.get(message.nonce)?.(message.problems)
       else if (message?.type === 'inspector') events.inspector(message.message)
       else if (message?.type === 'ready' && loading) {
         loaded()
@@ -164,7 +174,7 @@ export class Isolate {
       gone = true
       const wasLoading = loading
       loaded()
-      for (const settle of this.#pings.values()) settle(undefined)
+      for (const settle of this.#asked.values()) settle(undefined)
       this.agent.destroy()
       rmSync(this.socketPath, { force: true })
       const reason = this.#killed?.reason ?? message

@@ -6,6 +6,8 @@ export type ToIsolate =
   /** `inspectPort`: of the debugger, where one is wanted. */
   | { type: 'load'; deployment: Deployment; socketPath: string; allowUrls: string[]; inspectPort?: number }
   | { type: 'ping'; nonce: number }
+  /** Run the model once, and say what is wrong with what comes out. */
+  | { type: 'test'; nonce: number }
 
 export type FromIsolate =
   | { type: 'ready'; loadMs: number; residentBytes: number }
@@ -14,3 +16,4 @@ export type FromIsolate =
   | { type: 'inspector'; message: string }
   /** `active`: ids of the requests whose steps are still running. */
   | { type: 'pong'; nonce: number; active: string[] }
+  | { type: 'tested'; nonce: number; problems: string[] }

@@ -32,6 +32,7 @@ const unloadReasons: readonly UnloadReason[] = [
   'evicted',
   'unloaded',
   'replaced',
+  'discarded',
   'removed',
   'memory',
   'hung',

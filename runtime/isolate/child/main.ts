@@ -18,6 +18,8 @@ import { Turnstile } from './turnstile.ts'
 // The process of one loaded deployment: its code and its session. It is ended by SIGKILL, at any moment.
 dieWithParent(Number(process.env['PELLET_PARENT_PID']))
 let isolate: IsolateServer | undefined
+/** Once it is loaded. */
+let test: (() => Promise<string[]>) | undefined
 
 process.on('disconnect', end)
 // Function code threw where nobody catches, or called process.exit: Node would stop the engine's thread on its way out, and
@@ -29,6 +31,8 @@ process.on('SIGTERM', () => {})
 process.on('SIGINT', () => {})
 process.on('message', (message: ToIsolate) => {
   if (message.type === 'ping') send({ type: 'pong', nonce: message.nonce, active: [...(isolate?.active ?? [])] })
+  else if (message.type === 'test')
+    void test?.().then((problems) => send({ type: 'tested', nonce: message.nonce, problems }))
   else load(message).catch(fail)
 })
 
@@ -77,6 +81,7 @@ async function load(message: Extract<ToIsolate, { type: 'load' }>): Promise<void
     const { fetchPicture } = await import('./fetch-picture.ts')
     return fetchPicture(url, allowUrls, manifest.limits.bodyBytes)
   })
+  test = async () => (await import('./self-test.ts')).selfTest(loaded, pipelines)
   isolate.server.on('error', fail)
   isolate.server.listen(socketPath, () =>
     send({ type: 'ready', loadMs: performance.now() - startedAt, residentBytes: process.memoryUsage.rss() }),

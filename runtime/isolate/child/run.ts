@@ -53,6 +53,46 @@ export async function runPipeline(
 ): Promise<unknown> {
   const { phases, signal } = scope
   const startedAt = performance.now()
+  const { tensors, context, given, isOwn } = await prepare(loaded, pipeline, request, scope)
+  const preparedAt = performance.now()
+  phases.pre = preparedAt - startedAt
+  await loaded.engineTurn.enter()
+  let inference: Inference
+  try {
+    // Checked after the wait: the engine's time is not spent on a caller who left meanwhile.
+    signal.throwIfAborted()
+    inference = await loaded.engine.run(tensors, isOwn)
+  } finally {
+    loaded.engineTurn.leave()
+  }
+  const inferredAt = performance.now()
+  phases.infer = inference.inferMs
+  phases.wait = inferredAt - preparedAt - inference.inferMs
+  signal.throwIfAborted()
+  const result = await runSteps(pipeline.post, inference.outputs, context, given)
+  phases.post = performance.now() - inferredAt - (phases.call ?? 0)
+  return result
+}
+
+/** A request as its route's pre steps leave it: what the model takes. */
+export interface Prepared {
+  tensors: Tensors
+  /** No code of the function has seen the tensors: their memory is ours to give. */
+  isOwn: boolean
+  context: CallContext
+  /** The options that the request brings. */
+  given: Record<string, unknown>
+}
+
+/** Runs the pre steps of a route. @throws PelletError */
+export async function prepare(
+  loaded: Loaded,
+  pipeline: Pipeline,
+  request: ParsedRequest,
+  scope: RequestScope,
+): Promise<Prepared> {
+  const { phases, signal } = scope
+  const startedAt = performance.now()
   const given = request.options.length === 0 ? {} : loaded.options.read(request.options, pipeline.route.input)
   const context: CallContext & DecodeContext = {
     options: {},
@@ -82,25 +122,7 @@ export async function runPipeline(
       'function_failed',
       `step ${last?.name}: expected the inputs of the model by name, found ${tensors}`,
     )
-  const preparedAt = performance.now()
-  phases.pre = preparedAt - startedAt
-  await loaded.engineTurn.enter()
-  let inference: Inference
-  try {
-    // Checked after the wait: the engine's time is not spent on a caller who left meanwhile.
-    signal.throwIfAborted()
-    // Where the built-in step came last, no code of the function has seen the tensors, and their memory is ours to give.
-    inference = await loaded.engine.run(tensors, last?.step === tensorStep)
-  } finally {
-    loaded.engineTurn.leave()
-  }
-  const inferredAt = performance.now()
-  phases.infer = inference.inferMs
-  phases.wait = inferredAt - preparedAt - inference.inferMs
-  signal.throwIfAborted()
-  const result = await runSteps(pipeline.post, inference.outputs, context, given)
-  phases.post = performance.now() - inferredAt - (phases.call ?? 0)
-  return result
+  return { tensors, isOwn: last?.step === tensorStep, context, given }
 }
 
 // --- internal ---
