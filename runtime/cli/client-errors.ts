@@ -33,7 +33,9 @@ export function toConnectionError(target: Target, error: NodeJS.ErrnoException):
       `${shown}: expected a running Pellet, found nothing that listens there; is it running, with --host for callers on other machines?`,
     )
   if (code === 'EACCES')
-    return new ConnectionError(`${shown}: expected a socket that this user may open, found another user's; use sudo`)
+    return new ConnectionError(
+      `${shown}: expected a socket that this user may open, found another user's; use sudo, or join its group (sudo usermod -aG pellet $USER, then log in again)`,
+    )
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
     return new ConnectionError(`${shown}: expected a host that is known, found no address for ${url!.hostname}`)
   if (['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN'].includes(code))

@@ -21,6 +21,7 @@ export const commands: Record<string, () => Promise<CommandDef<any>>> = {
   pull: () => import('./commands/pull.ts').then((module) => module.default),
   new: () => import('./commands/new.ts').then((module) => module.default),
   inspect: () => import('./commands/inspect.ts').then((module) => module.default),
+  systemd: () => import('./commands/systemd.ts').then((module) => module.default),
 }
 
 /** What `pellet COMMAND --help` ends with. */
@@ -52,5 +53,6 @@ export const examples: Record<string, string[]> = {
   validate: ['pellet validate', 'pellet validate manifests/depth.yaml functions/tags.ts'],
   pull: ['pellet pull detect', 'pellet pull scdepthv3@hailo8 --accept-licence', 'pellet pull --all'],
   new: ['pellet new tags --model ~/mobilenet.onnx', 'pellet new detector faces', 'pellet new classifier tags'],
+  systemd: ['pellet systemd install', 'sudo pellet systemd install --yes --limits board', 'pellet systemd status'],
   inspect: ['pellet inspect models/depth.onnx', 'pellet inspect models/hailo8/depth.hef --json'],
 }

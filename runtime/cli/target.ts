@@ -17,7 +17,8 @@ export const targetArgs = {
   ...projectArgs,
   to: {
     type: 'string',
-    description: 'URL of a Pellet, or PELLET_TO (default: the one that runs in the project, by its socket)',
+    description:
+      'URL of a Pellet, or PELLET_TO (default: the one that runs in the project, else the installed one, by its socket)',
     valueHint: 'url',
   },
   token: {

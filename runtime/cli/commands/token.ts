@@ -4,7 +4,7 @@ import { parseScopes, scopes } from '../../auth/scopes.ts'
 import type { CreatedToken } from '../../http/tokens.ts'
 import { formatDuration, parseDuration } from '../../units.ts'
 import { CliError } from '../cli-error.ts'
-import { projectArgs, readConfig } from '../settings.ts'
+import { projectArgs, readConfigOrInstalled } from '../settings.ts'
 import { toTable } from '../table.ts'
 import { openTokens } from '../token-access.ts'
 
@@ -44,7 +44,7 @@ export default defineCommand({
     if (action !== 'revoke' && token !== undefined) throw misused(`${action}: expected no more words, found ${token}`)
     if (action === 'revoke' && token === undefined) throw misused('revoke: expected the id or name of a token')
     const wish = { name, scopes: toScopes(scope ?? 'read,invoke'), expiresInMs: toAge(expires) }
-    const tokens = await openTokens(await readConfig({ ...args }))
+    const tokens = await openTokens(await readConfigOrInstalled({ ...args }))
     if (action === 'create') printNew(await tokens.create(wish), json)
     else if (action === 'revoke') {
       const row = await tokens.revoke(token!)
