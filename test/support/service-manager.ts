@@ -17,43 +17,38 @@ export type ServiceEvent = { notify: string } | { exit: number } | { log: string
 export class SmallServiceManager {
   readonly events: ServiceEvent[] = []
   readonly adminSocket: string
+  /** Where it listens for what services say; the abstract name is the same place. */
   readonly notifySocket: string
-  /** Ports of the TCP sockets that it holds, in order. */
-  ports: number[] = []
+  readonly abstractNotifySocket: string
   readonly #child: ChildProcess
   readonly #waiting = new Set<() => void>()
+  #isOpen = false
 
-  /** @param tcp How many TCP sockets it hands over; the first is the main port's. With them goes an admin socket. */
-  static async start(
-    folder: string,
-    { tcp = 1, env = {} as Record<string, string> } = {},
-  ): Promise<SmallServiceManager> {
-    const manager = new SmallServiceManager(folder, tcp, env)
-    await manager.#heard(() => manager.ports.length === tcp, 'its sockets')
+  /** @param ports of the TCP sockets that it hands over; the first is the main port. With them goes an admin socket. */
+  static async start(folder: string, ports: readonly number[], env: Record<string, string> = {}) {
+    const manager = new SmallServiceManager(folder, ports, env)
+    await manager.#heard(() => manager.#isOpen, 'its sockets')
     return manager
   }
 
-  private constructor(folder: string, tcp: number, env: Record<string, string>) {
+  private constructor(folder: string, ports: readonly number[], env: Record<string, string>) {
     const own = temporaryFolder()
     this.adminSocket = join(own, 'admin.sock')
     this.notifySocket = join(own, 'notify.sock')
-    const command = [process.execPath, pelletBin, 'start']
-    const args = ['-c', program, String(tcp), this.adminSocket, this.notifySocket, ...command]
+    this.abstractNotifySocket = `@${own}`
+    const sockets = [ports.join(), this.adminSocket, this.notifySocket, this.abstractNotifySocket]
+    const args = ['-c', program, ...sockets, process.execPath, pelletBin, 'start']
     this.#child = spawn('python3', args, {
       cwd: folder,
       env: { ...process.env, ...env },
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {
-      const event = JSON.parse(line) as ServiceEvent | { ports: number[] }
-      if ('ports' in event) this.ports = event.ports
+      const event = JSON.parse(line) as ServiceEvent | { open: true }
+      if ('open' in event) this.#isOpen = true
       else this.events.push(event)
       for (const check of this.#waiting) check()
     })
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.ports[0]}`
   }
 
   /** `start`, or the name of a signal for the service's main process. */
@@ -68,9 +63,10 @@ export class SmallServiceManager {
     return this.notified(said, from)
   }
 
-  /** The first message that has this line, from an event on. */
-  async notified(line: string, from = 0): Promise<string> {
-    const find = () => this.messages(from).find((text) => text.split('\n').some((one) => one.startsWith(line)))
+  /** The message with a line that begins so, from an event on; the first, or a later one. */
+  async notified(line: string, from = 0, count = 1): Promise<string> {
+    const has = (text: string) => text.split('\n').some((one) => one.startsWith(line))
+    const find = () => this.messages(from).filter(has)[count - 1]
     await this.#heard(() => find() !== undefined, line)
     return find()!
   }
@@ -122,18 +118,24 @@ export class SmallServiceManager {
 
 const program = `
 import json, os, select, signal, socket, sys
-count, admin_path, notify_path, command = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
+ports, admin_path, notify_path, abstract, command = sys.argv[1].split(','), sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5:]
 def say(**event):
     sys.stdout.write(json.dumps(event) + '\\n')
     sys.stdout.flush()
-notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-notify.bind(notify_path)
-held = [socket.create_server(('127.0.0.1', 0), backlog=4096) for _ in range(count)]
-say(ports=[one.getsockname()[1] for one in held])
+def listen_to(address):
+    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    receiver.bind(address)
+    return receiver
+receivers = [listen_to(notify_path), listen_to('\\0' + abstract[1:])]
+held = [socket.create_server(('127.0.0.1', int(port)), backlog=4096) for port in ports]
 admin = socket.socket(socket.AF_UNIX)
 admin.bind(admin_path)
 admin.listen()
 held.append(admin)
+say(open=True)
+def hear(ready):
+    for one in receivers:
+        if one in ready: say(notify=one.recv(65536).decode())
 pid, log, rest = 0, None, b''
 def start():
     global pid, log
@@ -153,8 +155,8 @@ def start():
     os.close(write)
     log = os.fdopen(read, 'rb', buffering=0)
 while True:
-    ready = select.select([0, notify] + ([log] if log else []), [], [])[0]
-    if notify in ready: say(notify=notify.recv(65536).decode())
+    ready = select.select([0, *receivers] + ([log] if log else []), [], [])[0]
+    hear(ready)
     if log in ready:
         data = log.read(65536)
         rest += data
@@ -164,7 +166,7 @@ while True:
         if not data:
             status = os.waitpid(pid, 0)[1]
             log = None
-            while select.select([notify], [], [], 0)[0]: say(notify=notify.recv(65536).decode())
+            while last := select.select(receivers, [], [], 0)[0]: hear(last)
             say(exit=os.waitstatus_to_exitcode(status))
     if 0 in ready:
         orders = os.read(0, 4096).decode().split()
