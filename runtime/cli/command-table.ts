@@ -53,6 +53,6 @@ export const examples: Record<string, string[]> = {
   validate: ['pellet validate', 'pellet validate manifests/depth.yaml functions/tags.ts'],
   pull: ['pellet pull detect', 'pellet pull scdepthv3@hailo8 --accept-licence', 'pellet pull --all'],
   new: ['pellet new tags --model ~/mobilenet.onnx', 'pellet new detector faces', 'pellet new classifier tags'],
-  systemd: ['pellet systemd install', 'sudo pellet systemd install --yes --limits board', 'pellet systemd status'],
+  systemd: ['pellet systemd install', 'pellet systemd install --yes --limits strict', 'pellet systemd status'],
   inspect: ['pellet inspect models/depth.onnx', 'pellet inspect models/hailo8/depth.hef --json'],
 }
