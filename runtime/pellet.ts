@@ -40,6 +40,8 @@ import type { Logger, Logs } from './log.ts'
 import type { LogRing } from './log-ring.ts'
 import { JobDesk } from './jobs/desk.ts'
 import { factsOf } from './metrics/facts.ts'
+import { messageOf } from './errors.ts'
+import { ModelFetches } from './models/fetches.ts'
 import { Meter } from './metrics/meter.ts'
 import { ResultCache } from './results/result-cache.ts'
 import type { Damage } from './storage/atomic-fs.ts'
@@ -94,6 +96,7 @@ export class Pellet {
   readonly gate: Gate
   routes = new RouteTable([], [])
   readonly #problems: ProblemLog
+  readonly #fetches: ModelFetches
   readonly #sources = new Sources()
   readonly #liveSince = new Map<string, number>()
   /** The record of a deploy is being written. */
@@ -199,6 +202,12 @@ export class Pellet {
     const concurrencyOf = (name: string) => this.routes.deployments.get(name)?.manifest.limits.concurrency ?? 1
     this.desk = new JobDesk({ config, log, clock, storage, concurrencyOf })
     this.deploys = new Deploys({ host: this, config, log, storage, ending: this.#ending.signal })
+    this.#fetches = new ModelFetches({
+      config,
+      log,
+      signal: this.#ending.signal,
+      take: (results) => void this.take(this.#sources.droppedWith(results)).catch((e) => log.error(messageOf(e))),
+    })
     this.ports = new OwnPorts({
       log,
       host: config.host,
@@ -291,6 +300,7 @@ export class Pellet {
     const joined = this.#sources.joined()
     const { deployments, failures } = this.#reconcile(joined)
     const loaded = this.#loaded()
+    this.#fetches.update(failures)
     this.#problems.update(failures, new Set(deployments.map(fileOf)))
     const names = new Set(deployments.map(({ name }) => name))
     for (const name of before.keys()) if (!names.has(name)) this.#remove(name)

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { extname, resolve } from 'node:path'
 import { callSteps, resolveCalls } from './calls.ts'
 import { refuseConflicts } from './conflicts.ts'
-import type { Compilation, DeploymentResult, FailedSource } from './deployment.ts'
+import type { Compilation, DeploymentResult, FailedSource, Origin } from './deployment.ts'
 import { discoverSources, functionEndings, functionName } from './discover.ts'
 import { displayPath } from '../functions/bundle.ts'
 import { mapLimited } from './map-limited.ts'
@@ -19,6 +19,17 @@ export async function compileProject(options: CompileOptions): Promise<Compilati
 /** Compiles every manifest and function file of a project, each for itself. */
 export async function compileSources(options: CompileOptions): Promise<DeploymentResult[]> {
   return compileJobs(await projectJobs(options), options)
+}
+
+/** Compiles single sources of a project, by the files that they are made from, each for itself. */
+export async function compileOrigins(origins: readonly Origin[], options: CompileOptions): Promise<DeploymentResult[]> {
+  const { functions } = await discoverSources(options.manifestsFolder, options.functionsFolder)
+  const jobs = origins.map(async ({ manifest, function: file }): Promise<Job> => {
+    if (manifest !== undefined) return manifestJob(resolve(options.root, manifest), functions, options)
+    const functionFile = resolve(options.root, file!)
+    return { source: { name: functionName(functionFile), functionFile } }
+  })
+  return compileJobs(await Promise.all(jobs), options)
 }
 
 /**

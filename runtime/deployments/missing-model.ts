@@ -1,5 +1,6 @@
 import type { HailoArch } from '../manifest/manifest.ts'
 import { isTar } from '../manifest/paths.ts'
+import { formatBytes } from '../units.ts'
 import type { FailedSource } from './deployment.ts'
 
 /** Why a source with nothing wrong in it is not deployed: a model file that people are to fetch. Plain data. */
@@ -8,6 +9,18 @@ export interface MissingModel {
   deployment: string
   /** Files of which one would do: the one that this machine needs first, then those for chips. */
   files: MissingFile[]
+  /** While the first of them is fetched by the setting `fetch`: changes as that goes on. */
+  fetch?: FetchState
+}
+
+/** How far the fetching of a file is. */
+export interface FetchState {
+  /** Present while it is under way. */
+  receivedBytes?: number
+  totalBytes?: number
+  /** Why it failed last; it is tried again. */
+  problem?: string
+  isDone?: boolean
 }
 
 export interface MissingFile {
@@ -49,12 +62,21 @@ export function whyNotDeployed({ name, missing, serves }: Pick<FailedSource, 'na
  */
 export function formatMissing(name: string, missing: MissingModel, serves = false): string {
   const [file] = missing.files
-  const how = missing.deployment === name ? `: expected ${file!.file}; ${howToGet(name, file!)}` : ''
+  const isOwn = missing.deployment === name && missing.fetch?.receivedBytes === undefined
+  const how = isOwn ? `: expected ${file!.file}; ${howToGet(name, file!)}` : ''
   return `${name}: ${serves ? '' : 'not deployed, '}${reasonOf(name, missing)}${how}`
+}
+
+/** `being fetched, 43 %`, `missing`. */
+export function formatFetch({ receivedBytes, totalBytes }: FetchState): string {
+  if (receivedBytes === undefined) return 'missing'
+  const share = totalBytes ? `, ${Math.floor((receivedBytes / totalBytes) * 100)} %` : ''
+  return `being fetched${share || (receivedBytes > 0 ? `, ${formatBytes(receivedBytes)}` : '')}`
 }
 
 // --- internal ---
 
-function reasonOf(name: string, { deployment }: MissingModel): string {
-  return deployment === name ? 'its model is missing' : `for it calls ${deployment}, whose model is missing`
+function reasonOf(name: string, { deployment, fetch = {} }: MissingModel): string {
+  const state = formatFetch(fetch)
+  return deployment === name ? `its model is ${state}` : `for it calls ${deployment}, whose model is ${state}`
 }

@@ -1,4 +1,4 @@
-import type { Deployment, DeploymentResult, Origin } from './deployment.ts'
+import { fileOf, type Deployment, type DeploymentResult, type Origin } from './deployment.ts'
 
 /** What all sources give together. */
 export interface Joined {
@@ -38,6 +38,12 @@ export class Sources {
   joinedWith(name: string, deployed: Deployment | undefined): Joined {
     const others = [...this.#deployed.values()].filter((result) => result.name !== name)
     return joinSources(this.dropped, deployed ? [...others, deployed] : others)
+  }
+
+  /** What the project's files give, with these instead of what the same files gave before. */
+  droppedWith(results: readonly DeploymentResult[]): DeploymentResult[] {
+    const byFile = new Map(results.map((result) => [fileOf(result), result]))
+    return this.dropped.map((result) => byFile.get(fileOf(result)) ?? result)
   }
 
   /** The project's files of a name, whether they serve or are shadowed. */

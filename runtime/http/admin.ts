@@ -1,6 +1,7 @@
 import { getRouterParam, type H3, type H3Event } from 'h3/node'
 import { modelNameOf } from '../deployments/deployment.ts'
 import type { FailedSource } from '../deployments/deployment.ts'
+import { formatFetch, type MissingModel } from '../deployments/missing-model.ts'
 import type { EngineName } from '../engines/engine.ts'
 import { PelletError } from '../errors.ts'
 import type { HailoArch } from '../manifest/manifest.ts'
@@ -156,7 +157,7 @@ function toListRows(pellet: Pellet): ListRow[] {
   const absent = failures.filter(({ serves }) => !serves)
   const refused = absent.map(({ name, origin, problems, missing }): ListRow => ({
     name,
-    state: missing ? 'no model' : 'refused',
+    state: !missing ? 'refused' : missing.fetch?.receivedBytes === undefined ? 'no model' : 'fetching',
     revision: null,
     routes: [],
     model: null,
@@ -164,10 +165,18 @@ function toListRows(pellet: Pellet): ListRow[] {
     keep_alive_s: null,
     listen: [],
     origin,
-    problems,
+    problems: [...problems, ...fetchLines(missing)],
     is_outdated: false,
   }))
   return [...live, ...refused]
+}
+
+/** What becomes of a model that is missing, where Pellet fetches it by itself. */
+function fetchLines(missing: MissingModel | undefined): string[] {
+  const { fetch, files = [] } = missing ?? {}
+  if (!fetch || fetch.isDone) return []
+  const now = fetch.receivedBytes === undefined ? [] : [`${files[0]!.file}: ${formatFetch(fetch)}`]
+  return [...now, ...(fetch.problem === undefined ? [] : [`${fetch.problem}; it is tried again`])]
 }
 
 function problemsOf(failures: FailedSource[]): Pick<ListRow, 'problems' | 'is_outdated'> {

@@ -18,6 +18,9 @@ export interface ConnectionOptions {
   stallMs: number
 }
 
+/** Of `createConnections`, where nobody is in a hurry. */
+export const stallMs = 30_000
+
 const maxRedirects = 10
 const connectMs = 15_000
 

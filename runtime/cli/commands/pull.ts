@@ -7,7 +7,7 @@ import { defaultDelaysMs } from '../../models/download.ts'
 import { fetchModel, type ModelTarget } from '../../models/fetch-model.ts'
 import { isAccepted, noticeOf } from '../../models/licences.ts'
 import { pinnedModel, readLock } from '../../models/lock.ts'
-import { createConnections } from '../../models/request.ts'
+import { createConnections, stallMs } from '../../models/request.ts'
 import { formatBytes } from '../../units.ts'
 import type { Config } from '../../config.ts'
 import { CliError } from '../cli-error.ts'
@@ -16,8 +16,6 @@ import { showPullProgress } from '../pull/progress.ts'
 import { resolveWanted } from '../pull/resolve.ts'
 import { toSnippet } from '../pull/snippet.ts'
 import { projectArgs, readConfig } from '../settings.ts'
-
-const stallMs = 30_000
 
 export default defineCommand({
   meta: {
