@@ -9,7 +9,7 @@ export default defineCommand({
   meta: {
     name: 'validate',
     description:
-      'Check manifests and function files, or the whole project, without starting anything.\n' +
+      'Check manifests and function files, or the whole project, without starting anything\n' +
       'A model file that is not there fails the files that are named; of a whole project it is told, and no failure.',
   },
   args: {
