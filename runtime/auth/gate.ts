@@ -3,12 +3,12 @@ import type { AddressInfo, Server, Socket } from 'node:net'
 import { PelletError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { isLoopback } from './loopback.ts'
-import type { Need } from './scopes.ts'
-import { mayDo, type TokenStore } from './token-store.ts'
+import { allows, type Need } from './scopes.ts'
+import type { TokenStore } from './token-store.ts'
 
 export interface GateOptions {
   tokens: TokenStore
-  log: Pick<Logger, 'warn'>
+  log: Pick<Logger, 'info' | 'warn'>
   /** Everybody may call functions, whatever the address. */
   isPublic: boolean
   /** Nobody may without a token, on loopback neither: for what stands behind a proxy on the same machine. */
@@ -54,8 +54,16 @@ export class Gate {
       this.#tell(verdict.reason, req.socket.remoteAddress)
       return new PelletError('unauthorized', unauthorized)
     }
-    const { name, scopes } = verdict.holder
-    if (mayDo(verdict.holder, need)) return undefined
+    const { id, name, scopes } = verdict.holder
+    if (allows(scopes, need)) {
+      // An upload changes nothing that is served, and there may be many.
+      if (need.includes('deploy') && req.method !== 'PUT')
+        this.#options.log.info(
+          { token: id, address: req.socket.remoteAddress },
+          `${req.method} ${pathOf(req)} by the token ${name}`,
+        )
+      return undefined
+    }
     return new PelletError(
       'forbidden',
       `token ${name}: expected the scope ${need.join(' or ')} for ${req.method}, found ${scopes.join(', ')}`,
@@ -79,6 +87,10 @@ export class Gate {
 }
 
 // --- internal ---
+
+function pathOf({ url = '' }: IncomingMessage): string {
+  return url.split('?')[0]!.slice(0, 200)
+}
 
 const tellEveryMs = 60_000
 /** The same whatever is wrong. */

@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net'
 
 /** Whether only this machine can reach what listens on an address or host name. */
 export function isLoopback(host: string): boolean {
-  if (host === 'localhost') return true
+  if (host.toLowerCase() === 'localhost') return true
   const family = isIP(host)
   return family !== 0 && loopback.check(host, family === 4 ? 'ipv4' : 'ipv6')
 }

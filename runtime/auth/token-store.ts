@@ -1,5 +1,5 @@
 import type { Storage } from 'unstorage'
-import { allows, parseScopes, type Need, type Scope } from './scopes.ts'
+import { parseScopes, type Scope } from './scopes.ts'
 import { createToken, hasDigest, tokenIn } from './token.ts'
 
 /** A token as people see it. Times are ISO 8601. */
@@ -174,11 +174,6 @@ export class TokenStore {
     this.#last = next.catch(() => undefined)
     return next
   }
-}
-
-/** Whether the holder may do what needs one of these scopes. */
-export function mayDo({ scopes }: TokenRecord, need: Need): boolean {
-  return allows(scopes, need)
 }
 
 // --- internal ---

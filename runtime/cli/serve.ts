@@ -2,6 +2,7 @@ import { isatty } from 'node:tty'
 import { setFlagsFromString } from 'node:v8'
 import { takeListenFds } from '../../ffi/systemd.ts'
 import { bindProblem } from '../auth/bind-rule.ts'
+import { isLoopback } from '../auth/loopback.ts'
 import type { Config } from '../config.ts'
 import { compileInChild, WatchingCompiler } from '../deployments/compiler.ts'
 import type { Inspect } from '../deployments/isolates.ts'
@@ -93,6 +94,7 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
       trouble: (message) => log.warn(message),
     })
     log.info(`listening on ${pellet.address}`)
+    if (config.requireToken || !hosts.every(isLoopback)) log.info(whoMayCall(pellet))
     manager.ready(pellet)
     reloader = new Reloader({ pellet, manager, flags, config: asRead, signal: stopping.signal })
     if (isReloadWanted) void reloader.reload()
@@ -108,6 +110,11 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
 }
 
 // --- internal ---
+
+function whoMayCall({ config, tokens }: Pellet): string {
+  if (config.public) return 'everybody who reaches it may call functions (public); /api needs a token'
+  return `callers need a token; ${tokens.size} ${tokens.size === 1 ? 'is' : 'are'} valid`
+}
 
 const sameSignalMs = 100
 

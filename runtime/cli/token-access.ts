@@ -65,7 +65,11 @@ async function openFolder({ dataFolder }: Config): Promise<TokenAccess> {
   }
   return {
     rows: async () => tokens.rows(),
-    create: (wish) => tokens.create(wish).then(({ token, row }) => ({ token, ...row }), told),
+    create: (wish) =>
+      tokens.create(wish).then(({ token, row }) => {
+        console.error(`no Pellet runs here now; the next one on ${dataFolder} accepts the token`)
+        return { token, ...row }
+      }, told),
     revoke: (idOrName) => tokens.revoke(idOrName).catch(told),
   }
 }

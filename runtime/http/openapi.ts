@@ -43,8 +43,11 @@ export function toOpenApi(title: string, version: string, parts: ApiPart[]): Jso
       ...parts.map(({ deployment }) => ({ name: deployment.name, description: describeModel(deployment) })),
       ...(shapes.size > 0 ? [jobsTag] : []),
     ],
+    // Whether one is asked for is a matter of the listener: see docs/http.md.
+    security: [{}, { token: [] }],
     paths,
     components: {
+      securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
       schemas: Object.fromEntries([...shapes].map((shape) => [`error-${shape}`, errorSchemas[shape]])),
     },
   }

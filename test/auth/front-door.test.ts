@@ -28,7 +28,10 @@ test.before(async () => {
   assert.is(refused.code, 2)
   assert.match(refused.stderr, /^host: .*found 0\.0\.0\.0\. Make a token first \(pellet token create\)/)
   const made = await runCli(folder, ['token', 'create', '--name', 'laptop', '--scope', 'deploy', '--expires', '90d'])
-  assert.match(made.stderr, /^laptop \([0-9a-f]{8}\): scopes deploy; it is valid until 20.*not shown again\.\n$/)
+  assert.match(
+    made.stderr,
+    /^no Pellet runs here now; .*\nlaptop \([0-9a-f]{8}\): scopes deploy; it is valid until 20.*not shown again\.\n$/,
+  )
   tokens.deploy = made.stdout.trim()
   const store = await TokenStore.open(createDataStore({ folder: join(folder, '.pellet') }), console.error)
   for (const scope of ['read', 'invoke'] as const)
@@ -219,6 +222,9 @@ test('a token that is made or revoked while Pellet runs is so at once; without a
 test('the log has ids and no token', () => {
   assert.match(pellet.text(), /refused a request for want of a token; the last came from 127\.0\.0\.1 with no token/)
   for (const token of Object.values(tokens)) assert.not.match(pellet.text(), token.slice(-64))
+  assert.match(pellet.text(), 'callers need a token; 3 are valid')
+  assert.match(pellet.text(), '"POST /api/deployments/echo/load by the token laptop"')
+  assert.not.match(pellet.text(), 'by the token read')
   assert.ok(pellet.log.filter(({ msg }) => msg.startsWith('refused')).length < 4)
 })
 

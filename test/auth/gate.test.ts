@@ -72,7 +72,7 @@ test('whether a listener is open is a matter of what it is bound to', async () =
   ]
   const tokens = await TokenStore.open(createDataStore({ folder: temporaryFolder() }), () => {})
   for (const [host, isPublic, isStrict, expected] of cases) {
-    const gate = new Gate({ tokens, log: { warn: () => {} }, isPublic, isStrict })
+    const gate = new Gate({ tokens, log: { info: () => {}, warn: () => {} }, isPublic, isStrict })
     // Called from loopback, as a proxy on the same machine would.
     await serving(
       host,

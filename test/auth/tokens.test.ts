@@ -122,7 +122,7 @@ test('beyond loopback: a token that is valid, or the word that all is public', a
   const folder = temporaryFolder()
   const ask = (host: string, rest = {}) =>
     bindProblem({ dataFolder: folder, public: false, requireToken: false, ...rest }, [host], tell)
-  for (const host of ['127.0.0.1', '127.9.9.9', 'localhost', '::1', '::ffff:127.0.0.1'])
+  for (const host of ['127.0.0.1', '127.9.9.9', 'localhost', 'LocalHost', '::1', '::ffff:127.0.0.1'])
     assert.is(await ask(host), undefined, host)
   const beyond = ['0.0.0.0', '::', '10.0.0.1', '::ffff:10.0.0.1', '127.0.0.1.example.com', 'pi.local', '127.1']
   for (const host of beyond) assert.match((await ask(host))!, /^host: .*pellet token create.*--public/)

@@ -43,6 +43,10 @@ export default defineCommand({
     if (extra !== undefined) throw misused(`${action}: expected no --name, --scope or --expires, found one`)
     if (action !== 'revoke' && token !== undefined) throw misused(`${action}: expected no more words, found ${token}`)
     if (action === 'revoke' && token === undefined) throw misused('revoke: expected the id or name of a token')
+    if (process.env['PELLET_TO'])
+      throw misused(
+        'expected no PELLET_TO, found one: tokens are made on the machine that Pellet runs on; call it there',
+      )
     const wish = { name, scopes: toScopes(scope ?? 'read,invoke'), expiresInMs: toAge(expires) }
     const tokens = await openTokens(await readConfigOrInstalled({ ...args }))
     if (action === 'create') printNew(await tokens.create(wish), json)
