@@ -7,16 +7,10 @@ import { TokenStore } from './auth/token-store.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { adminSocketPath, type Config } from './config.ts'
 import type { Compiled } from './deployments/compiler.ts'
-import { forDebugging } from './deployments/debugging.ts'
-import { fileOf, isFailed } from './deployments/deployment.ts'
-import type { Compilation, Deployment, DeploymentResult, Origin } from './deployments/deployment.ts'
+import type { DeploymentResult } from './deployments/deployment.ts'
 import { Dispatcher } from './deployments/dispatcher.ts'
 import type { Inspect } from './deployments/isolates.ts'
-import { removeOldBundles } from './deployments/old-bundles.ts'
 import { Preloads } from './deployments/preloads.ts'
-import { ProblemLog } from './deployments/problem-log.ts'
-import { reconcile } from './deployments/reconcile.ts'
-import { Sources, type Joined } from './deployments/sources.ts'
 import { openSizeBook, type SizeBook } from './deployments/size-book.ts'
 import { Deploys } from './deploys/deploys.ts'
 import { createHandler } from './http/app.ts'
@@ -34,8 +28,9 @@ import {
 } from './http/listeners.ts'
 import { createOwnHandler } from './http/own-port.ts'
 import { OwnPorts } from './http/own-ports.ts'
-import { Proxy, stopping } from './http/proxy.ts'
-import { RouteTable } from './http/route-table.ts'
+import { Proxy } from './http/proxy.ts'
+import type { RouteTable } from './http/route-table.ts'
+import { Live } from './live.ts'
 import type { Logger, Logs } from './log.ts'
 import type { LogRing } from './log-ring.ts'
 import { JobDesk } from './jobs/desk.ts'
@@ -94,14 +89,8 @@ export class Pellet {
   readonly tokens: TokenStore
   /** Of all that listens on TCP. */
   readonly gate: Gate
-  routes = new RouteTable([], [])
-  readonly #problems: ProblemLog
+  readonly live: Live
   readonly #fetches: ModelFetches
-  readonly #sources = new Sources()
-  readonly #liveSince = new Map<string, number>()
-  /** The record of a deploy is being written. */
-  #switching: Promise<void> | undefined
-  readonly #inspected: string | undefined
   #listeners: Listener[] = []
   #calls: Server | undefined
   #socketFolder: string
@@ -140,8 +129,7 @@ export class Pellet {
     try {
       await pellet.#listen(sockets)
       const { dropped, deployed } = await compiled
-      for (const result of deployed) pellet.#sources.set(result.name, result)
-      await pellet.take(dropped)
+      await pellet.live.start(dropped, deployed)
       void pellet.deploys.collect()
     } catch (error) {
       await pellet.stop()
@@ -156,11 +144,9 @@ export class Pellet {
     { storage, tokens, sizes, sockets }: Kept,
     inspect?: Inspect,
   ) {
-    this.#inspected = inspect?.name
     this.config = config
     this.log = log
     this.ring = ring
-    this.#problems = new ProblemLog(log)
     this.storage = storage
     this.tokens = tokens
     this.gate = new Gate({ tokens, log, isPublic: config.public, isStrict: config.requireToken })
@@ -201,12 +187,11 @@ export class Pellet {
     })
     const concurrencyOf = (name: string) => this.routes.deployments.get(name)?.manifest.limits.concurrency ?? 1
     this.desk = new JobDesk({ config, log, clock, storage, concurrencyOf })
-    this.deploys = new Deploys({ host: this, config, log, storage, ending: this.#ending.signal })
     this.#fetches = new ModelFetches({
       config,
       log,
       signal: this.#ending.signal,
-      take: (results) => void this.take(this.#sources.droppedWith(results)).catch((e) => log.error(messageOf(e))),
+      take: (results) => void this.live.takeSome(results).catch((error: unknown) => log.error(messageOf(error))),
     })
     this.ports = new OwnPorts({
       log,
@@ -214,6 +199,15 @@ export class Pellet {
       inherited: (port) => sockets.own(port),
       createHandler: (name) => createOwnHandler(this, name),
     })
+    const { dispatcher, preloads, meter, ports } = this
+    const onRoutes = () => this.#onRoutes()
+    this.live = new Live({ config, log, dispatcher, preloads, meter, ports, inspected: inspect?.name, onRoutes })
+    this.deploys = new Deploys({ pellet: this, storage, ending: this.#ending.signal })
+  }
+
+  /** The routes of what serves. */
+  get routes(): RouteTable {
+    return this.live.routes
   }
 
   /** Where the main listener is, e.g. `http://127.0.0.1:11500`. */
@@ -243,42 +237,9 @@ export class Pellet {
     return `waiting for ${this.preloads.waitingFor()} to be loaded`
   }
 
-  /**
-   * Takes what the project's files give now: what changed goes live or goes away, all else is left as it is. Resolves when
-   * each new port was tried once.
-   */
-  async take(dropped: readonly DeploymentResult[]): Promise<void> {
-    this.#sources.dropped = dropped
-    // What is decided for a deploy while its record is written must still be so when it is.
-    while (this.#switching) await this.#switching.catch(() => {})
-    await this.#apply()
-  }
-
-  /** What would serve and what would be refused, were this deployed under the name, or nothing any more. */
-  rehearse(name: string, deployed: Deployment | undefined): Compilation {
-    return this.#reconcile(this.#sources.joinedWith(name, deployed))
-  }
-
-  /**
-   * Has a name served by what is deployed, or by nothing that is: in the turn in which `commit` has made it so for good.
-   * @throws PelletError `stopping`, and what `commit` throws; then nothing has changed
-   */
-  async switch(name: string, deployed: Deployment | undefined, commit: () => Promise<void>): Promise<void> {
-    while (this.#switching) await this.#switching.catch(() => {})
-    if (this.#state !== 'running') throw stopping()
-    await (this.#switching = commit().finally(() => (this.#switching = undefined)))
-    this.#sources.set(name, deployed)
-    await this.#apply()
-  }
-
-  /** The project's files of a name: where something is deployed under it, they are shadowed. */
-  droppedAs(name: string): Origin | undefined {
-    return this.#sources.droppedAs(name)
-  }
-
-  /** When the revision that serves went live, in ms since 1970. */
-  liveSince(name: string): number | undefined {
-    return this.#liveSince.get(name)
+  /** As `Live.take`: what the project's files give now. */
+  take(dropped: readonly DeploymentResult[]): Promise<void> {
+    return this.live.take(dropped)
   }
 
   /** Serves what was accepted, refuses what is new, ends all isolates. Safe to call twice. */
@@ -287,36 +248,6 @@ export class Pellet {
   }
 
   // --- internal ---
-
-  #reconcile({ results }: Joined): Compilation {
-    const live = [...this.routes.deployments.values()]
-    const wanted = results.map((result) => (result.name === this.#inspected ? forDebugging(result) : result))
-    return reconcile({ live, results: wanted, ownPort: this.config.port })
-  }
-
-  async #apply(): Promise<void> {
-    if (this.#state === 'stopping') return
-    const before = this.routes.deployments
-    const joined = this.#sources.joined()
-    const { deployments, failures } = this.#reconcile(joined)
-    const loaded = this.#loaded()
-    this.#fetches.update(failures)
-    this.#problems.update(failures, new Set(deployments.map(fileOf)))
-    const names = new Set(deployments.map(({ name }) => name))
-    for (const name of before.keys()) if (!names.has(name)) this.#remove(name)
-    const changed = deployments.filter(({ name, revision }) => before.get(name)?.revision !== revision)
-    for (const deployment of deployments) this.dispatcher.deploy(deployment)
-    for (const deployment of changed) this.#deploy(deployment)
-    this.routes = new RouteTable(deployments, failures)
-    this.#onRoutes()
-    for (const deployment of changed)
-      this.preloads.warm(deployment, !before.has(deployment.name), loaded.has(deployment.name))
-    const compiled = [...joined.results, ...joined.shadowed.values()].flatMap((one) => (isFailed(one) ? [] : one))
-    const bundles = [...compiled, ...this.dispatcher.revisions()].flatMap(({ bundleFile }) => bundleFile ?? [])
-    void removeOldBundles(this.config.dataFolder, new Set(bundles))
-    // After the preloads: what asks at these ports finds its deployment loading, not ready by mistake.
-    await this.ports.update(deployments)
-  }
 
   async #listen({ admin, main }: InheritedSockets): Promise<void> {
     const { config } = this
@@ -338,34 +269,10 @@ export class Pellet {
 
   /** The routes are others now: what is kept for a deployment, and speaks of its revision, is renewed here. */
   #onRoutes(): void {
+    this.#fetches.update(this.routes.failures)
     this.results.deploy(this.routes.deployments)
     this.#state = 'running'
     this.#onStarted()
-  }
-
-  /** A revision goes live: its deployment is new, or those in flight finish on the old one. */
-  #deploy(deployment: Deployment): void {
-    const { log } = this
-    const { name, revision, manifest, engine, notes } = deployment
-    this.meter.deploy(deployment)
-    this.#liveSince.set(name, deployment.origin.deployed?.atMs || Date.now())
-    for (const note of notes) log.info({ deployment: name }, note)
-    const routes = manifest.routes.map(({ method, path }) => `${method} ${path}`)
-    log.info({ deployment: name, revision: revision.slice(0, 12), engine, routes }, 'deployed')
-  }
-
-  #remove(name: string): void {
-    this.dispatcher.remove(name)
-    this.meter.remove(name)
-    this.preloads.remove(name)
-    this.#liveSince.delete(name)
-    this.log.info({ deployment: name }, 'removed: its files are gone, or what was deployed is deleted')
-  }
-
-  /** Names of the deployments whose model is loaded. */
-  #loaded(): Set<string> {
-    const rows = this.dispatcher.snapshot().filter(({ state }) => state === 'ready')
-    return new Set(rows.map(({ name }) => name))
   }
 
   #isQuiet(): boolean {
@@ -375,6 +282,7 @@ export class Pellet {
   async #stop(graceMs: number): Promise<void> {
     this.#state = 'stopping'
     this.#ending.abort()
+    this.live.stop()
     this.#onStarted()
     const deadline = this.clock.now() + graceMs
     this.ports.close()

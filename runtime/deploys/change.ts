@@ -1,10 +1,10 @@
 import type { Deployment, FailedSource } from '../deployments/deployment.ts'
 import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
-import type { Logger } from '../log.ts'
 import { isFull } from '../storage/blob-upload.ts'
 import { formatDuration } from '../units.ts'
 import type { StagedDraft } from './compile-draft.ts'
 import type { DeployHost } from './deploys.ts'
+import { runProbes } from './probe/run-probes.ts'
 import type { DeployEvent, DeployPhase, Draft } from './protocol.ts'
 import type { Made } from './records.ts'
 
@@ -17,102 +17,121 @@ export interface ChangeOptions {
   dryRun: boolean
 }
 
+export interface ChangeParts extends ChangeOptions {
+  name: string
+  by: Made['by']
+  pellet: DeployHost
+  /** Pellet stops. */
+  ending: AbortSignal
+  tell: Tell
+  /** Makes a revision live for good. */
+  commit(made: Made, draft: Draft): Promise<void>
+}
+
 /** A name on its way from one revision to another. Whatever fails, what serves serves on. */
 export class Change {
-  readonly #name: string
-  readonly #by: Made['by']
-  readonly #host: DeployHost
-  readonly #options: ChangeOptions
-  readonly #tell: Tell
+  readonly #parts: ChangeParts
   #phase: DeployPhase = 'stage'
 
-  constructor(name: string, by: Made['by'], host: DeployHost, options: ChangeOptions, tell: Tell) {
-    this.#name = name
-    this.#by = by
-    this.#host = host
-    this.#options = options
-    this.#tell = tell
+  constructor(parts: ChangeParts) {
+    this.#parts = parts
   }
 
   /**
    * Goes through all phases, and tells how it ends.
    * @param stage makes the revision of its files
-   * @param commit makes it live for good
    */
-  async run(
-    stage: () => Promise<StagedDraft>,
-    commit: (made: Made, draft: Draft) => Promise<void>,
-    log: Logger,
-  ): Promise<void> {
+  async run(stage: () => Promise<StagedDraft>): Promise<void> {
+    const { name, by, pellet, tell } = this.#parts
     const startedAt = performance.now()
-    const name = this.#name
-    const previous = this.#live()
+    const previous = this.#live()?.revision ?? null
     try {
-      const { deployment, notes, isChanged } = await this.#run(stage, commit)
+      const { revision, notes, isChanged } = await this.#run(stage)
       const ms = Math.round(performance.now() - startedAt)
-      const { revision } = deployment
-      const before = previous?.revision ?? null
-      if (isChanged) log.info({ deployment: name }, `${this.#by} took ${formatDuration(ms)}`)
-      this.#tell({ type: 'done', name, revision, previous: before, isChanged, ms, notes })
+      if (isChanged) pellet.log.info({ deployment: name }, `${by} took ${formatDuration(ms)}`)
+      tell({ type: 'done', name, revision, previous, isChanged, ms, notes })
     } catch (error) {
       const { code, message, problems } = toFailure(error)
-      const serves = this.#live()?.revision ?? null
       const phase = this.#phase
-      log.warn({ deployment: name }, `${this.#by} failed (${phase}): ${message}`)
-      this.#tell({ type: 'failed', phase, code, message, problems, serves })
+      pellet.log.warn({ deployment: name }, `${by} failed (${phase}): ${message}`)
+      tell({ type: 'failed', phase, code, message, problems, serves: this.#live()?.revision ?? null })
     }
   }
 
   // --- internal ---
 
-  async #run(stage: () => Promise<StagedDraft>, commit: (made: Made, draft: Draft) => Promise<void>) {
-    const name = this.#name
+  async #run(stage: () => Promise<StagedDraft>) {
+    const { by, dryRun } = this.#parts
     this.#enter('stage', 'its files are checked and put together')
-    const staged = await stage()
-    if (!('draft' in staged)) throw new Refused(staged.code, staged.result)
-    const { draft } = staged
-    const made: Made = { revision: staged.result.revision, atMs: Date.now(), by: this.#by }
-    const origin = { ...draft.origin, deployed: { atMs: made.atMs } }
-    const { deployment, notes } = this.#rehearse({ ...staged.result, origin })
-    const live = this.#live()
-    if (this.#options.dryRun) return { deployment, notes, isChanged: false }
-    const isSame = live?.revision === deployment.revision
-    const short = deployment.revision.slice(0, 12)
-    this.#enter('switch', isSame ? `revision ${short} serves already` : `revision ${short} goes live`)
-    await this.#host.switch(name, deployment, async () => {
-      // Something else may have changed since it was looked at.
-      this.#rehearse(deployment)
-      await commit(made, draft)
-    })
-    return { deployment, notes, isChanged: !isSame }
+    const made = await stage()
+    if (!('draft' in made)) throw new Refused(made.code, made.result)
+    const { draft, result } = made
+    const { revision } = result
+    const atMs = Date.now()
+    const { deployment, notes } = this.#rehearse({ ...result, origin: { ...draft.origin, deployed: { atMs } } })
+    if (dryRun) return { revision, notes, isChanged: false }
+    const isChanged = this.#live()?.revision !== revision
+    await this.#goLive(deployment, isChanged, () => this.#parts.commit({ revision, atMs, by }, draft))
+    return { revision, notes, isChanged }
   }
 
-  /** @throws Refused where it does not go together with what serves */
+  /** Loads it and tries it beside what serves, and then switches. What serves already only gets its record. */
+  async #goLive(deployment: Deployment, isChanged: boolean, commit: () => Promise<void>): Promise<void> {
+    const { pellet, name, probe, ending } = this.#parts
+    const short = deployment.revision.slice(0, 12)
+    const staged = isChanged ? pellet.dispatcher.stage(deployment) : undefined
+    try {
+      if (staged) {
+        const live = this.#live()?.revision.slice(0, 12)
+        this.#enter('load', `revision ${short} is loaded${live === undefined ? '' : ` beside ${live}`}`)
+        await staged.load()
+        if (probe) {
+          this.#enter('probe', 'it is tried')
+          await runProbes(pellet, staged, ending)
+        }
+      }
+      this.#enter('switch', isChanged ? `revision ${short} goes live` : `revision ${short} serves already`)
+      const decide = async () => {
+        if (ending.aborted) throw new PelletError('stopping', `${name}: Pellet stops; deploy again when it runs`)
+        // Something else may have changed since it was looked at.
+        this.#rehearse(deployment)
+        await commit()
+      }
+      await pellet.live.switch(name, deployment, decide, staged)
+    } finally {
+      // Nothing, where it was promoted.
+      staged?.discard()
+    }
+  }
+
+  /** @throws Refused where it does not go together with what else serves */
   #rehearse(candidate: Deployment): { deployment: Deployment; notes: string[] } {
-    const { deployments, failures } = this.#host.rehearse(this.#name, candidate)
-    const refusal = failures.find(({ name, origin }) => name === this.#name && origin.deployed)
+    const { name, pellet } = this.#parts
+    const { deployments, failures } = pellet.live.rehearse(name, candidate)
+    const refusal = failures.find((failure) => failure.name === name && failure.origin.deployed)
     if (refusal) throw new Refused('invalid_manifest', refusal)
-    const known = new Set(this.#host.routes.failures.flatMap(({ problems }) => problems))
+    const known = new Set(pellet.live.routes.failures.flatMap(({ problems }) => problems))
     const news = failures.flatMap(({ problems }) => problems).filter((problem) => !known.has(problem))
-    const dropped = this.#host.droppedAs(this.#name)
+    const dropped = pellet.live.droppedAs(name)
     const file = dropped?.manifest ?? dropped?.function
-    const shadow = file === undefined ? [] : [`it shadows ${file}, until pellet delete ${this.#name}`]
-    const notes = [...candidate.notes, ...shadow, ...news]
-    return { deployment: deployments.find(({ name }) => name === this.#name)!, notes }
+    const shadow = file === undefined ? [] : [`${file} of the project does not serve until pellet delete ${name}`]
+    const deployment = deployments.find((one) => one.name === name)!
+    return { deployment, notes: [...candidate.notes, ...shadow, ...news] }
   }
 
   #live(): Deployment | undefined {
-    return this.#host.routes.deployments.get(this.#name)
+    return this.#parts.pellet.live.routes.deployments.get(this.#parts.name)
   }
 
   #enter(phase: DeployPhase, message: string): void {
     this.#phase = phase
-    this.#tell({ type: 'phase', phase, message })
+    this.#parts.tell({ type: 'phase', phase, message })
   }
 }
 
 // --- internal ---
 
+/** Its files, or what else serves, are against it. */
 class Refused extends Error {
   readonly code: ErrorCode
   readonly problems: string[]

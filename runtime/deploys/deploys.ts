@@ -1,36 +1,27 @@
 import type { Storage } from 'unstorage'
-import type { Config } from '../config.ts'
 import { compileDraftInChild } from '../deployments/compiler.ts'
-import type { Compilation, Deployment, Origin } from '../deployments/deployment.ts'
 import { PelletError } from '../errors.ts'
-import type { RouteTable } from '../http/route-table.ts'
-import type { Logger } from '../log.ts'
+import type { Pellet } from '../pellet.ts'
 import type { BlobStore } from '../storage/blobs.ts'
 import { openBlobs } from '../storage/storage.ts'
 import { Change, type ChangeOptions, type Tell } from './change.ts'
 import { sizeOf } from './draft.ts'
 import { collectGarbage } from './garbage.ts'
 import { toRollback, withLive } from './history.ts'
-import type { BlobRef, Deleted, HistoryRow, MissingBlob } from './protocol.ts'
+import type { BlobRef, Deleted, Draft, HistoryRow, MissingBlob } from './protocol.ts'
+import { Turns } from './turns.ts'
 import { DamagedRecord, Records, type LiveRecord, type Made } from './records.ts'
 
-/** What deploys ask of the Pellet that they are in. */
-export interface DeployHost {
-  readonly routes: Pick<RouteTable, 'deployments' | 'failures'>
-  rehearse(name: string, deployed: Deployment | undefined): Compilation
-  switch(name: string, deployed: Deployment | undefined, commit: () => Promise<void>): Promise<void>
-  droppedAs(name: string): Origin | undefined
-  readonly dispatcher: { revisions(): Iterable<Deployment> }
-}
-
 export interface DeploysOptions {
-  host: DeployHost
-  config: Config
-  log: Logger
+  /** The one that they are in. */
+  pellet: DeployHost
   storage: Storage
-  /** Pellet stops: what compiles then is ended. */
+  /** Pellet stops: what is under way then is ended. */
   ending: AbortSignal
 }
+
+/** What a deploy needs of a Pellet. */
+export type DeployHost = Pick<Pellet, 'config' | 'dispatcher' | 'live' | 'log' | 'proxy'>
 
 /** What was deployed here, and every way of changing that: one change at a time. */
 export class Deploys {
@@ -39,14 +30,12 @@ export class Deploys {
   readonly #records: Records
   /** When a client was told last that it need not upload a blob, in ms since 1970. */
   readonly #promised = new Map<string, number>()
-  #turn: Promise<unknown> = Promise.resolve()
-  /** Whose change is under way. */
-  #changing: string | undefined
+  readonly #turns = new Turns()
 
   constructor(options: DeploysOptions) {
     this.#options = options
     this.#records = new Records(options.storage)
-    this.blobs = openBlobs(options.config.dataFolder)
+    this.blobs = openBlobs(options.pellet.config.dataFolder)
   }
 
   /** Which of these blobs are to be uploaded. */
@@ -61,43 +50,32 @@ export class Deploys {
 
   /** Deploys what a client has sent; all that happens is told, errors included. */
   deploy(name: string, draft: unknown, options: ChangeOptions, tell: Tell): Promise<void> {
-    return this.#inTurn(name, tell, async () => {
-      const staging = () => compileDraftInChild(name, draft, { ...this.#compilerOptions(), isDryRun: options.dryRun })
-      const change = new Change(name, 'deploy', this.#options.host, options, tell)
-      await change.run(staging, (made, kept) => this.#commit(name, made, kept), this.#options.log)
-    })
+    const staging = () => compileDraftInChild(name, draft, { ...this.#compilerOptions(), isDryRun: options.dryRun })
+    return this.#inTurn(name, () => this.#change(name, 'deploy', options, tell).run(staging), tell)
   }
 
   /** As `deploy`, with a revision that is kept. @param wanted its beginning; undefined: the one before the live one */
   rollback(name: string, wanted: string | undefined, options: ChangeOptions, tell: Tell): Promise<void> {
-    return this.#inTurn(name, tell, async () => {
-      const staging = async () => {
-        const { live, history } = await this.#historyOf(name)
-        const revision = toRollback(name, history, live, wanted)
-        const record = await this.#records.revision(name, revision).catch((error: unknown) => damaged(name, error))
-        if (!record) throw damaged(name, new DamagedRecord(`that of revision ${revision.slice(0, 12)} is gone`))
-        const staged = await compileDraftInChild(name, record.draft, this.#compilerOptions())
-        if (!('draft' in staged)) return staged
-        return { ...staged, result: { ...staged.result, revision } }
-      }
-      const change = new Change(name, 'rollback', this.#options.host, options, tell)
-      await change.run(staging, (made, kept) => this.#commit(name, made, kept), this.#options.log)
-    })
+    const staging = async () => {
+      const { live, history } = await this.#historyOf(name)
+      const revision = toRollback(name, history, live, wanted)
+      const record = await this.#records.revision(name, revision).catch((error: unknown) => damaged(name, error))
+      if (!record) throw damaged(name, new DamagedRecord(`that of revision ${revision.slice(0, 12)} is gone`))
+      const staged = await compileDraftInChild(name, record.draft, this.#compilerOptions())
+      return 'draft' in staged ? { ...staged, result: { ...staged.result, revision } } : staged
+    }
+    return this.#inTurn(name, () => this.#change(name, 'rollback', options, tell).run(staging), tell)
   }
 
   /** Gives up what is deployed under a name, its history included. @throws PelletError `not_found` */
   delete(name: string): Promise<Deleted> {
-    return this.#inTurn(
-      name,
-      () => {},
-      async () => {
-        await this.#expectDeployed(name)
-        const { host } = this.#options
-        const { live } = await this.#historyOf(name)
-        await host.switch(name, undefined, () => this.#records.removeLive(name))
-        return { name, revision: live ?? null, serves: host.routes.deployments.get(name)?.origin ?? null }
-      },
-    )
+    return this.#inTurn(name, async () => {
+      await this.#expectDeployed(name)
+      const { live } = this.#options.pellet
+      const { live: revision = null } = await this.#historyOf(name)
+      await live.switch(name, undefined, () => this.#records.removeLive(name))
+      return { name, revision, serves: live.routes.deployments.get(name)?.origin ?? null }
+    })
   }
 
   /** What is kept of a name, newest first. @throws PelletError `not_found` */
@@ -125,24 +103,26 @@ export class Deploys {
 
   /** Removes what nobody needs any more. Never throws. */
   collect(): Promise<void> {
-    return this.#inTurn(
-      '',
-      () => {},
-      async () => {
-        const { host, log } = this.#options
-        const running = [...host.dispatcher.revisions(), ...host.routes.deployments.values()]
-        await collectGarbage({ records: this.#records, blobs: this.blobs, running, promised: this.#promised, log })
-      },
-    )
+    return this.#turns.take('what is not needed any more', async () => {
+      const { dispatcher, live, log } = this.#options.pellet
+      const running = [...dispatcher.revisions(), ...live.routes.deployments.values()]
+      await collectGarbage({ records: this.#records, blobs: this.blobs, running, promised: this.#promised, log })
+    })
   }
 
   // --- internal ---
 
   #compilerOptions() {
-    return { config: this.#options.config, signal: this.#options.ending }
+    return { config: this.#options.pellet.config, signal: this.#options.ending }
   }
 
-  async #commit(name: string, made: Made, draft: Parameters<Records['putRevision']>[0]['draft']): Promise<void> {
+  #change(name: string, by: Made['by'], options: ChangeOptions, tell: Tell): Change {
+    const { pellet, ending } = this.#options
+    const commit = (made: Made, draft: Draft) => this.#commit(name, made, draft)
+    return new Change({ name, by, pellet, ending, ...options, tell, commit })
+  }
+
+  async #commit(name: string, made: Made, draft: Draft): Promise<void> {
     const { live, history } = await this.#historyOf(name)
     const before: LiveRecord | undefined = live === undefined ? undefined : { revision: live, history }
     await this.#records.putRevision({ revision: made.revision, atMs: made.atMs, draft })
@@ -163,7 +143,7 @@ export class Deploys {
   async #expectDeployed(name: string): Promise<void> {
     const names = await this.#records.names()
     if (names.includes(name)) return
-    const isDropped = this.#options.host.routes.deployments.has(name)
+    const isDropped = this.#options.pellet.live.routes.deployments.has(name)
     const hint = isDropped ? `; its files lie in the project, and are changed there` : ''
     throw new PelletError(
       'not_found',
@@ -171,25 +151,16 @@ export class Deploys {
     )
   }
 
-  /** One after the other: each decides by what the one before has made. */
-  async #inTurn<Result>(name: string, tell: Tell, work: () => Promise<Result>): Promise<Result> {
-    if (this.#changing)
-      tell({
-        type: 'phase',
-        phase: 'stage',
-        message: `waiting until the change of ${this.#changing} under way is over`,
-      })
-    const result = this.#turn.then(async () => {
-      this.#changing = name || undefined
-      try {
-        return await work()
-      } finally {
-        this.#changing = undefined
-      }
-    })
-    this.#turn = result.catch(() => {})
-    if (name !== '') void result.finally(() => this.collect()).catch(() => {})
-    return result
+  /** A change, and what is not needed any more when it is over. @param tell hears who is waited for */
+  async #inTurn<Result>(name: string, work: () => Promise<Result>, tell?: Tell): Promise<Result> {
+    const { current } = this.#turns
+    if (current !== undefined)
+      tell?.({ type: 'phase', phase: 'stage', message: `waiting for ${current} to be done with` })
+    try {
+      return await this.#turns.take(name, work)
+    } finally {
+      void this.collect()
+    }
   }
 }
 
