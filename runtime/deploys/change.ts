@@ -51,7 +51,7 @@ export class Change {
       if (isChanged) pellet.log.info({ deployment: name }, `${by} took ${formatDuration(ms)}`)
       tell({ type: 'done', name, revision, previous, isChanged, ms, notes })
     } catch (error) {
-      const { code, message, problems } = toFailure(error)
+      const { code, message, problems } = toFailure(this.#stopping(error))
       const phase = this.#phase
       pellet.log.warn({ deployment: name }, `${by} failed (${phase}): ${message}`)
       tell({ type: 'failed', phase, code, message, problems, serves: this.#live()?.revision ?? null })
@@ -92,7 +92,7 @@ export class Change {
       }
       this.#enter('switch', isChanged ? `revision ${short} goes live` : `revision ${short} serves already`)
       const decide = async () => {
-        if (ending.aborted) throw new PelletError('stopping', `${name}: Pellet stops; deploy again when it runs`)
+        ending.throwIfAborted()
         // Something else may have changed since it was looked at.
         this.#rehearse(deployment)
         await commit()
@@ -117,6 +117,13 @@ export class Change {
     const shadow = file === undefined ? [] : [`${file} of the project does not serve until pellet delete ${name}`]
     const deployment = deployments.find((one) => one.name === name)!
     return { deployment, notes: [...candidate.notes, ...shadow, ...news] }
+  }
+
+  /** Whatever a stop has broken off has failed for that. */
+  #stopping(error: unknown): unknown {
+    const { name, ending } = this.#parts
+    if (!ending.aborted) return error
+    return new PelletError('stopping', `${name}: Pellet is shutting down; deploy again when it runs`)
   }
 
   #live(): Deployment | undefined {

@@ -12,6 +12,7 @@ import { LazyDescriber } from '../functions/describers.ts'
 import { installBundle } from '../functions/install-bundle.ts'
 import { isFull } from '../storage/blob-upload.ts'
 import type { BlobStore } from '../storage/blobs.ts'
+import { blobsOf } from './draft.ts'
 import { findDamage } from './draft-blobs.ts'
 import type { BlobRef, Draft } from './protocol.ts'
 import { DraftError, placeOf, readDraft, type ReadDraft } from './read-draft.ts'
@@ -31,14 +32,16 @@ export type StagedDraft = { result: Deployment; draft: Draft } | { result: Faile
  * @param value what a client sent, or what was kept
  */
 export async function compileDraft(name: string, value: unknown, options: DraftOptions): Promise<StagedDraft> {
+  let shown = (text: string) => text
   const fail = (code: ErrorCode, problems: string[], more: Partial<FailedSource> = {}): StagedDraft => ({
     code,
-    result: { name, origin: { deployed: { atMs: 0 } }, problems, ...more },
+    result: { name, origin: { deployed: { atMs: 0 } }, problems: problems.map(shown), ...more },
   })
   const describer = new LazyDescriber(options.createDescriber ?? (() => new Describer()))
   try {
     const read = readDraft(name, value)
     const { draft } = read
+    shown = (text) => withoutBlobs(text, draft, options.blobs)
     const damage = await findDamage(draft, options.blobs, options.memo)
     if (damage.length > 0 && options.isDryRun) return { result: outline(draft), draft }
     if (damage.length > 0) return fail('blob_missing', damage, answersOf(draft.manifest))
@@ -126,6 +129,11 @@ async function compile(read: ReadDraft, options: DraftOptions, describer: LazyDe
     result: { ...result, model: { file, sizeBytes, sha256, modifiedMs: mtimeMs } },
     draft: { ...draft, models: { ...draft.models, onnx: { sha256, sizeBytes } } },
   }
+}
+
+/** What was uploaded goes by the manifest's names: where it lies here is no business of who deploys. */
+function withoutBlobs(text: string, draft: Draft, blobs: BlobStore): string {
+  return [...blobsOf(draft)].reduce((told, [what, { sha256 }]) => told.replaceAll(blobs.fileOf(sha256), what), text)
 }
 
 function codeOf(error: unknown): ErrorCode {

@@ -57,6 +57,7 @@ export class Deploys {
   /** As `deploy`, with a revision that is kept. @param wanted its beginning; undefined: the one before the live one */
   rollback(name: string, wanted: string | undefined, options: ChangeOptions, tell: Tell): Promise<void> {
     const staging = async () => {
+      await this.#expectDeployed(name)
       const { live, history } = await this.#historyOf(name)
       const revision = toRollback(name, history, live, wanted)
       const record = await this.#records.revision(name, revision).catch((error: unknown) => damaged(name, error))
@@ -103,7 +104,7 @@ export class Deploys {
 
   /** Removes what nobody needs any more. Never throws. */
   collect(): Promise<void> {
-    return this.#turns.take('what is not needed any more', async () => {
+    return this.#turns.take('', async () => {
       const { dispatcher, live, log } = this.#options.pellet
       const running = [...dispatcher.revisions(), ...live.routes.deployments.values()]
       await collectGarbage({ records: this.#records, blobs: this.blobs, running, promised: this.#promised, log })
@@ -154,8 +155,7 @@ export class Deploys {
   /** A change, and what is not needed any more when it is over. @param tell hears who is waited for */
   async #inTurn<Result>(name: string, work: () => Promise<Result>, tell?: Tell): Promise<Result> {
     const { current } = this.#turns
-    if (current !== undefined)
-      tell?.({ type: 'phase', phase: 'stage', message: `waiting for ${current} to be done with` })
+    if (current) tell?.({ type: 'phase', phase: 'stage', message: `waiting until the change of ${current} is over` })
     try {
       return await this.#turns.take(name, work)
     } finally {

@@ -1,10 +1,10 @@
 /** Work that is done one after the other: each decides by what the one before has made. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve()
-  #current: string | undefined
+  #current = ''
 
-  /** Whose work is under way. */
-  get current(): string | undefined {
+  /** Whose work is under way; empty for nobody's. */
+  get current(): string {
     return this.#current
   }
 
@@ -14,7 +14,7 @@ export class Turns {
       try {
         return await work()
       } finally {
-        this.#current = undefined
+        this.#current = ''
       }
     })
     this.#last = result.catch(() => {})

@@ -57,7 +57,7 @@ async function check(message: Extract<ToDescriber, { type: 'check' }>): Promise<
   const session = await engines[message.engine]!.open(message.modelFile)
   const entry = message.manifest.model.onnx!
   const model = { engine: message.engine, entry, inputs: session.inputs, outputs: session.outputs }
-  const files = await readFiles(message.files)
+  const files = await readFiles(message.files, message.manifest.files)
   return {
     type: 'checked',
     problems: [...problems, ...checkChains(pipelines, model, files, problems)],

@@ -1,6 +1,6 @@
 import { getRouterParam, type H3, type H3Event } from 'h3/node'
 import { modelNameOf } from '../deployments/deployment.ts'
-import type { FailedSource } from '../deployments/deployment.ts'
+import type { FailedSource, Origin } from '../deployments/deployment.ts'
 import { formatFetch, type MissingModel } from '../deployments/missing-model.ts'
 import type { EngineName } from '../engines/engine.ts'
 import { PelletError } from '../errors.ts'
@@ -22,7 +22,7 @@ export interface About {
   chips: HailoArch[]
 }
 
-/** One row of `pellet ps`. Sizes in bytes, times in seconds from now (negative: ago). */
+/** One row of `pellet ps`. Sizes in bytes, times in seconds. */
 export interface PsRow {
   name: string
   state: string
@@ -36,7 +36,9 @@ export interface PsRow {
   loads: number
   evictions: number
   crashes: number
+  /** Ago. */
   last_used_s: number | null
+  /** From now. */
   expires_in_s: number | null
   last_error: string | null
   listen: PortRow[]
@@ -52,7 +54,14 @@ export interface ListRow {
   engine: string | null
   keep_alive_s: number | null
   listen: PortRow[]
+  /** `deployed`: by `pellet deploy`; `dropped`: its files lie in the project. */
+  source: 'deployed' | 'dropped'
+  /** The files that it was made from; of one that was deployed, where it was deployed from. */
   origin: { manifest?: string; function?: string }
+  /** Files of the project that do not serve, since something is deployed under their name. */
+  shadows: { manifest?: string; function?: string } | null
+  /** How long ago its revision went live, in seconds; null where none serves. */
+  age_s: number | null
   problems: string[]
   /** The problems are of newer files: the revision that is listed keeps serving until they are mended. */
   is_outdated: boolean
@@ -109,7 +118,7 @@ function keeping(pellet: Pellet, event: H3Event): string {
 
 function toPsRows(pellet: Pellet): PsRow[] {
   const now = pellet.clock.now()
-  const seconds = (at: number | undefined) => (at === undefined ? null : Math.round((at - now) / 100) / 10)
+  const seconds = (ms: number | undefined) => (ms === undefined ? null : Math.round(ms / 100) / 10)
   return pellet.dispatcher.snapshot().map((row) => ({
     name: row.name,
     state: row.state,
@@ -123,8 +132,8 @@ function toPsRows(pellet: Pellet): PsRow[] {
     loads: row.loads,
     evictions: row.evictions,
     crashes: row.crashes,
-    last_used_s: seconds(row.lastUsedAt),
-    expires_in_s: seconds(row.expiresAt),
+    last_used_s: seconds(row.lastUsedAt && now - row.lastUsedAt),
+    expires_in_s: seconds(row.expiresAt && row.expiresAt - now),
     last_error: row.lastError ?? null,
     listen: pellet.ports.rows(row.name),
   }))
@@ -150,7 +159,8 @@ function toListRows(pellet: Pellet): ListRow[] {
       engine,
       keep_alive_s: manifest.keepAliveMs === -1 ? -1 : manifest.keepAliveMs / 1000,
       listen: pellet.ports.rows(name),
-      origin,
+      ...sourceOf(pellet, name, origin),
+      age_s: ageOf(pellet, name),
       ...problemsOf(failures.filter(({ serves }) => serves?.name === name)),
     }
   })
@@ -164,7 +174,8 @@ function toListRows(pellet: Pellet): ListRow[] {
     engine: null,
     keep_alive_s: null,
     listen: [],
-    origin,
+    ...sourceOf(pellet, name, origin),
+    age_s: null,
     problems: [...problems, ...fetchLines(missing)],
     is_outdated: false,
   }))
@@ -181,4 +192,19 @@ function fetchLines(missing: MissingModel | undefined): string[] {
 
 function problemsOf(failures: FailedSource[]): Pick<ListRow, 'problems' | 'is_outdated'> {
   return { problems: failures.flatMap(({ problems }) => problems), is_outdated: failures.length > 0 }
+}
+
+function sourceOf(
+  { live }: Pellet,
+  name: string,
+  { deployed, ...origin }: Origin,
+): Pick<ListRow, 'source' | 'origin' | 'shadows'> {
+  if (!deployed) return { source: 'dropped', origin, shadows: null }
+  return { source: 'deployed', origin, shadows: live.droppedAs(name) ?? null }
+}
+
+function ageOf({ live }: Pellet, name: string): number | null {
+  const since = live.since(name)
+  // The clock of a small board may have gone back.
+  return since === undefined ? null : Math.max(0, Math.round((Date.now() - since) / 1000))
 }

@@ -58,7 +58,7 @@ export function toPsTable(rows: PsRow[]): string {
     String(row.in_flight),
     String(row.queued),
     String(row.loads),
-    row.last_used_s === null ? '-' : `${formatSeconds(-row.last_used_s)} ago`,
+    row.last_used_s === null ? '-' : `${formatSeconds(row.last_used_s)} ago`,
     row.expires_in_s === null ? '-' : formatSeconds(row.expires_in_s),
     toPorts(row.listen),
   ])

@@ -39,16 +39,24 @@ export async function importFunction(bundleFile: string): Promise<FunctionDefini
   return definition
 }
 
-/** Reads the manifest's `files`: `.json` parsed, `.txt` as an array of lines, others as bytes. */
-export async function readFiles(files: Record<string, string>): Promise<Record<string, unknown>> {
+/**
+ * Reads the manifest's `files`: `.json` parsed, `.txt` as an array of lines, others as bytes.
+ * @param names as the manifest calls them: those that were uploaded are called by their digest here
+ */
+export async function readFiles(
+  files: Record<string, string>,
+  names: Record<string, string>,
+): Promise<Record<string, unknown>> {
   const contents: Record<string, unknown> = {}
   for (const [name, file] of Object.entries(files)) {
     try {
       const bytes = await readFile(file)
-      const type = extname(file)
+      const type = extname(names[name] ?? file)
       contents[name] = type === '.json' ? JSON.parse(String(bytes)) : type === '.txt' ? toLines(String(bytes)) : bytes
     } catch (error) {
-      throw new PelletError('load_failed', `files.${name}: cannot read ${file}: ${messageOf(error)}`, { cause: error })
+      throw new PelletError('load_failed', `files.${name}: cannot read ${names[name] ?? file}: ${messageOf(error)}`, {
+        cause: error,
+      })
     }
   }
   return contents

@@ -57,7 +57,7 @@ async function load(message: Extract<ToIsolate, { type: 'load' }>): Promise<void
     await openInspector(inspectPort, (text) => send({ type: 'inspector', message: text }))
   }
   const { manifest, engine, bundleFile } = deployment
-  await expectSameModel(deployment.model)
+  await expectSameModel(deployment)
   // The thread starts, and opens the model, while this one imports what it needs.
   const open = deployment.isQuick ? openHere : openOnThread
   const opening = open(engine, deployment.model.file, { threads: manifest.limits.threads })
@@ -67,7 +67,7 @@ async function load(message: Extract<ToIsolate, { type: 'load' }>): Promise<void
   if (problems.length > 0)
     throw new PelletError('load_failed', `the steps no longer fit the manifest: ${JSON.stringify(problems[0])}`)
   if (pipelines.some(({ pre }) => pre.some(({ step }) => step.from === 'image' || step.to === 'image'))) await warmUp()
-  const files = await readFiles(deployment.files)
+  const files = await readFiles(deployment.files, manifest.files)
   const callsPath = join(dirname(socketPath), callsSocketName)
   const call = createCallClient(callsPath)
   const askForResult = createResultClient(callsPath)
@@ -89,15 +89,20 @@ async function load(message: Extract<ToIsolate, { type: 'load' }>): Promise<void
 }
 
 /** A revision is its model too: another file in the same place is not loaded under its name. */
-async function expectSameModel({ file, sizeBytes, modifiedMs, sha256 }: Deployment['model']): Promise<void> {
+async function expectSameModel({ name, model, manifest, origin }: Deployment): Promise<void> {
+  const { file, sizeBytes, modifiedMs, sha256 } = model
   const found = await stat(file).catch(() => undefined)
   // What is not there is the engine's to tell.
   if (!found || (found.size === sizeBytes && found.mtimeMs === modifiedMs)) return
   const digest = await sha256File(file)
   if (digest === sha256) return
+  const shown = origin.deployed ? `${manifest.model.onnx!.file} as it was uploaded` : file
+  const what = origin.deployed
+    ? `it is damaged; deploy ${name} again, or roll it back`
+    : 'restart Pellet to deploy it, or put the file back'
   throw new PelletError(
     'load_failed',
-    `${file}: expected the model that was deployed (sha256 ${sha256.slice(0, 12)}...), found another (${digest.slice(0, 12)}...); restart Pellet to deploy it, or put the file back`,
+    `${shown}: expected the model that was deployed (sha256 ${sha256.slice(0, 12)}...), found another (${digest.slice(0, 12)}...); ${what}`,
   )
 }
 
