@@ -8,6 +8,15 @@ import { freePort } from '../support/ports.ts'
 import { until } from '../support/process.ts'
 import { projectRoot } from '../support/root.ts'
 import { createGate } from './gate.ts'
+import {
+  dashboard,
+  dashboardQueries,
+  documentedMetrics,
+  missingIn,
+  ruleQueries,
+  rules,
+  samplesOf,
+} from './monitoring.ts'
 import { parseMetrics, valuesOf, type Family } from './prometheus.ts'
 import { call, callJson, RawConnection } from './raw.ts'
 
@@ -32,7 +41,7 @@ test.before(async () => {
       manifest: `${model('shared')}, routes: { 'POST /v1/one': {}, 'GET /v1/one': {} }, listen: ${port}, limits: { body: 1000 }`,
     }),
     'functions/two.ts': answering(body, { manifest: model('shared') }),
-    'functions/odd.ts': answering(body, { manifest: model('say \\\\"hi\\\\"') }),
+    'functions/odd.ts': answering(body, { manifest: `${model('say \\\\"hi\\\\"')}, cache: { ttl: 60 }` }),
   })
 })
 test.after(async () => {
@@ -173,6 +182,59 @@ test('the lives of isolates are counted, and how things are is told', async () =
   assert.is(await value('pellet_stalled', {}), 0)
   assert.ok((await value('process_resident_memory_bytes', {}))! > 1e6)
   assert.ok((await value('pellet_event_loop_delay_seconds', {}, '_count'))! > 0)
+})
+
+test('docs/monitoring.md has exactly what is exported: names, types and labels', async () => {
+  const families = await scrape()
+  const samples = samplesOf(families)
+  const exported = [...families].map(([name, { type }]) => {
+    const found = samples.get(name) ?? samples.get(`${name}_count`) ?? []
+    return { name, type, labels: [...new Set(found.flatMap((labels) => Object.keys(labels)))] }
+  })
+  const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1)
+  // There is no device, so it has no samples that could show its label.
+  const documented = documentedMetrics().map((one) => (/temperature/.test(one.name) ? { ...one, labels: [] } : one))
+  assert.equal(documented.sort(byName), exported.sort(byName))
+  const alerts = rules.flatMap(({ alert }) => alert ?? [])
+  const text = readFileSync(join(projectRoot, 'docs/monitoring.md'), 'utf8')
+  assert.equal([...text.matchAll(/^\| `(Pellet\w+)` \|/gm)].map(([, name]) => name).sort(), alerts.sort())
+})
+
+test('rules and dashboard name only metrics, labels and values that are exported, and the dashboard all of Pellet', async () => {
+  const families = await scrape()
+  const queries = [...ruleQueries(), ...dashboardQueries()]
+  assert.ok(queries.length > 60, `${queries.length}`)
+  assert.equal(
+    queries.flatMap((query) => missingIn(query, families)),
+    [],
+  )
+  const wrong = { where: 'x', expr: 'sum by (rout) (rate(pellet_request_total{code="2.."}[1m]))', texts: ['{{name}}'] }
+  assert.equal(missingIn(wrong, families), ['x: pellet_request_total', 'x: rout', 'x: name'])
+  const unlike = { where: 'x', expr: 'pellet_unloads_total{reason="bored", model="m"}', texts: [] }
+  assert.equal(missingIn(unlike, families), [
+    'x: pellet_unloads_total{reason="bored"}',
+    'x: pellet_unloads_total{model}',
+  ])
+  const shown = dashboardQueries()
+    .map(({ expr }) => expr)
+    .join('\n')
+  const own = [...families.keys()].filter((name) => name.startsWith('pellet_'))
+  assert.equal(
+    own.filter((name) => !shown.includes(name)),
+    [],
+    'panels for all',
+  )
+  const { panels, templating } = dashboard
+  assert.equal(
+    templating.list.map(({ type, name }) => `${type} ${name}`),
+    ['datasource datasource', 'query instance', 'query deployment'],
+  )
+  for (const { title, type, datasource } of panels)
+    if (type !== 'row') assert.is(datasource!.uid, '${datasource}', title)
+  for (const { alert, labels, annotations } of rules.filter((rule) => rule.alert !== undefined)) {
+    assert.match(labels!['severity']!, /^(critical|warning|info)$/, alert)
+    assert.ok(annotations!['summary'] && annotations!['description'], alert)
+  }
 })
 
 test('HEAD is answered, other methods are not', async () => {
