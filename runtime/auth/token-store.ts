@@ -1,16 +1,18 @@
 import type { Storage } from 'unstorage'
 import { parseScopes, type Scope } from './scopes.ts'
+import { DamagedEntry } from '../storage/atomic-fs.ts'
 import { createToken, hasDigest, tokenIn } from './token.ts'
 
 /** A token as people see it. Times are ISO 8601. */
 export interface TokenRow {
   id: string
   name: string
+  /** A damaged one opens nothing; all that is known of it is its id. */
+  state: 'valid' | 'expired' | 'damaged'
   scopes: Scope[]
-  created_at: string
+  created_at: string | null
   /** null: never. */
   expires_at: string | null
-  is_expired: boolean
   /** null: not yet. Written down every ten minutes and at stop. */
   last_used_at: string | null
 }
@@ -45,7 +47,8 @@ export class TokenStore {
   readonly #storage: Storage
   readonly #now: () => number
   readonly #records = new Map<string, TokenRecord>()
-  #usedAtMs: Record<string, number> = {}
+  readonly #damaged = new Set<string>()
+  #usedAtMs = new Map<string, number>()
   #savedAtMs: number
   /** Changes come one after the other: two may want one name. */
   #last: Promise<unknown> = Promise.resolve()
@@ -56,12 +59,21 @@ export class TokenStore {
     for (const key of await storage.getKeys('tokens')) {
       const id = key.slice('tokens:'.length)
       if (id === usedKey) continue
-      const record = await storage.getItem(key)
+      const record = await storage.getItem(key).catch((error: unknown) => {
+        if (error instanceof DamagedEntry) return error
+        throw error
+      })
       if (isRecord(record, id)) store.#records.set(id, record)
-      // A damaged entry was told and removed by the storage itself.
-      else if (record !== null) onIgnored(`token ${id}: expected its record, found something else: it is not accepted`)
+      else if (record !== null) {
+        store.#damaged.add(id)
+        const found = record instanceof DamagedEntry ? record.damage.reason : 'it makes no sense'
+        onIgnored(
+          `token ${id}: its record is damaged (${found}), so it opens nothing; pellet token revoke ${id} removes it, then make another`,
+        )
+      }
     }
-    store.#usedAtMs = (await storage.getItem<Record<string, number>>(`tokens:${usedKey}`)) ?? {}
+    const used = Object.entries((await storage.getItem<Record<string, unknown>>(`tokens:${usedKey}`)) ?? {})
+    for (const [id, atMs] of used) if (isTime(atMs)) store.#usedAtMs.set(id, atMs)
     return store
   }
 
@@ -77,18 +89,11 @@ export class TokenStore {
   }
 
   rows(): TokenRow[] {
-    const iso = (ms: number | null | undefined) => (ms == null ? null : new Date(ms).toISOString())
-    return [...this.#records.values()]
-      .toSorted((a, b) => a.createdAtMs - b.createdAtMs)
-      .map((record) => ({
-        id: record.id,
-        name: record.name,
-        scopes: record.scopes,
-        created_at: iso(record.createdAtMs)!,
-        expires_at: iso(record.expiresAtMs),
-        is_expired: this.#isExpired(record),
-        last_used_at: iso(this.#usedAtMs[record.id]),
-      }))
+    const nothing = { scopes: [], created_at: null, expires_at: null, last_used_at: null }
+    return [
+      ...[...this.#records.values()].toSorted((a, b) => a.createdAtMs - b.createdAtMs).map((one) => this.#toRow(one)),
+      ...[...this.#damaged].map((id): TokenRow => ({ id, name: id, state: 'damaged', ...nothing })),
+    ]
   }
 
   /**
@@ -109,7 +114,7 @@ export class TokenStore {
       this.#checkName(record)
       await this.#storage.setItem(`tokens:${id}`, record)
       this.#records.set(id, record)
-      return { token, row: this.rows().find((row) => row.id === id)! }
+      return { token, row: this.#toRow(record) }
     })
   }
 
@@ -125,6 +130,7 @@ export class TokenStore {
       }
       // Whatever becomes of the file, this process accepts it no more.
       this.#records.delete(row.id)
+      this.#damaged.delete(row.id)
       await this.#storage.removeItem(`tokens:${row.id}`)
       return row
     })
@@ -140,7 +146,7 @@ export class TokenStore {
     if (!record) return { reason: `the token ${presented.id}, which does not exist or was revoked` }
     if (!isRight) return { reason: `a wrong token with the id of ${record.name}` }
     if (this.#isExpired(record)) return { reason: `the token ${record.name} (${record.id}), which has expired` }
-    this.#usedAtMs[record.id] = this.#now()
+    this.#usedAtMs.set(record.id, this.#now())
     if (this.#now() - this.#savedAtMs > saveEveryMs) void this.save()
     return { holder: record }
   }
@@ -148,12 +154,26 @@ export class TokenStore {
   /** Writes down when tokens were used last. Losing that is no harm. */
   async save(): Promise<void> {
     this.#savedAtMs = this.#now()
-    const used = Object.entries(this.#usedAtMs).filter(([id]) => this.#records.has(id))
+    const used = [...this.#usedAtMs].filter(([id]) => this.#records.has(id))
     if (used.length > 0)
       await this.#storage.setItem(`tokens:${usedKey}`, Object.fromEntries(used)).catch(() => undefined)
   }
 
   // --- internal ---
+
+  #toRow(record: TokenRecord): TokenRow {
+    const { id, name, scopes, createdAtMs, expiresAtMs } = record
+    const iso = (ms: number | null | undefined) => (ms == null ? null : new Date(ms).toISOString())
+    return {
+      id,
+      name,
+      state: this.#isExpired(record) ? 'expired' : 'valid',
+      scopes,
+      created_at: iso(createdAtMs),
+      expires_at: iso(expiresAtMs),
+      last_used_at: iso(this.#usedAtMs.get(id)),
+    }
+  }
 
   #isExpired({ expiresAtMs }: TokenRecord): boolean {
     return expiresAtMs !== null && this.#now() >= expiresAtMs
@@ -182,10 +202,16 @@ const usedKey = 'last-used'
 const saveEveryMs = 10 * 60_000
 const noDigest = '0'.repeat(64)
 
+/** Beyond it there are no dates. */
+const maxTimeMs = 8.64e15
+
+function isTime(time: unknown): time is number {
+  return typeof time === 'number' && Math.abs(time) <= maxTimeMs
+}
+
 function isRecord(value: unknown, id: string): value is TokenRecord {
   const record = value as TokenRecord | null
   if (typeof record !== 'object' || record === null || record.id !== id || typeof record.name !== 'string') return false
-  const isTime = (time: unknown) => typeof time === 'number' && Number.isFinite(time)
   try {
     parseScopes(record.scopes)
   } catch {

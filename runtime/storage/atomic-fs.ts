@@ -20,8 +20,8 @@ export interface AtomicFsOptions {
   /** Whether a write is done only when the disk has it. @default true */
   isSynced?: boolean
   /**
-   * Entries that nothing can make anew: a damaged one stays where it is, and to read it throws a `DamagedEntry`. A write of
-   * one outlives a power cut.
+   * Entries that nothing can make anew: a damaged one stays where it is, and to read it throws a `DamagedEntry`. A write or a
+   * removal of one outlives a power cut.
    */
   isPrecious?: (key: string) => boolean
 }
@@ -102,9 +102,13 @@ export const atomicFs = defineDriver((options: AtomicFsOptions) => {
 
   async function remove(key: string): Promise<void> {
     const file = toFile(key)
-    await rm(file, { force: true }).catch((error: unknown) => {
+    try {
+      await rm(file, { force: true })
+      // What was taken back, a token or a deployment, must not come back with a power cut.
+      if (isPrecious(key)) await missing(folder, 'sync', syncFolder(folder))
+    } catch (error) {
       throw toError('remove', file, error)
-    })
+    }
   }
 
   return {

@@ -54,8 +54,9 @@ export function formatDamage({ file, key, reason }: Damage): string {
 
 // --- internal ---
 
-/** What is learnt is learnt again; what was deployed is not. */
+/** What is learnt is learnt again; what was deployed is not, nor a token. */
 function isPreciousIn(mount: MountName): (key: string) => boolean {
+  if (mount === 'tokens') return (key) => key !== 'last-used'
   return (key) => mount === 'deployments' && /^(?:live|revision):/.test(key)
 }
 

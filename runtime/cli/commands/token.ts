@@ -105,9 +105,9 @@ function toText(rows: TokenRow[]): string {
   const cells = rows.map((row) => [
     row.name,
     row.id,
-    row.scopes.join(', '),
+    row.scopes.join(', ') || '-',
     ago(row.created_at),
-    row.expires_at === null ? 'never' : row.is_expired ? 'expired' : toRest(row.expires_at),
+    row.state === 'valid' ? (row.expires_at === null ? 'never' : toRest(row.expires_at)) : row.state,
     ago(row.last_used_at),
   ])
   return toTable(['NAME', 'ID', 'SCOPES', 'CREATED', 'EXPIRES', 'LAST USED'], cells)
