@@ -57,13 +57,20 @@ export function switchedOn(name: string, ports: readonly number[]): string {
   return manifest.replace(line, `listen: [${ports.join(', ')}]`)
 }
 
-/** The files of shipped functions: code, manifest, starter model. */
+/** What the probes of a shipped manifest send. */
+export function probeInputs(name: string): string[] {
+  const manifest = readFileSync(join(projectRoot, `manifests/${name}.yaml`), 'utf8')
+  return [...manifest.matchAll(/^ +input: (\S+)$/gm)].map(([, input]) => `models/${input}`)
+}
+
+/** The files of shipped functions: code, manifest, starter model, and what its probe sends. */
 export function shipped(...names: string[]): ProjectFiles {
   return Object.fromEntries(
     names.flatMap((name) => [
       [`functions/${name}.ts`, ownFile(`functions/${name}.ts`)],
       [`manifests/${name}.yaml`, ownFile(`manifests/${name}.yaml`)],
       [`models/${name}.onnx`, ownFile(`models/${name}.onnx`)],
+      ...probeInputs(name).map((path) => [path, ownFile(path)] as const),
     ]),
   )
 }

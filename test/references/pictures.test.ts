@@ -14,6 +14,7 @@ const files = {
   'functions/depth.ts': ownFile('functions/depth.ts'),
   'manifests/depth.yaml': ownFile('manifests/depth.yaml'),
   'models/depth.onnx': starterModel('depth.onnx'),
+  'models/samples/room_1.jpg': starterModel('samples/room_1.jpg'),
 }
 const route = '/v1/depth/estimate?output_format=image'
 const pictures = suite('pictures of all kinds')

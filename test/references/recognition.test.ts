@@ -143,7 +143,8 @@ const recogniser = {
 /** The manifest as it is shipped, with the reference's model instead of its own. JSON is YAML. */
 function withModel(name: string, model: object): string {
   const manifest = parse(readFileSync(join(projectRoot, `manifests/${name}.yaml`), 'utf8')) as object
-  return JSON.stringify({ ...manifest, model })
+  // Its probe speaks of the starter model, and of a picture that is not here.
+  return JSON.stringify({ ...manifest, model, probe: [] })
 }
 
 function dot(a: number[], b: number[]): number {

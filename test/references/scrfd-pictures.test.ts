@@ -40,6 +40,7 @@ pictures.before(async () => {
     'functions/scrfd.ts': ownFile('functions/scrfd.ts'),
     'manifests/scrfd.yaml': ownFile('manifests/scrfd.yaml'),
     'models/scrfd.onnx': starterModel('scrfd.onnx'),
+    'models/samples/faces_2_exif6.jpg': starterModel('samples/faces_2_exif6.jpg'),
   })
 })
 

@@ -51,6 +51,7 @@ scrfd.before(async () => {
     'functions/scrfd.ts': ownFile('functions/scrfd.ts'),
     'manifests/scrfd.yaml': ownFile('manifests/scrfd.yaml'),
     'models/scrfd.onnx': starterModel('scrfd.onnx'),
+    'models/samples/faces_2_exif6.jpg': starterModel('samples/faces_2_exif6.jpg'),
     'manifests/starter.yaml': manifestOf('starter', 'scrfd.onnx'),
   }
   for (const [i, model] of (sharedData('') === undefined ? [] : models).entries()) {

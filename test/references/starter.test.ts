@@ -30,6 +30,8 @@ starter.before(async () => {
     'manifests/depth.yaml': ownFile('manifests/depth.yaml'),
     'models/tcn.onnx': starterModel('tcn.onnx'),
     'models/depth.onnx': starterModel('depth.onnx'),
+    'models/samples/imu_walk.json': starterModel('samples/imu_walk.json'),
+    'models/samples/room_1.jpg': starterModel('samples/room_1.jpg'),
   })
 })
 
