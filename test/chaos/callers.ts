@@ -50,32 +50,44 @@ export interface Asked {
   resultPath?: string
 }
 
+export interface Calls {
+  url: string
+  random: Random
+  /** Whom all of them ask; otherwise each habit has its own. */
+  deployment?: Name
+  isOver(): boolean
+  /**
+   * A caller is about to send a request.
+   * @returns what is told how it went; may take its time, as the caller waits
+   */
+  begin(caller: number): (asked: Asked) => void | Promise<void>
+}
+
 let ids = 0
 
-/**
- * All of them ask one request after the other, until the listener refuses connections or `isOver`.
- * @param onAnswer may take its time: this caller waits
- */
-export async function callAll(
-  url: string,
-  random: Random,
-  isOver: () => boolean,
-  onAnswer: (asked: Asked) => void | Promise<void>,
-): Promise<void> {
+/** All of them ask one request after the other, until the listener refuses connections or all is over. */
+export async function callAll({ url, random, deployment, isOver, begin }: Calls): Promise<void> {
   const agent = new Agent({ keepAlive: true })
-  const caller = async (habit: Habit) => {
+  const call = async (habit: Habit, caller: number) => {
     while (!isOver()) {
-      const planned = toRequest(habit, random)
+      const planned = toRequest({ ...habit, ...(deployment && { deployment }) }, random)
       const wire = toWire(planned)
       if (planned.later) wire.headers['prefer'] = 'respond-async'
+      const end = begin(caller)
       const outcome = await exchange(url, habit.isFresh ? false : agent, wire, habit.manner)
       const resultPath = outcome.status === 202 ? outcome.headers.location : undefined
-      await onAnswer({ planned, outcome, ...(resultPath !== undefined && { resultPath }) })
+      await end({ planned, outcome, ...(resultPath !== undefined && { resultPath }) })
       if (outcome.broken === 'ECONNREFUSED') return
     }
   }
-  await Promise.all(habits.flatMap(({ count, habit }) => Array.from({ length: count }, () => caller(habit))))
+  const all = habits.flatMap(({ count, habit }) => Array.from({ length: count }, () => habit))
+  await Promise.all(all.map(call))
   agent.destroy()
+}
+
+/** The answer of a job, once it is there. */
+export function fetchResult(url: string, path: string): Promise<Outcome> {
+  return exchange(url, false, { method: 'GET', path, headers: { prefer: 'wait=10' }, body: Buffer.alloc(0) })
 }
 
 // --- internal ---

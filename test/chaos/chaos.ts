@@ -1,11 +1,13 @@
 // @not-a-test: `npm run chaos` does harm to Pellets again and again, and prints what became of them.
 import { parseArgs } from 'node:util'
+import { deployUnderLoad } from './deploys.ts'
 import { toReport, type ChaosOptions, type ChaosResult } from './report.ts'
 import { stopUnderLoad } from './signals.ts'
 
 /** How often each is done, unless `--rounds` says. */
 const harms: Record<string, { rounds: number; run(options: ChaosOptions): Promise<ChaosResult> }> = {
   signals: { rounds: 100, run: stopUnderLoad },
+  deploys: { rounds: 50, run: deployUnderLoad },
 }
 
 const { values } = parseArgs({

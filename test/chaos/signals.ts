@@ -5,12 +5,11 @@ import { Incidents } from '../soak/incidents.ts'
 import { judge } from '../soak/judge.ts'
 import { describe, type PlannedRequest } from '../soak/plan.ts'
 import { tagSource } from '../soak/project.ts'
-import { exchange } from '../soak/send.ts'
 import { createProject, RunningPellet } from '../support/pellet.ts'
 import { childrenOf, until } from '../support/process.ts'
 import { isAlive } from '../support/processes.ts'
 import { Random } from '../support/random.ts'
-import { callAll, callerCount, type Asked } from './callers.ts'
+import { callAll, callerCount, fetchResult, type Asked } from './callers.ts'
 import type { ChaosOptions, ChaosResult } from './report.ts'
 
 /** A job that was accepted, and whose answer nobody has fetched. */
@@ -74,8 +73,7 @@ export class Tally {
   /** The answers of jobs that an earlier process has accepted. */
   async fetch(url: string): Promise<void> {
     for (const { path, planned } of this.jobs.splice(0)) {
-      const wire = { method: 'GET', path, headers: { prefer: 'wait=10' }, body: Buffer.alloc(0) }
-      this.#judge(planned, await exchange(url, false, wire))
+      this.#judge(planned, await fetchResult(url, path))
       this.fetched++
     }
   }
@@ -104,12 +102,12 @@ export async function stopUnderLoad({ seed, rounds, onRound }: ChaosOptions): Pr
     try {
       await tally.fetch(pellet.url)
       const first = tally.answered
-      const calling = callAll(
-        pellet.url,
+      const calling = callAll({
+        url: pellet.url,
         random,
-        () => pellet.hasEnded(),
-        (asked) => tally.add(asked),
-      )
+        isOver: () => pellet.hasEnded(),
+        begin: () => (asked) => tally.add(asked),
+      })
       const wanted = first + random.integer(callerCount, 30 * callerCount)
       await until(() => tally.answered >= wanted, 'the load to be on', 60_000)
       const children = childrenOf(pellet.pid)
