@@ -154,7 +154,7 @@ export class Exchange {
       answer.on('error', (error) => this.#finish('lost', error))
       const other = this.#onAnswer(answer, lease)
       if (other) return void answer.on('end', () => this.answerWith(other)).resume()
-      res.writeHead(answer.statusCode!, toAnswerHeaders(answer, lease, target, requestId))
+      res.writeHead(answer.statusCode!, toAnswerHeaders(answer, lease, requestId))
       answer.on('data', (chunk: Buffer) => {
         if (res.write(chunk) || res.writableLength < maxBufferedBytes) return
         // What is kept is in memory anyway, and others may wait for it.

@@ -2,7 +2,6 @@ import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import type { Lease } from '../deployments/lease.ts'
 import { callHeader, exchangeHeader, resultHeader } from '../isolate/calls.ts'
 import type { CacheSession } from '../results/cache-session.ts'
-import type { RouteTarget } from './route-table.ts'
 
 /**
  * Headers that belong to one connection (RFC 9110, 7.6.1), those that are not the isolate's business, and those that only
@@ -56,12 +55,9 @@ export function toCallHeaders(
   }
 }
 
-export function toAnswerHeaders(
-  answer: IncomingMessage,
-  lease: Lease,
-  { deployment }: RouteTarget,
-  requestId: string,
-): OutgoingHttpHeaders {
+export function toAnswerHeaders(answer: IncomingMessage, lease: Lease, requestId: string): OutgoingHttpHeaders {
+  // Not the revision that was asked: who waited while it was replaced is served by the next one.
+  const { deployment } = lease.isolate
   const headers: OutgoingHttpHeaders = { ...answer.headers }
   delete headers['connection']
   delete headers['keep-alive']

@@ -138,12 +138,12 @@ export class Proxy {
 
   /** The isolate answers: with what is kept, or with something to keep. */
   #consult(exchange: Exchange, session: CacheSession, answer: IncomingMessage, lease: Lease): WholeAnswer | undefined {
-    const { res, target, requestId } = exchange
+    const { res, requestId } = exchange
     if (answer.headers[resultHeader] === undefined || !session.found) {
       res.setHeader('x-cache', session.listen(answer))
       return undefined
     }
-    const timing = toAnswerHeaders(answer, lease, target, requestId)['server-timing']
+    const timing = toAnswerHeaders(answer, lease, requestId)['server-timing']
     return toKeptAnswer(exchange, session, session.found, String(timing))
   }
 

@@ -1,6 +1,9 @@
 // @not-a-test: `npm run chaos` does harm to Pellets again and again, and prints what became of them.
 import { parseArgs } from 'node:util'
+import { damageFiles } from './damage.ts'
 import { deployUnderLoad } from './deploys.ts'
+import { fillDisk } from './disk.ts'
+import { killAnywhere } from './kills.ts'
 import { toReport, type ChaosOptions, type ChaosResult } from './report.ts'
 import { stopUnderLoad } from './signals.ts'
 
@@ -8,6 +11,9 @@ import { stopUnderLoad } from './signals.ts'
 const harms: Record<string, { rounds: number; run(options: ChaosOptions): Promise<ChaosResult> }> = {
   signals: { rounds: 100, run: stopUnderLoad },
   deploys: { rounds: 50, run: deployUnderLoad },
+  kills: { rounds: 100, run: killAnywhere },
+  damage: { rounds: 60, run: damageFiles },
+  disk: { rounds: 20, run: fillDisk },
 }
 
 const { values } = parseArgs({

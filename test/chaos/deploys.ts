@@ -101,8 +101,8 @@ export async function deployUnderLoad({ seed, rounds, onRound }: ChaosOptions): 
 
 // --- internal ---
 
-/** Any version: which one is right is for the switches to say. */
-const evidence = { incidents: new Incidents(), calm: new Map<string, string>(), versions: { least: 1, most: 1 } }
+/** While one revision follows another nothing may be kept; which of them is right is for the switches to say. */
+const evidence = { incidents: new Incidents(), calm: new Map<string, string>(), versions: { least: 1, most: 2 } }
 
 interface Span {
   from: number
