@@ -52,6 +52,7 @@ export const errorCodes = {
   conflict: { status: 409, meaning: 'Another deploy or upload is in the way of this one; the message says which.' },
   blob_missing: { status: 409, meaning: 'The deployment names files that were not uploaded, or are damaged.' },
   wrong_digest: { status: 422, meaning: 'What was uploaded does not have the sha256 that it was announced with.' },
+  storage_failed: { status: 500, meaning: 'What Pellet keeps could not be read or written; the log names the file.' },
   storage_full: { status: 507, meaning: 'There is no room left where Pellet keeps its data.' },
   // Administration
   probe_failed: {

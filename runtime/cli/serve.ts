@@ -102,7 +102,8 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
     onStarted?.(pellet)
     if (inspect) startInspected(pellet, inspect)
     await untilSignal
-    await pellet.stop()
+    // Whatever goes wrong on the way, who was told to end does.
+    await pellet.stop().catch((error: unknown) => log.error(messageOf(error)))
   }
   log.info('stopped')
   log.flush()

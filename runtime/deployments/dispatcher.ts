@@ -1,4 +1,4 @@
-import { PelletError, type ErrorCode } from '../errors.ts'
+import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
 import { InFlight } from '../in-flight.ts'
 import { crashError, type Isolate } from '../isolate/isolate.ts'
 import { Scheduler } from '../scheduler/scheduler.ts'
@@ -214,7 +214,7 @@ export class Dispatcher {
     clearTimeout(timer)
     this.#alarm?.cancel()
     this.#isolates.stopWatching()
-    await this.#options.sizes.save()
+    await this.#options.sizes.save().catch((error: unknown) => this.#options.log.warn(messageOf(error)))
   }
 
   // --- internal ---

@@ -12,7 +12,8 @@ const key = 'deployments:sizes'
 const maxEntries = 200
 
 export async function openSizeBook(storage: Storage): Promise<SizeBook> {
-  const known = (await storage.getItem(key)) as Record<string, number> | null
+  // What was measured is measured again: that it cannot be read is no reason not to start.
+  const known = await storage.getItem<Record<string, number>>(key).catch(() => null)
   const sizes = new Map(Object.entries(known ?? {}).filter(([, size]) => Number.isFinite(size)))
   let changed = false
   return {

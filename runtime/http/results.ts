@@ -5,6 +5,7 @@ import type { LiveJob } from '../jobs/jobs.ts'
 import { parsePrefer } from '../jobs/prefer.ts'
 import type { ErrorShape } from '../manifest/manifest.ts'
 import type { Pellet } from '../pellet.ts'
+import { toTellable } from '../storage/tellable.ts'
 import { methodNotAllowed, withoutQuery } from './answer.ts'
 import { sendRefusal } from './refusal.ts'
 import { toRequestId } from './request-id.ts'
@@ -48,7 +49,7 @@ export async function serveResult(
     else if (!(await sendResult(pellet, req, res, id))) throw unknown(path)
   } catch (error) {
     if (res.headersSent) res.destroy()
-    else if (!res.destroyed) sendRefusal(req, res, toErrorAnswer(toTellable(pellet, error), shape, toRequestId(req)))
+    else if (!res.destroyed) sendRefusal(req, res, toErrorAnswer(toldBy(pellet, error), shape, toRequestId(req)))
   }
 }
 
@@ -127,10 +128,10 @@ function unknown(path: string): PelletError {
 }
 
 /** What broke in the store is the operator's to know: it names files. */
-function toTellable({ log }: Pellet, error: unknown): unknown {
+function toldBy({ log }: Pellet, error: unknown): unknown {
   if (error instanceof PelletError) return error
   log.error(messageOf(error))
-  return new PelletError('internal_error', 'the result could not be looked at; the log says why', { cause: error })
+  return toTellable(error, 'the result could not be looked at')
 }
 
 function sendProgress(res: ServerResponse, { id, deployment, route, state, acceptedAt, items, requestId }: LiveJob) {

@@ -2,6 +2,7 @@ import type { Storage } from 'unstorage'
 import type { Clock } from '../clock.ts'
 import { PelletError } from '../errors.ts'
 import { toErrorAnswer } from '../error-body.ts'
+import { toTellable } from '../storage/tellable.ts'
 import { formatBytes } from '../units.ts'
 import type { JobAnswer, JobRecord } from './job-record.ts'
 import { isExpired, toDrop, type Kept, type RetentionLimits } from './retention.ts'
@@ -12,7 +13,7 @@ export interface JobStoreOptions {
   clock: Clock
   /** Milliseconds since 1970: what is kept outlives the process. */
   now(): number
-  /** Something could not be removed; it stays until the next start. */
+  /** Something could not be written or removed. */
   onProblem(error: unknown): void
 }
 
@@ -36,6 +37,8 @@ export class JobStore {
   readonly #options: JobStoreOptions
   /** In the order in which they were finished. */
   readonly #kept = new Map<string, Kept & { pieces: number }>()
+  /** Errors for which there was no room; as many as are kept. */
+  readonly #unwritten = new Map<string, JobRecord>()
   #alarm: (() => void) | undefined
   #onRecovered: () => void = () => {}
   readonly #recovered = new Promise<void>((resolve) => (this.#onRecovered = resolve))
@@ -70,7 +73,7 @@ export class JobStore {
       const piece = Buffer.concat(gathered)
       gathered = []
       gatheredBytes = 0
-      await storage.setItemRaw(pieceKey(id, pieces++), piece)
+      await this.#written(storage.setItemRaw(pieceKey(id, pieces++), piece))
     }
     return {
       write: async (chunk) => {
@@ -88,9 +91,19 @@ export class JobStore {
     }
   }
 
-  /** Ends a job with an error instead of an answer. */
-  fail(id: string, record: JobRecord, error: unknown): Promise<void> {
-    return this.#finish(id, record, toErrorJobAnswer(record, error, this.#options.now()))
+  /**
+   * Ends a job with an error instead of an answer. Where not even that can be written, it is known until this process ends;
+   * the next one finds a job that was interrupted.
+   */
+  async fail(id: string, record: JobRecord, error: unknown): Promise<void> {
+    const answer = toErrorJobAnswer(record, error, this.#options.now())
+    try {
+      await this.#finish(id, record, answer)
+    } catch (problem) {
+      this.#unwritten.set(id, { ...record, answer })
+      this.#keep(id, answer)
+      throw problem
+    }
   }
 
   /** A job that is over; undefined for one that is not, or is not known, or not any more. */
@@ -98,7 +111,7 @@ export class JobStore {
     await this.#recovered
     const kept = this.#kept.get(id)
     if (!kept || isExpired(kept, this.#options.now(), this.#options.limits)) return undefined
-    const record = (await this.#options.storage.getItem(recordKey(id))) as JobRecord | null
+    const record = this.#unwritten.get(id) ?? ((await this.#options.storage.getItem(recordKey(id))) as JobRecord | null)
     return record?.answer ? { ...record, answer: record.answer } : undefined
   }
 
@@ -111,6 +124,7 @@ export class JobStore {
   async forget(id: string): Promise<void> {
     const pieces = this.#kept.get(id)?.pieces ?? 0
     this.#kept.delete(id)
+    this.#unwritten.delete(id)
     // The record first: pieces without one are removed by the next start.
     await this.#options.storage.removeItem(recordKey(id))
     await this.#removePieces(id, pieces)
@@ -123,9 +137,17 @@ export class JobStore {
   // --- internal ---
 
   async #finish(id: string, record: JobRecord, answer: JobAnswer): Promise<void> {
-    await this.#options.storage.setItem(recordKey(id), { ...record, answer } as never)
+    await this.#written(this.#options.storage.setItem(recordKey(id), { ...record, answer } as never))
     this.#keep(id, answer)
     this.#sweep()
+  }
+
+  /** @throws PelletError that a caller may read */
+  async #written(writing: Promise<void>): Promise<void> {
+    await writing.catch((error: unknown) => {
+      this.#options.onProblem(error)
+      throw toTellable(error, 'the answer could not be kept')
+    })
   }
 
   #keep(id: string, { sizeBytes, finishedAt, pieces }: JobAnswer): void {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { messageOf, PelletError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import { toTellable } from '../storage/tellable.ts'
 import { within } from '../within.ts'
 import type { JobAnswer, JobRecord } from './job-record.ts'
 import type { AnswerWriter, JobStore } from './job-store.ts'
@@ -59,7 +60,7 @@ export class Jobs {
 
   /**
    * Begins a job; resolves once it would be answered even if this process ended now.
-   * @throws PelletError `queue_full`, `internal_error` when it cannot be kept
+   * @throws PelletError `queue_full`; `storage_full`, `storage_failed` when it cannot be kept
    */
   async accept(order: JobOrder): Promise<LiveJob> {
     const { store, log, now } = this.#options
@@ -72,7 +73,7 @@ export class Jobs {
       await store.accept(id, toRecord(order, acceptedAt))
     } catch (error) {
       log.error({ deployment, requestId }, messageOf(error))
-      throw new PelletError('internal_error', 'the job could not be kept; the log says why', { cause: error })
+      throw toTellable(error, 'the job could not be kept')
     } finally {
       this.#accepting--
     }
