@@ -14,9 +14,10 @@ export function createMemo(storage: Storage): Memo {
   const build = String(statSync(fileURLToPath(import.meta.url)).mtimeMs)
   const toKey = (key: string) => `deployments:memo:${createHash('sha256').update(`${build}:${key}`).digest('hex')}`
   return {
+    // A disk that is full or broken costs time, as what is not remembered is learnt again, and not the deployment.
     async get<Value>(key: string) {
-      return ((await storage.getItem(toKey(key))) as Value | null) ?? undefined
+      return (await storage.getItem<Value>(toKey(key)).catch(() => null)) ?? undefined
     },
-    set: (key, value) => storage.setItem(toKey(key), value as never),
+    set: (key, value) => storage.setItem(toKey(key), value as never).catch(() => {}),
   }
 }

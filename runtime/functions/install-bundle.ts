@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** A function with all that it imports, as it is on every machine alike: what a deploy sends. */
@@ -43,8 +43,17 @@ function ownUrl(name: string): string {
 }
 
 async function writeWhole(file: string, text: string): Promise<void> {
+  // Where it is there already, as at most starts, a disk without room is no hindrance.
+  if ((await readFile(file, 'utf8').catch(() => undefined)) === text) return
   // Several manifests may bundle one function file at the same time.
   const aside = `${file}.${randomUUID()}.tmp`
-  await writeFile(aside, text)
-  await rename(aside, file)
+  try {
+    await writeFile(aside, text)
+    await rename(aside, file)
+  } catch (error) {
+    await rm(aside, { force: true }).catch(() => {})
+    const { code, message } = error as NodeJS.ErrnoException
+    const text = `${file}: expected to write the bundle, found ${message}; check the folder and the space left`
+    throw Object.assign(new Error(text, { cause: error }), { code })
+  }
 }

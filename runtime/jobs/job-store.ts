@@ -169,20 +169,29 @@ export class JobStore {
   }
 
   async #recover(): Promise<void> {
-    const { storage, now } = this.#options
+    const { storage, now, onProblem } = this.#options
     const keys = (await storage.getKeys('jobs')).map((key) => key.split(':'))
     const records = new Set(keys.flatMap(([, id, part]) => (part === 'record' ? [id!] : [])))
     const found: [string, JobAnswer][] = []
+    const unread = new Set<string>()
     for (const id of records) {
-      const record = (await storage.getItem(recordKey(id))) as JobRecord | null
+      // One that cannot be read or written is no reason to lose sight of the others.
+      const record = await storage.getItem<JobRecord>(recordKey(id)).catch((error: unknown) => {
+        onProblem(error)
+        unread.add(id)
+      })
       if (!record) continue
       const answer = record.answer ?? toErrorJobAnswer(record, interrupted(record), now())
-      if (!record.answer) await storage.setItem(recordKey(id), { ...record, answer } as never)
+      if (!record.answer)
+        await storage.setItem(recordKey(id), { ...record, answer } as never).catch((error: unknown) => {
+          onProblem(error)
+          this.#unwritten.set(id, { ...record, answer })
+        })
       found.push([id, answer])
     }
     for (const [id, answer] of found.sort(([, a], [, b]) => a.finishedAt - b.finishedAt)) this.#keep(id, answer)
     for (const [, id = '', part] of keys) {
-      if (part !== 'record' && Number(part) >= (this.#kept.get(id)?.pieces ?? 0))
+      if (part !== 'record' && !unread.has(id) && Number(part) >= (this.#kept.get(id)?.pieces ?? 0))
         await storage.removeItem(pieceKey(id, Number(part)))
     }
     this.#sweep()

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { damageFiles } from './damage.ts'
 import { deployUnderLoad } from './deploys.ts'
-import { fillDisk } from './disk.ts'
+import { fillDisk, withOwnMounts } from './disk.ts'
 import { killAnywhere } from './kills.ts'
 import { toReport, type ChaosOptions, type ChaosResult } from './report.ts'
 import { stopUnderLoad } from './signals.ts'
@@ -13,7 +13,7 @@ const harms: Record<string, { rounds: number; run(options: ChaosOptions): Promis
   deploys: { rounds: 50, run: deployUnderLoad },
   kills: { rounds: 100, run: killAnywhere },
   damage: { rounds: 60, run: damageFiles },
-  disk: { rounds: 20, run: fillDisk },
+  disk: { rounds: 20, run: (options) => withOwnMounts(options, fillDisk) },
 }
 
 const { values } = parseArgs({

@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '../../runtime/errors.ts'
@@ -8,7 +9,31 @@ import { createMarks } from './marks.ts'
 import type { ChaosOptions, ChaosResult } from './report.ts'
 
 /** Set for a process that has mounts of its own: they end with it. */
-export const ownMounts = 'PELLET_CHAOS_OWN_MOUNTS'
+const ownMounts = 'PELLET_CHAOS_OWN_MOUNTS'
+
+/** Runs it in a process with mounts of its own; without root that is not possible, and said so. */
+export async function withOwnMounts(
+  options: ChaosOptions,
+  run: (options: ChaosOptions) => Promise<ChaosResult>,
+): Promise<ChaosResult> {
+  if (process.env[ownMounts] !== undefined) return run(options)
+  if (spawnSync('unshare', ['--mount', 'true']).status !== 0) {
+    const facts = ['SKIPPED: it needs root, to mount a small disk']
+    return { name: 'full disk', rounds: 0, facts, violations: [], tookMs: 0 }
+  }
+  const { seed, rounds } = options
+  const script = `
+    const { fillDisk } = await import(${JSON.stringify(import.meta.url)})
+    const result = await fillDisk({ seed: ${seed}, rounds: ${rounds} })
+    process.send(result, () => process.exit(0))`
+  const child = spawn('unshare', ['--mount', process.execPath, '--input-type=module', '-e', script], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, [ownMounts]: '1' },
+  })
+  const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`full disk: ended with ${code}`)))
+  const [result] = await Promise.race([once(child, 'message'), ended])
+  return result as ChaosResult
+}
 
 /**
  * Fills the disk that the data folder lies on, more or less, and does all that writes. To be run in a process with mounts of

@@ -65,7 +65,9 @@ export class Estate {
     const outcome = await exchange(this.pellet.url, false, wire)
     const path = outcome.headers.location
     if (outcome.status !== 202 || path === undefined) throw new Refused(outcome)
-    const wrong = this.#judge(planned, await fetchResult(this.pellet.url, path))
+    const answer = await fetchResult(this.pellet.url, path)
+    if (answer.status >= 400) throw new Refused(answer)
+    const wrong = this.#judge(planned, answer)
     if (wrong !== undefined) throw new Error(wrong)
     this.jobs.push({ path, planned })
   }
