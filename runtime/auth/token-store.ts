@@ -124,9 +124,9 @@ export class TokenStore {
       const row = this.rows().find(({ id, name }) => id === idOrName || name === idOrName)
       if (!row) {
         const known = this.rows().map(({ id, name }) => (id === name ? id : `${name} (${id})`))
-        throw new TokenError(
-          `token: expected one of ${known.join(', ') || 'none'}, found ${JSON.stringify(idOrName.slice(0, 100))}`,
-        )
+        const expected =
+          known.length > 0 ? `expected one of ${known.join(', ')}` : 'expected one that exists, and there is none'
+        throw new TokenError(`token: ${expected}, found ${JSON.stringify(idOrName.slice(0, 100))}`)
       }
       // Whatever becomes of the file, this process accepts it no more.
       this.#records.delete(row.id)

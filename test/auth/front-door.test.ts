@@ -6,7 +6,8 @@ import type { Scope } from '../../runtime/auth/scopes.ts'
 import { TokenStore } from '../../runtime/auth/token-store.ts'
 import { createDataStore } from '../../runtime/storage/storage.ts'
 import { answering, identityModel } from '../deployments/tiny.ts'
-import { createProject, RunningPellet, runCli } from '../support/pellet.ts'
+import { runHere } from '../support/cli.ts'
+import { createProject, RunningPellet } from '../support/pellet.ts'
 import { freePort } from '../support/ports.ts'
 import { call, RawConnection, type Answer } from '../http/raw.ts'
 
@@ -24,10 +25,10 @@ test.before(async () => {
       manifest: `listen: ${port}, errors: 'text', status: { 'GET /health': { status: 'healthy' } }`,
     }),
   })
-  const refused = await runCli(folder, ['start', '--host', '0.0.0.0', '--port', '0'])
+  const refused = await runHere(folder, ['start', '--host', '0.0.0.0', '--port', '0'])
   assert.is(refused.code, 2)
   assert.match(refused.stderr, /^host: .*found 0\.0\.0\.0\. Make a token first \(pellet token create\)/)
-  const made = await runCli(folder, ['token', 'create', '--name', 'laptop', '--scope', 'deploy', '--expires', '90d'])
+  const made = await runHere(folder, ['token', 'create', '--name', 'laptop', '--scope', 'deploy', '--expires', '90d'])
   assert.match(
     made.stderr,
     /^no Pellet runs here now; .*\nlaptop \([0-9a-f]{8}\): scopes deploy; it is valid until 20.*not shown again\.\n$/,
@@ -200,12 +201,12 @@ test('neither do upgrades, pipelines, expectations, other methods and headers gi
 })
 
 test('a token that is made or revoked while Pellet runs is so at once; without any, all stays closed', async () => {
-  const { stdout } = await pellet.cli('token', 'create', '--name', 'new', '--json')
+  const { stdout } = await runHere(pellet.folder, ['token', 'create', '--name', 'new', '--json'])
   const { token, scopes } = JSON.parse(stdout)
   const withNew = () => call(`${pellet.url}/docs`, { method: 'GET', headers: { authorization: `Bearer ${token}` } })
   assert.equal(scopes, ['read', 'invoke'])
   assert.is((await withNew()).status, 200)
-  const revoked = await pellet.cli('token', 'revoke', 'new')
+  const revoked = await runHere(pellet.folder, ['token', 'revoke', 'new'])
   assert.match(revoked.stdout, /^new \([0-9a-f]{8}\) is revoked/)
   assert.is((await withNew()).status, 401)
   const rows = (await pellet.admin('GET', '/api/tokens')) as { name: string; last_used_at: string | null }[]
