@@ -3,9 +3,11 @@ import * as assert from 'uvu/assert'
 import { join } from 'node:path'
 import { Vitals, type Stall } from '../runtime/vitals.ts'
 import { answering, identityModel } from './deployments/tiny.ts'
-import { RunningPellet } from './support/pellet.ts'
+import { createProject } from './support/pellet.ts'
+import { freePorts } from './support/ports.ts'
 import { until } from './support/process.ts'
 import { projectRoot } from './support/root.ts'
+import { hasPython, SmallServiceManager } from './support/service-manager.ts'
 
 const test = suite('vitals')
 
@@ -75,41 +77,68 @@ test('who is asked is told that timers do not fire; after a long stop they are g
   vitals.stop()
 })
 
-test('a scheduler that loses an event is noticed within 10 s, told, and logged; nothing else is', async () => {
-  const pellet = await RunningPellet.start(
-    {
+const service = hasPython ? test : test.skip
+
+service(
+  'a lost event and a blocked loop are noticed within 10 s, starve the watchdog, and the next start serves',
+  async () => {
+    const [port] = (await freePorts(1)) as [number]
+    const folder = createProject({
       'models/identity.onnx': identityModel(),
       'functions/well.ts': answering('return {}'),
-      'functions/sick.ts': answering('return {}'),
-    },
-    [],
-    { NODE_OPTIONS: `--import=${join(projectRoot, 'dist/test/support/losing-scheduler.js')}` },
-  )
-  try {
-    const live = () => pellet.fetch('/health/live')
-    assert.is((await pellet.post('/v1/well', {})).status, 200)
-    assert.equal(await (await live()).json(), { live: true })
-    const lostAt = performance.now()
-    const left = new AbortController()
-    const unanswered = pellet.post('/v1/sick', {}, {}, left.signal).catch(() => undefined)
-    await until(async () => (await live()).status === 503, 'a problem to be noticed')
-    assert.ok(performance.now() - lostAt < 10_000)
-    const answer = await live()
-    const { error } = (await answer.json()) as { error: { code: string; message: string } }
-    assert.is(error.code, 'stalled')
-    assert.match(error.message, /^1 request waited, of which the scheduler knew 0, for \d s$/)
-    assert.is((await pellet.post('/v1/well', {})).status, 200, 'others are served')
-    left.abort()
-    await unanswered
-    await until(async () => (await live()).status === 200, 'the problem to be gone')
-    const told = pellet.log.filter(({ msg }) => /progress/.test(msg)).map(({ level, msg }) => `${level} ${msg}`)
-    assert.is(told.length, 2, told.join('\n'))
-    assert.match(told[0]!, /^error no progress: 1 request waited/)
-    assert.is(told[1], 'info progress again')
-  } finally {
-    await pellet.stop()
-  }
-})
+      'functions/lost.ts': answering('return {}'),
+      'functions/blocked.ts': answering('return {}'),
+    })
+    const manager = await SmallServiceManager.start(folder, [port], {
+      NODE_OPTIONS: `--import=${join(projectRoot, 'dist/test/support/sick-scheduler.js')}`,
+      WATCHDOG_USEC: '1000000',
+      PELLET_PORT: String(port),
+    })
+    const post = (name: string, signal = AbortSignal.timeout(10_000)) =>
+      fetch(`http://127.0.0.1:${port}/v1/${name}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{}',
+        signal,
+      })
+    const live = () => fetch(`http://127.0.0.1:${port}/health/live`, { signal: AbortSignal.timeout(1500) })
+    try {
+      await manager.orderUntil('start', 'READY=1')
+      assert.is((await post('well')).status, 200)
+      assert.equal(await (await live()).json(), { live: true })
+
+      const lostAt = performance.now()
+      const left = new AbortController()
+      const unanswered = post('lost', left.signal).catch(() => undefined)
+      await until(async () => (await live()).status === 503, 'a problem to be noticed')
+      assert.ok(performance.now() - lostAt < 10_000)
+      const { error } = (await (await live()).json()) as { error: { code: string; message: string } }
+      assert.is(error.code, 'stalled')
+      assert.match(error.message, /^1 request waited, of which the scheduler knew 0, for \d s$/)
+      await manager.notified('STATUS=1 request waited')
+      const starvedFrom = manager.events.length
+      assert.is((await post('well')).status, 200, 'others are served')
+      left.abort()
+      await unanswered
+      await until(async () => (await live()).status === 200, 'the problem to be gone')
+      const fed = manager.messages(starvedFrom).findIndex((text) => text === 'WATCHDOG=1')
+      const well = manager.messages(starvedFrom).findIndex((text) => text.startsWith('STATUS=serving'))
+      assert.ok(fed === -1 || fed >= well - 1, 'not fed before it was well again')
+      const told = manager.logged().match(/no progress: 1 request waited|progress again/g)
+      assert.equal(told, ['no progress: 1 request waited', 'progress again'])
+
+      const from = manager.events.length
+      await post('blocked', AbortSignal.timeout(1500)).catch(() => undefined)
+      assert.is(await live().catch((problem: Error) => problem.name), 'TimeoutError')
+      assert.ok(manager.messages(from).length <= 1, 'no pulse')
+      manager.order('SIGKILL')
+      await manager.orderUntil('start', 'READY=1')
+      assert.equal(await (await live()).json(), { live: true })
+    } finally {
+      await manager.close()
+    }
+  },
+)
 
 test.run()
 
