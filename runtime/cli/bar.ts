@@ -8,7 +8,7 @@ export function toBar(share: number): string {
 export function drawLine(text = ''): void {
   const { stderr } = process
   // A line that is broken by the edge of the window could not be written over.
-  stderr.write(`\r\x1b[K${text.slice(0, Math.max(20, (stderr.columns ?? 80) - 1))}`)
+  stderr.write(`\r\x1b[K${text.slice(0, Math.max(20, (stderr.columns || 80) - 1))}`)
 }
 
 // --- internal ---

@@ -20,3 +20,8 @@ export function toColumns(rows: string[][]): string[] {
 export function toPorts(listen: PortRow[]): string {
   return listen.map(({ port, problem }) => (problem === null ? String(port) : `${port} (not open)`)).join(', ') || '-'
 }
+
+/** The files that a deployment was made from as a cell. */
+export function toFiles({ manifest, function: code }: { manifest?: string; function?: string }): string {
+  return [manifest, code].filter(Boolean).join(' + ') || '-'
+}

@@ -49,10 +49,10 @@ function well({ code, stdout, stderr }: CliResult, silent = true): string {
 test('list shows what is deployed and what is refused with the reasons, as a table and as JSON', async () => {
   const table = well(await cli('list'))
   const [headings = '', ...lines] = table.split('\n')
-  assert.match(headings, /^NAME +STATE +MODEL +ENGINE +REVISION +KEEP_ALIVE +ROUTES +PORTS +FROM$/)
+  assert.match(headings, /^NAME +STATE +MODEL +ENGINE +REVISION +AGE +KEEP_ALIVE +ROUTES +PORTS +ORIGIN +FROM$/)
   assert.match(
     lines.join('\n'),
-    /^formats +cold +identity +onnxruntime +[0-9a-f]{12} +5m +POST \/v1\/formats, PUT \/v1\/again/m,
+    /^formats +cold +identity +onnxruntime +[0-9a-f]{12} +[\d.]+m?s +5m +POST \/v1\/formats, PUT \/v1\/again +- +dropped +functions\/formats.ts$/m,
   )
   assert.match(table, /^plain .*for ever/m)
   assert.match(table, /^broken +refused/m)

@@ -147,9 +147,12 @@ test('a name that was deployed shadows a dropped file until it is deleted', asyn
   const over = await here('deploy', 'functions/dropped.ts', '--no-probe')
   assert.match(
     over.stdout,
-    /^dropped: revision .*\n {2}it shadows functions\/dropped\.ts, until pellet delete dropped\n$/,
+    /^dropped: revision .*\n {2}functions\/dropped\.ts of the project does not serve until pellet delete dropped\n$/,
   )
   assert.is(await word('dropped'), 'deployed')
+  const list = (await here('list')).stdout
+  assert.match(list, /^dropped .* deployed +functions\/dropped\.ts$/m)
+  assert.match(list, /^dropped was deployed, and shadows functions\/dropped\.ts, until pellet delete dropped$/m)
   const gone = await here('delete', 'dropped')
   assert.match(
     gone.stdout,

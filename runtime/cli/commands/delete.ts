@@ -1,6 +1,7 @@
 import { defineCommand } from 'citty'
 import type { Deleted } from '../../deploys/protocol.ts'
 import { callJson } from '../client.ts'
+import { toFiles } from '../table.ts'
 import { readTarget, targetArgs } from '../target.ts'
 
 export default defineCommand({
@@ -20,8 +21,7 @@ export default defineCommand({
     const deleted = await callJson<Deleted>(await readTarget({ ...args }), 'DELETE', path)
     if (args.json) return console.log(JSON.stringify(deleted, null, 2))
     const { name, revision, serves } = deleted
-    const file = serves && [serves.manifest, serves.function].filter(Boolean).join(' + ')
-    const next = file ? `${file} serves from now on` : 'nothing serves under this name from now on'
+    const next = serves ? `${toFiles(serves)} serves from now on` : 'nothing serves under this name from now on'
     const what = revision === null ? 'what was deployed' : `revision ${revision.slice(0, 12)}`
     console.log(`${name}: ${what} and its history are deleted; ${next}`)
   },

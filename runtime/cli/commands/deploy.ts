@@ -7,6 +7,7 @@ import { callJson } from '../client.ts'
 import { compileAside, toFailureLines } from '../compile-aside.ts'
 import { deployOne, type DeployOptions } from '../deploy/deploy-one.ts'
 import { calleesFirst } from '../deploy/order.ts'
+import { askMissing } from '../deploy/upload.ts'
 import { createReporter } from '../deploy/reporter.ts'
 import { readConfig } from '../settings.ts'
 import { readTarget, targetArgs } from '../target.ts'
@@ -36,8 +37,9 @@ export default defineCommand({
       throw new CliError('deploy: expected manifest or function files, found none\nTry: pellet deploy --help', 2)
     const config = await readConfig({ ...args })
     const target = await readTarget({ ...args })
-    // Whoever is not there, or wants a token, is known before anything is compiled.
+    // Whoever is not there, or wants another token, is known before anything is compiled.
     const about = await callJson<About>(target, 'GET', '/api/about')
+    await askMissing(target, [])
     const { deployments, failures } = await compileAside(config, (options) => compileFiles(args._, options, 'anybody'))
     const reporter = createReporter({ isJson: args.json ?? false, isDryRun: args['dry-run'] ?? false })
     for (const failure of failures) reporter.refused(failure.name, toFailureLines(failure, failures, false))

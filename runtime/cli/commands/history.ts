@@ -2,7 +2,7 @@ import { defineCommand } from 'citty'
 import type { HistoryRow } from '../../deploys/protocol.ts'
 import { formatBytes, formatDuration } from '../../units.ts'
 import { callJson } from '../client.ts'
-import { toTable } from '../table.ts'
+import { toFiles, toTable } from '../table.ts'
 import { readTarget, targetArgs } from '../target.ts'
 
 export default defineCommand({
@@ -44,6 +44,6 @@ function toCells({
     model,
     formatBytes(sizeBytes),
     routes.join(', '),
-    [origin.manifest, origin.function].filter(Boolean).join(' + '),
+    toFiles(origin),
   ]
 }

@@ -2,7 +2,7 @@ import { defineCommand } from 'citty'
 import type { ListRow } from '../../http/admin.ts'
 import { formatDuration } from '../../units.ts'
 import { callJson } from '../client.ts'
-import { toPorts, toTable } from '../table.ts'
+import { toFiles, toPorts, toTable } from '../table.ts'
 import { readTarget, targetArgs } from '../target.ts'
 
 export default defineCommand({
@@ -13,7 +13,7 @@ export default defineCommand({
     if (args.json) return console.log(JSON.stringify(rows, null, 2))
     if (rows.length === 0)
       return console.log(
-        'Nothing is deployed: put a function into functions/ or a manifest into manifests/, and start Pellet anew, or use pellet dev.',
+        'Nothing is deployed: pellet deploy puts something here; so does a file in functions/ or manifests/, with the next start or with pellet dev.',
       )
     const cells = rows.map((row) => [
       row.name,
@@ -21,15 +21,17 @@ export default defineCommand({
       row.model ?? '-',
       row.engine ?? '-',
       row.revision ?? '-',
+      row.age_s === null ? '-' : formatDuration(row.age_s * 1000),
       row.keep_alive_s === null ? '-' : formatDuration(row.keep_alive_s < 0 ? -1 : row.keep_alive_s * 1000),
       row.routes.join(', ') || '-',
       toPorts(row.listen),
-      [row.origin.manifest, row.origin.function].filter(Boolean).join(' + '),
+      row.source,
+      toFiles(row.origin),
     ])
-    console.log(
-      toTable(['NAME', 'STATE', 'MODEL', 'ENGINE', 'REVISION', 'KEEP_ALIVE', 'ROUTES', 'PORTS', 'FROM'], cells),
-    )
+    console.log(toTable(headings, cells))
     for (const row of rows) {
+      const { name, shadows } = row
+      if (shadows) console.log(`\n${name} was deployed, and shadows ${toFiles(shadows)}, until pellet delete ${name}`)
       for (const { problem } of row.listen) if (problem !== null) console.log(`\n${row.name}: ${problem}`)
       if (row.problems.length > 0)
         console.log(`\n${headingOf(row)}:\n${row.problems.map((problem) => `  ${problem}`).join('\n')}`)
@@ -38,6 +40,20 @@ export default defineCommand({
 })
 
 // --- internal ---
+
+const headings = [
+  'NAME',
+  'STATE',
+  'MODEL',
+  'ENGINE',
+  'REVISION',
+  'AGE',
+  'KEEP_ALIVE',
+  'ROUTES',
+  'PORTS',
+  'ORIGIN',
+  'FROM',
+]
 
 function headingOf({ name, state, revision, is_outdated }: ListRow): string {
   if (is_outdated) return `${name} keeps serving revision ${revision} until this is mended`

@@ -32,7 +32,8 @@ export function createUploadProgress(now: () => number = () => performance.now()
       if (isTerminal) drawLine()
     },
     broke(message, pauseMs) {
-      console.error(`${message}; tried again in ${formatDuration(pauseMs)}`)
+      // What to do about it is Pellet's own turn first.
+      console.error(`the upload broke off: ${message.split(';')[0]}; tried again in ${formatDuration(pauseMs)}`)
     },
   }
 }

@@ -28,7 +28,6 @@ export interface UploadOptions {
 /** Those of the blobs that the other side lacks. */
 export async function askMissing(target: Target, blobs: readonly LocalBlob[]): Promise<MissingBlob[]> {
   const refs = blobs.map(({ sha256, sizeBytes }) => ({ sha256, sizeBytes }))
-  if (refs.length === 0) return []
   const { missing } = await callJson<{ missing: MissingBlob[] }>(target, 'POST', '/api/blobs/missing', { blobs: refs })
   return missing
 }
