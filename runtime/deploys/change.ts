@@ -1,6 +1,6 @@
 import type { Deployment, FailedSource } from '../deployments/deployment.ts'
 import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
-import { isFull } from '../storage/blob-upload.ts'
+import { isFull, noRoom } from '../storage/full.ts'
 import { formatDuration } from '../units.ts'
 import type { StagedDraft } from './compile-draft.ts'
 import type { DeployHost } from './deploys.ts'
@@ -51,7 +51,7 @@ export class Change {
       if (isChanged) pellet.log.info({ deployment: name }, `${by} took ${formatDuration(ms)}`)
       tell({ type: 'done', name, revision, previous, isChanged, ms, notes })
     } catch (error) {
-      const { code, message, problems } = toFailure(this.#stopping(error))
+      const { code, message, problems } = toFailure(this.#causeOf(error))
       const phase = this.#phase
       pellet.log.warn({ deployment: name }, `${by} failed (${phase}): ${message}`)
       tell({ type: 'failed', phase, code, message, problems, serves: this.#live()?.revision ?? null })
@@ -119,9 +119,10 @@ export class Change {
     return { deployment, notes: [...candidate.notes, ...shadow, ...news] }
   }
 
-  /** Whatever a stop has broken off has failed for that. */
-  #stopping(error: unknown): unknown {
+  /** Whatever a stop has broken off, or a full disk, has failed for that. */
+  #causeOf(error: unknown): unknown {
     const { name, ending } = this.#parts
+    if (isFull(error)) return noRoom(name)
     if (!ending.aborted) return error
     return new PelletError('stopping', `${name}: Pellet is shutting down; deploy again when it runs`)
   }
@@ -154,6 +155,6 @@ function toFailure(error: unknown): { code: ErrorCode; message: string; problems
   const message = messageOf(error)
   if (error instanceof Refused) return { code: error.code, message, problems: error.problems }
   const details = error instanceof PelletError ? (error.details ?? []).map(({ msg }) => msg) : []
-  const code = error instanceof PelletError ? error.code : isFull(error) ? 'storage_full' : 'internal_error'
+  const code = error instanceof PelletError ? error.code : 'internal_error'
   return { code, message, problems: details.length > 0 ? details : [message] }
 }

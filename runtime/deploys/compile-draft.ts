@@ -10,7 +10,7 @@ import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
 import { Describer } from '../functions/describe.ts'
 import { LazyDescriber } from '../functions/describers.ts'
 import { installBundle } from '../functions/install-bundle.ts'
-import { isFull } from '../storage/blob-upload.ts'
+import { isFull, noRoom } from '../storage/full.ts'
 import type { BlobStore } from '../storage/blobs.ts'
 import { blobsOf } from './draft.ts'
 import { findDamage } from './draft-blobs.ts'
@@ -48,7 +48,9 @@ export async function compileDraft(name: string, value: unknown, options: DraftO
     return await compile(read, options, describer)
   } catch (error) {
     if (error instanceof DraftError) return fail('invalid_manifest', error.problems)
-    if (!(error instanceof SourceError)) return fail(codeOf(error), [`${name}: ${messageOf(error)}`])
+    if (isFull(error)) return fail('storage_full', [noRoom(name).message])
+    if (error instanceof PelletError) return fail(error.code, [error.message])
+    if (!(error instanceof SourceError)) return fail('internal_error', [`${name}: ${messageOf(error)}`])
     const { lines, missing, manifest } = error
     return fail('invalid_manifest', lines, {
       ...(manifest && answersOf(manifest)),
@@ -134,11 +136,6 @@ async function compile(read: ReadDraft, options: DraftOptions, describer: LazyDe
 /** What was uploaded goes by the manifest's names: where it lies here is no business of who deploys. */
 function withoutBlobs(text: string, draft: Draft, blobs: BlobStore): string {
   return [...blobsOf(draft)].reduce((told, [what, { sha256 }]) => told.replaceAll(blobs.fileOf(sha256), what), text)
-}
-
-function codeOf(error: unknown): ErrorCode {
-  if (error instanceof PelletError) return error.code
-  return isFull(error) ? 'storage_full' : 'internal_error'
 }
 
 /** Where a bundle comes without its map. */

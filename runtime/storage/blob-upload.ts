@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import type { BlobRef } from '../deploys/protocol.ts'
 import { PelletError } from '../errors.ts'
 import { formatBytes } from '../units.ts'
+import { isFull, noRoom } from './full.ts'
 
 /** An upload under way. */
 export class Upload {
@@ -73,15 +74,9 @@ export async function receiveInto(
   }
 }
 
-/** Whether an error says that there is no room. */
-export function isFull(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException
-  return code === 'ENOSPC' || code === 'EDQUOT'
-}
-
 /** @returns `storage_full` where the disk is */
 export function toFull(ref: BlobRef, error: unknown): unknown {
-  return isFull(error) ? full(ref, ref.sizeBytes, 0) : error
+  return isFull(error) ? noRoom(shortOf(ref)) : error
 }
 
 // --- internal ---
@@ -123,7 +118,8 @@ async function writeWhole(handle: FileHandle, chunk: Uint8Array, at: number): Pr
 async function expectRoom(ref: BlobRef, offset: number, part: string): Promise<void> {
   const { bavail, bsize } = await statfs(dirname(part))
   const wanted = ref.sizeBytes - offset
-  if (wanted > bavail * bsize) throw full(ref, wanted, bavail * bsize)
+  if (wanted > bavail * bsize)
+    throw noRoom(shortOf(ref), `room for ${formatBytes(wanted)}`, formatBytes(bavail * bsize))
 }
 
 async function withoutPart(ref: BlobRef, part: string, error: unknown): Promise<unknown> {
@@ -131,11 +127,6 @@ async function withoutPart(ref: BlobRef, part: string, error: unknown): Promise<
   // A disk that is full has no room for anything else either: the part would hold it so.
   if (told !== error) await rm(part, { force: true }).catch(() => {})
   return told
-}
-
-function full(ref: BlobRef, wanted: number, free: number): PelletError {
-  const message = `${shortOf(ref)}: expected room for ${formatBytes(wanted)} where Pellet keeps its data, found ${formatBytes(free)}; free some space (pellet models, pellet delete NAME) and send it again`
-  return new PelletError('storage_full', message)
 }
 
 function notThatFar(ref: BlobRef, offset: number, found: number): PelletError {
