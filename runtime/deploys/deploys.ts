@@ -1,16 +1,17 @@
 import type { Storage } from 'unstorage'
 import { compileDraftInChild } from '../deployments/compiler.ts'
-import { PelletError } from '../errors.ts'
+import { messageOf, PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
 import type { BlobStore } from '../storage/blobs.ts'
 import { openBlobs } from '../storage/storage.ts'
+import { toTellable } from '../storage/tellable.ts'
 import { Change, type ChangeOptions, type Tell } from './change.ts'
 import { sizeOf } from './draft.ts'
 import { collectGarbage } from './garbage.ts'
 import { toRollback, withLive } from './history.ts'
 import type { BlobRef, Deleted, Draft, HistoryRow, MissingBlob } from './protocol.ts'
 import { Turns } from './turns.ts'
-import { DamagedRecord, Records, type LiveRecord, type Made } from './records.ts'
+import { DamagedRecord, Records, type Made } from './records.ts'
 
 export interface DeploysOptions {
   /** The one that they are in. */
@@ -124,10 +125,14 @@ export class Deploys {
   }
 
   async #commit(name: string, made: Made, draft: Draft): Promise<void> {
-    const { live, history } = await this.#historyOf(name)
-    const before: LiveRecord | undefined = live === undefined ? undefined : { revision: live, history }
-    await this.#records.putRevision({ revision: made.revision, atMs: made.atMs, draft })
-    await this.#records.putLive(name, withLive(before ?? { revision: '', history }, made))
+    try {
+      const { history } = await this.#historyOf(name)
+      await this.#records.putRevision({ revision: made.revision, atMs: made.atMs, draft })
+      await this.#records.putLive(name, withLive(history, made))
+    } catch (error) {
+      this.#options.pellet.log.error({ deployment: name }, messageOf(error))
+      throw toTellable(error, `${name}: it could not be recorded that it is live`)
+    }
   }
 
   /** Of a name whose record is damaged, what is kept of it. */

@@ -7,8 +7,8 @@ export const keptRevisions = 5
 const shortestPrefix = 4
 
 /** What is live once a revision has become so. Pure. */
-export function withLive(before: LiveRecord | undefined, made: Made): LiveRecord {
-  const others = (before?.history ?? []).filter(({ revision }) => revision !== made.revision)
+export function withLive(history: readonly Made[], made: Made): LiveRecord {
+  const others = history.filter(({ revision }) => revision !== made.revision)
   return { revision: made.revision, history: [made, ...others].slice(0, keptRevisions) }
 }
 

@@ -1,5 +1,5 @@
 import { PelletError } from '../errors.ts'
-import { isFull } from './blob-upload.ts'
+import { isFull } from './full.ts'
 
 /**
  * What a caller is told of an error of the store: files and their paths are for the log.

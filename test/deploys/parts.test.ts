@@ -46,9 +46,9 @@ const historyOf = (...revisions: string[]): LiveRecord => ({
 
 test('the last five and what is live are kept', () => {
   const ids = (record: LiveRecord) => [record.revision, ...record.history.map(({ revision }) => revision)]
-  assert.equal(ids(withLive(undefined, made('a'))), ['a', 'a'])
-  assert.equal(ids(withLive(historyOf('e', 'd', 'c', 'b', 'a'), made('f'))), ['f', 'f', 'e', 'd', 'c', 'b'])
-  const back = withLive(historyOf('e', 'd', 'c', 'b', 'a'), made('a', 'rollback'))
+  assert.equal(ids(withLive([], made('a'))), ['a', 'a'])
+  assert.equal(ids(withLive(historyOf('e', 'd', 'c', 'b', 'a').history, made('f'))), ['f', 'f', 'e', 'd', 'c', 'b'])
+  const back = withLive(historyOf('e', 'd', 'c', 'b', 'a').history, made('a', 'rollback'))
   assert.equal(ids(back), ['a', 'a', 'e', 'd', 'c', 'b'])
   assert.equal([back.history[0]!.by, back.history.length], ['rollback', keptRevisions])
 })
@@ -119,7 +119,7 @@ async function keep(...packed: Packed[]) {
     for (const [sha256, one] of bytes) await blobs.receive({ sha256, sizeBytes: one.length }, 0, once(one))
     const revision = `revision${index}`
     await records.putRevision({ revision, atMs: index, draft })
-    live = withLive(live, { revision, atMs: index, by: 'deploy' })
+    live = withLive(live?.history ?? [], { revision, atMs: index, by: 'deploy' })
   }
   const name = packed[0]!.draft.name
   await records.putLive(name, live!)
