@@ -56,8 +56,8 @@ export class Gate {
     }
     const { id, name, scopes } = verdict.holder
     if (allows(scopes, need)) {
-      // An upload changes nothing that is served, and there may be many.
-      if (need.includes('deploy') && req.method !== 'PUT')
+      // Uploads change nothing that is served, and there may be many.
+      if (need.includes('deploy') && !pathOf(req).startsWith('/api/blobs/'))
         this.#options.log.info(
           { token: id, address: req.socket.remoteAddress },
           `${req.method} ${pathOf(req)} by the token ${name}`,
