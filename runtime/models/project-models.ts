@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { displayPath } from '../functions/bundle.ts'
 import { isFailed } from '../deployments/deployment.ts'
 import { projectJobs, type Job } from '../deployments/project-sources.ts'
-import { compileSource, type CompileOptions } from '../deployments/source.ts'
+import { compileSource, type CompileOptions, type Source } from '../deployments/source.ts'
 import type { HailoArch, Manifest, ModelEntry } from '../manifest/manifest.ts'
 import { normalizeManifest } from '../manifest/normalize.ts'
 import type { ManifestInput } from '../manifest/schema.ts'
@@ -23,10 +23,15 @@ export interface SourceModels {
   problems: string[]
 }
 
-/** The models that the manifests of a project name, those inside of function files included. */
-export async function projectModels(options: CompileOptions): Promise<SourceModels[]> {
+/**
+ * The models that the manifests of a project name, those inside of function files included.
+ * @param words names of deployments or paths of manifests, to look at no others; a name that stands only inside of a function
+ * file is not found by them
+ */
+export async function projectModels(options: CompileOptions, words?: readonly string[]): Promise<SourceModels[]> {
   const jobs = await projectJobs(options)
-  return Promise.all(jobs.map((job) => sourceModels(job, options)))
+  const isMeant = ({ source }: Job) => !words || words.includes(source.name) || words.includes(fromOf(source, options))
+  return Promise.all(jobs.filter(isMeant).map((job) => sourceModels(job, options)))
 }
 
 /** Files of the models that a manifest names. */
@@ -50,8 +55,12 @@ export function modelsOf(
 
 // --- internal ---
 
+function fromOf({ manifestFile, functionFile }: Source, { root }: CompileOptions): string {
+  return displayPath(root, manifestFile ?? functionFile!)
+}
+
 async function sourceModels({ source, written }: Job, options: CompileOptions): Promise<SourceModels> {
-  const from = displayPath(options.root, source.manifestFile ?? source.functionFile!)
+  const from = fromOf(source, options)
   const files = new Set<string>()
   const result = await compileSource(source, written, options, files)
   const { name } = result

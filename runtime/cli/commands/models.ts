@@ -66,7 +66,7 @@ export default defineCommand({
 async function readModels(config: Config): Promise<StoredModel[]> {
   const storage = createDataStore({ folder: config.dataFolder })
   try {
-    const sources = await compileAside(config, projectModels)
+    const sources = await compileAside(config, (options) => projectModels(options))
     const [records, blobs] = [new Records(storage), openBlobs(config.dataFolder)]
     return await listModels({ config, sources, lock: await readLock(config.root), records, blobs })
   } finally {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Config } from '../../config.ts'
 import { howToGet } from '../../deployments/missing-model.ts'
 import { displayPath } from '../../functions/bundle.ts'
@@ -27,14 +27,19 @@ export interface Wanted {
  * @throws CliError for words that mean nothing
  */
 export async function resolveWanted(words: string[], config: Config, catalog: Catalog): Promise<Wanted> {
-  const sources = await compileAside(config, projectModels)
+  const selections = words.map(toSelection)
+  const plain = selections.map(({ name }) => (name.includes('/') ? displayPath(config.root, resolve(name)) : name))
+  const isFound = (sources: SourceModels[]) =>
+    plain.every((name) => Object.hasOwn(catalog.models, name) || sources.some((one) => isCalled(one, name)))
+  // To look at code takes its time: at first only at what goes by these names.
+  const few = words.length > 0 ? await compileAside(config, (options) => projectModels(options, plain)) : []
+  const sources =
+    words.length > 0 && isFound(few) ? few : await compileAside(config, (options) => projectModels(options))
   const wanted: Wanted = { targets: [], problems: [], catalogued: new Set() }
   if (words.length === 0) for (const source of sources) addModels(wanted, source, ofThisMachine)
-  for (const word of words) {
-    const { name, isMeant } = toSelection(word)
-    const source = sources.find(
-      (one) => one.name === name || one.from === displayPath(config.root, join(config.root, name)),
-    )
+  for (const [index, { isMeant }] of selections.entries()) {
+    const name = plain[index]!
+    const source = sources.find((one) => isCalled(one, name))
     if (source) addModels(wanted, source, isMeant)
     else if (Object.hasOwn(catalog.models, name)) addCatalogued(wanted, name, isMeant, config, catalog)
     else throw unknown(name, sources, catalog)
@@ -44,6 +49,10 @@ export async function resolveWanted(words: string[], config: Config, catalog: Ca
 }
 
 // --- internal ---
+
+function isCalled({ name, from }: SourceModels, word: string): boolean {
+  return name === word || from === word
+}
 
 type Selection = (chip: HailoArch | undefined) => boolean
 
