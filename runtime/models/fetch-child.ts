@@ -11,6 +11,7 @@ import { fetchModel } from './fetch-model.ts'
 import type { FromFetcher, ToFetcher } from './fetches.ts'
 import { isAccepted, noticeOf } from './licences.ts'
 import { readLock } from './lock.ts'
+import { toTarget } from './project-models.ts'
 import { createConnections, stallMs } from './request.ts'
 
 /** Progress is told so often. */
@@ -30,16 +31,16 @@ process.once('message', (task: ToFetcher) => {
 async function work({ config, name, missing, origins }: ToFetcher): Promise<FromFetcher> {
   const file = resolve(config.root, missing.file)
   // Somebody may have put it there meanwhile.
-  if (!existsSync(file)) await fetchMissing({ config, name, missing, origins }, file)
+  if (!existsSync(file)) await fetchMissing({ config, name, missing, origins })
   if (origins.length === 0) return { type: 'done', results: [] }
   const memo = createMemo(createDataStore({ folder: config.dataFolder }))
   return { type: 'done', results: await compileOrigins(origins, { ...config, memo }) }
 }
 
-async function fetchMissing({ config, name, missing }: ToFetcher, file: string): Promise<void> {
+async function fetchMissing({ config, name, missing }: ToFetcher): Promise<void> {
   const { root, mirrors, acceptLicences } = config
-  const { url = '', member, sha256, license, file: shown } = missing
-  const notice = noticeOf(await readCatalog(), { url, ...(license !== undefined && { license }) })
+  const target = toTarget(name, missing, config)!
+  const notice = noticeOf(await readCatalog(), target)
   if (notice && !isAccepted(notice, await readLock(root), acceptLicences))
     throw new Error(
       `its licence was not accepted: ${notice.id}; pellet pull ${name} shows it, and accept_licences in pellet.yaml accepts it`,
@@ -51,27 +52,17 @@ async function fetchMissing({ config, name, missing }: ToFetcher, file: string):
     news = undefined
   }, tellEveryMs)
   try {
-    await fetchModel(
-      {
-        name,
-        file,
-        shown,
-        url,
-        ...(member !== undefined && { member }),
-        ...(sha256 !== undefined && { sha256 }),
-      },
-      {
-        root,
-        mirrors,
-        isUpdate: false,
-        ...(notice && { licence: notice.id }),
-        connections,
-        signal: new AbortController().signal,
-        delaysMs: defaultDelaysMs,
-        onProgress: (progress) => (news = progress),
-        note: () => {},
-      },
-    )
+    await fetchModel(target, {
+      root,
+      mirrors,
+      isUpdate: false,
+      ...(notice && { licence: notice.id }),
+      connections,
+      signal: new AbortController().signal,
+      delaysMs: defaultDelaysMs,
+      onProgress: (progress) => (news = progress),
+      note: () => {},
+    })
   } finally {
     clearInterval(timer)
     await connections.destroy()

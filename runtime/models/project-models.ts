@@ -1,9 +1,11 @@
 import { resolve } from 'node:path'
 import { displayPath } from '../functions/bundle.ts'
 import { isFailed } from '../deployments/deployment.ts'
+import type { MissingFile } from '../deployments/missing-model.ts'
 import { projectJobs, type Job } from '../deployments/project-sources.ts'
 import { compileSource, type CompileOptions, type Source } from '../deployments/source.ts'
 import type { HailoArch, Manifest, ModelEntry } from '../manifest/manifest.ts'
+import { isTar } from '../manifest/paths.ts'
 import { normalizeManifest } from '../manifest/normalize.ts'
 import type { ManifestInput } from '../manifest/schema.ts'
 import type { ModelTarget } from './fetch-model.ts'
@@ -51,6 +53,16 @@ export function modelsOf(
     ...(sha256 !== undefined && { sha256 }),
     ...(license !== undefined && { license }),
   }))
+}
+
+/** What a source misses, where it can be fetched. */
+export function toTarget(
+  name: string,
+  { file, url, ...rest }: MissingFile,
+  { root }: { root: string },
+): ModelTarget | undefined {
+  if (url === undefined || isTar(url)) return undefined
+  return { name, ...rest, url, file: resolve(root, file), shown: file }
 }
 
 // --- internal ---

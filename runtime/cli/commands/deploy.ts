@@ -9,6 +9,7 @@ import { deployOne, type DeployOptions } from '../deploy/deploy-one.ts'
 import { calleesFirst } from '../deploy/order.ts'
 import { askMissing } from '../deploy/upload.ts'
 import { createReporter } from '../deploy/reporter.ts'
+import { pullMissing } from '../pull/pull-missing.ts'
 import { readConfig } from '../settings.ts'
 import { readTarget, targetArgs } from '../target.ts'
 
@@ -40,7 +41,9 @@ export default defineCommand({
     // Whoever is not there, or wants another token, is known before anything is compiled.
     const about = await callJson<About>(target, 'GET', '/api/about')
     await askMissing(target, [])
-    const { deployments, failures } = await compileAside(config, (options) => compileFiles(args._, options, 'anybody'))
+    const compile = () => compileAside(config, (options) => compileFiles(args._, options, 'anybody'))
+    const first = await compile()
+    const { deployments, failures } = (await pullMissing(config, first.failures)) ? await compile() : first
     const reporter = createReporter({ isJson: args.json ?? false, isDryRun: args['dry-run'] ?? false })
     for (const failure of failures) reporter.refused(failure.name, toFailureLines(failure, failures, false))
     const refused = failures.map(({ name }) => name)

@@ -28,7 +28,9 @@ export interface Wanted {
  */
 export async function resolveWanted(words: string[], config: Config, catalog: Catalog): Promise<Wanted> {
   const selections = words.map(toSelection)
-  const plain = selections.map(({ name }) => (name.includes('/') ? displayPath(config.root, resolve(name)) : name))
+  const plain = selections.map(({ name }) =>
+    looksLikePath.test(name) ? displayPath(config.root, resolve(config.root, name)) : name,
+  )
   const isFound = (sources: SourceModels[]) =>
     plain.every((name) => Object.hasOwn(catalog.models, name) || sources.some((one) => isCalled(one, name)))
   // To look at code takes its time: at first only at what goes by these names.
@@ -53,6 +55,9 @@ export async function resolveWanted(words: string[], config: Config, catalog: Ca
 function isCalled({ name, from }: SourceModels, word: string): boolean {
   return name === word || from === word
 }
+
+/** As other commands have it: relative to the project. */
+const looksLikePath = /\/|\.(?:ya?ml|[cm]?[jt]s)$/
 
 type Selection = (chip: HailoArch | undefined) => boolean
 
