@@ -145,8 +145,8 @@ for (const [what, injure] of Object.entries(injuries)) {
     const { records, name, recordOf } = await keep(pack('a', 'one'), pack('a', 'two'))
     injure(recordOf('live:a'))
     injure(recordOf('revision:a:revision0'))
-    for (const read of [records.live(name), records.revision(name, 'revision0')])
-      assert.instance(await Promise.resolve<unknown>(read).catch((error: unknown) => error), DamagedRecord)
+    const reads: (() => Promise<unknown>)[] = [() => records.live(name), () => records.revision(name, 'revision0')]
+    for (const read of reads) assert.instance(await read().catch((error: unknown) => error), DamagedRecord)
     assert.equal(await records.names(), ['a'])
     assert.equal(
       (await records.keptOf(name)).map(({ revision }) => revision),
