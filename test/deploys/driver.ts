@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { request, type ClientRequest } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { callSteps } from '../../runtime/deployments/calls.ts'
 import type { BlobRef, DeployEvent, Draft, MissingBlob } from '../../runtime/deploys/protocol.ts'
 import { normalizeManifest } from '../../runtime/manifest/normalize.ts'
 import type { ManifestInput } from '../../runtime/manifest/schema.ts'
@@ -19,10 +20,18 @@ export interface PackOptions {
   /** Statements at the head of the function's module. */
   head?: string
   model?: Buffer
+  /** What the step `answer` gives: an expression in which `request` is what came, and `context` the step's own. */
+  answer?: string
+  /** What its probes send, by the paths in its manifest. */
+  probeInputs?: Record<string, Buffer>
 }
 
 /** A deployment at `POST /v1/NAME` that answers `{ says }`, ready to be sent; no process compiles it. */
-export function pack(name: string, says: string, { manifest = {}, head = '', model }: PackOptions = {}): Packed {
+export function pack(
+  name: string,
+  says: string,
+  { manifest = {}, head = '', model, answer, probeInputs = {} }: PackOptions = {},
+): Packed {
   const blobs = new Map<string, Buffer>()
   const add = (bytes: Buffer): BlobRef => {
     const ref = refOf(bytes)
@@ -33,11 +42,18 @@ export function pack(name: string, says: string, { manifest = {}, head = '', mod
   const normalized = normalizeManifest(input, { name, function: name }).manifest!
   const code = `import { defineFunction, step } from "pellet-own:pellet"
 ${head}
+const requests = new WeakMap()
 export default defineFunction({ steps: {
-  keep: step.request(() => ({ x: { type: 'float32', dims: [1, 4], data: new Float32Array(4) } })),
-  answer: step.outputs((out, { files }) => ({ says: ${JSON.stringify(says)}, labels: files.labels })),
+  keep: step.request((request, context) => {
+    requests.set(context, request)
+    return { x: { type: 'float32', dims: [1, 4], data: new Float32Array(4) } }
+  }),
+  answer: step.outputs(async (out, context) => {
+    const request = requests.get(context)
+    return ${answer ?? `{ says: ${JSON.stringify(says)}, labels: context.files.labels }`}
+  }),
 } })`
-  const { routes, listen } = normalized
+  const { routes, listen, probe } = normalized
   const draft: Draft = {
     name,
     manifest: normalized,
@@ -46,9 +62,15 @@ export default defineFunction({ steps: {
     files: Object.fromEntries(
       Object.keys(normalized.files).map((key) => [key, add(Buffer.from(`${key} of ${says}\n`))]),
     ),
-    probeInputs: {},
+    probeInputs: Object.fromEntries(Object.entries(probeInputs).map(([path, bytes]) => [path, add(bytes)])),
     origin: { manifest: `manifests/${name}.yaml` },
-    places: { name: 'N', routes: routes.map(() => 'R'), ports: listen.map(() => 'P'), probes: [], calls: [] },
+    places: {
+      name: 'N',
+      routes: routes.map(() => 'R'),
+      ports: listen.map(() => 'P'),
+      probes: probe.map((_, index) => `manifests/${name}.yaml:${index + 1}:1 probe[${index}]`),
+      calls: callSteps(normalized).map(() => 'C'),
+    },
     version: '0.0.0',
   }
   return { draft, blobs }

@@ -1,4 +1,3 @@
-import { fileOf, type Deployment } from '../../deployments/deployment.ts'
 import type { StagedRevision } from '../../deployments/staged.ts'
 import { messageOf, PelletError } from '../../errors.ts'
 import type { Pellet } from '../../pellet.ts'
@@ -21,19 +20,19 @@ export async function runProbes(
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted()
-  const { deployment } = staged
-  if (deployment.manifest.probe.length === 0) {
+  const { name, manifest, places } = staged.deployment
+  if (manifest.probe.length === 0) {
     const problems = await selfTest(staged, signal)
     return expectNone(
-      deployment,
-      problems.map((problem) => `${fileOf(deployment)}: self-test: ${problem}`),
+      name,
+      problems.map((problem) => `${name}: self-test: ${problem}`),
     )
   }
   const requests = await ProbeRequests.open(staged, proxy, socketFolderOf(config.dataFolder))
   const problems: string[] = []
   try {
-    for (const [index, probe] of deployment.manifest.probe.entries()) {
-      const place = deployment.places.probes[index] || `${fileOf(deployment)} probe`
+    for (const [index, probe] of manifest.probe.entries()) {
+      const place = places.probes[index] || `${name}: probe`
       const found = await requests.make(probe, signal).then(
         (answer) => judge(probe, answer),
         (error: unknown) => [`${probe.method} ${probe.path}: expected an answer, found ${messageOf(error)}`],
@@ -44,16 +43,17 @@ export async function runProbes(
   } finally {
     requests.close()
   }
-  expectNone(deployment, problems)
+  expectNone(name, problems)
 }
 
 // --- internal ---
 
-function expectNone({ name }: Deployment, problems: string[]): void {
+function expectNone(name: string, problems: string[]): void {
   if (problems.length === 0) return
+  const all = problems.length === 1 ? problems[0] : `${problems.length} problems, the first: ${problems[0]}`
+  const message = `${name}: the new revision does not answer as it is to: ${all}`
   const shown = problems.slice(0, maxProblems)
   if (problems.length > maxProblems) shown.push(`and ${problems.length - maxProblems} more`)
-  const message = `${name}: the new revision does not answer as it is to: ${problems.length === 1 ? problems[0] : `${problems.length} problems, the first: ${problems[0]}`}`
   const details = shown.map((msg) => ({ loc: ['probe'], msg, type: 'probe_failed' }))
   throw new PelletError('probe_failed', message, { details })
 }

@@ -7,8 +7,9 @@ import type { StagedRevision } from '../../deployments/staged.ts'
 export async function selfTest(staged: StagedRevision, signal: AbortSignal): Promise<string[]> {
   const { timeoutMs } = staged.deployment.manifest.limits
   const lease = await staged.acquire(timeoutMs)
+  const over = new AbortController()
   const aborted = new Promise<never>((_resolve, reject) =>
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { signal: over.signal }),
   )
   try {
     const problems = await Promise.race([lease.isolate.test(timeoutMs), aborted])
@@ -16,6 +17,7 @@ export async function selfTest(staged: StagedRevision, signal: AbortSignal): Pro
     if (lease.isolate.ending) throw lease.isolate.ending
     return [`expected its model to run within ${timeoutMs} ms (limits.timeout), found no answer`]
   } finally {
+    over.abort()
     lease.release(true)
   }
 }
