@@ -4,7 +4,7 @@ import type { TokenRow, TokenWish } from '../auth/token-store.ts'
 import { adminSocketPath, type Config } from '../config.ts'
 import type { CreatedToken } from '../http/tokens.ts'
 import { CliError } from './cli-error.ts'
-import { callJson } from './client.ts'
+import { call, callJson } from './client.ts'
 import { ConnectionError } from './client-errors.ts'
 
 /** The tokens of a project. */
@@ -30,6 +30,7 @@ export function openTokens(config: Config): TokenAccess {
   }
   const orInFolder = async <T>(work: (access: TokenAccess) => Promise<T>): Promise<T> => {
     try {
+      await call(target, 'GET', '/api/about', { answerMs: startMs })
       return await work(running)
     } catch (error) {
       if (!isNobodyThere(error)) throw error
@@ -45,10 +46,15 @@ export function openTokens(config: Config): TokenAccess {
 
 // --- internal ---
 
+/** What a Pellet that systemd starts for this request may take until it answers. */
+const startMs = 8000
+
 /** No Pellet runs, or the one that systemd starts for the socket ends at once because it has no token yet. */
 function isNobodyThere(error: unknown): boolean {
   const { code = '' } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException
-  return error instanceof ConnectionError && ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code)
+  return (
+    error instanceof ConnectionError && ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'].includes(code)
+  )
 }
 
 async function openFolder({ dataFolder }: Config): Promise<TokenAccess> {
