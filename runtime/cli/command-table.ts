@@ -1,6 +1,6 @@
 import type { CommandDef } from 'citty'
 
-/** All commands, in the order in which `pellet --help` shows them. Each is loaded when it is asked for. */
+/** All commands. Each is loaded when it is asked for. */
 export const commands: Record<string, () => Promise<CommandDef<any>>> = {
   start: () => import('./commands/start.ts').then((module) => module.default),
   dev: () => import('./commands/dev.ts').then((module) => module.default),
@@ -57,4 +57,14 @@ export const examples: Record<string, string[]> = {
   new: ['pellet new tags --model ~/mobilenet.onnx', 'pellet new detector faces', 'pellet new classifier tags'],
   systemd: ['pellet systemd install', 'pellet systemd install --yes --limits strict', 'pellet systemd status'],
   inspect: ['pellet inspect models/depth.onnx', 'pellet inspect models/hailo8/depth.hef --json'],
+}
+
+/** How `pellet --help` shows them: by what they are for. */
+export const groups: Record<string, string[]> = {
+  'Make functions': ['new', 'validate', 'inspect', 'pull', 'models'],
+  'Serve them': ['start', 'dev'],
+  'Deploy them': ['deploy', 'history', 'rollback', 'delete'],
+  'Look at a running Pellet': ['list', 'ps', 'logs'],
+  'Use it': ['invoke', 'load', 'unload', 'cache', 'bench'],
+  'Operate it': ['token', 'systemd'],
 }

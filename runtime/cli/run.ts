@@ -11,7 +11,7 @@ export async function run(args: string[]): Promise<number> {
   const wantsHelp = (arg: string | undefined) => arg === '--help' || arg === '-h'
   if (name === '' || wantsHelp(name) || (name === 'help' && rest.length === 0)) {
     const { mainUsage } = await import('./usage.ts')
-    console[name === '' ? 'error' : 'log'](await mainUsage(commands))
+    console[name === '' ? 'error' : 'log'](await mainUsage())
     return name === '' ? 2 : 0
   }
   if (name === 'help') return run([rest[0]!, '--help'])

@@ -1,13 +1,22 @@
 import type { ArgsDef, CommandDef } from 'citty'
+import { commands, groups } from './command-table.ts'
 
 /** `pellet --help`. Plain text: citty's own usage is coloured also where no terminal reads it. */
-export async function mainUsage(commands: Record<string, () => Promise<CommandDef<any>>>): Promise<string> {
-  const rows: [string, string][] = []
-  for (const [name, load] of Object.entries(commands)) rows.push([name, descriptionOf(await load()).split('\n')[0]!])
+export async function mainUsage(): Promise<string> {
+  const width = Math.max(...Object.keys(commands).map((name) => name.length))
+  const parts: string[] = []
+  for (const [title, names] of Object.entries(groups)) {
+    const lines = [`${title}:`]
+    for (const name of names) {
+      const [summary] = descriptionOf(await commands[name]!()).split('\n')
+      lines.push(`  ${name.padEnd(width)}  ${summary}`)
+    }
+    parts.push(lines.join('\n'))
+  }
   return [
     'Pellet runs models as functions: loaded on demand, on the NPU or the CPU.',
     'Usage: pellet <command> [options]',
-    columns(rows),
+    ...parts,
     'pellet <command> --help says more about a command, pellet --version which one this is.',
   ].join('\n\n')
 }

@@ -4,6 +4,8 @@ import * as assert from 'uvu/assert'
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { commands } from '../../runtime/cli/command-table.ts'
+import { runHere } from '../support/cli.ts'
 import { pelletBin, RunningPellet, runCli, type CliResult } from '../support/pellet.ts'
 import { answering, colourModel, identityModel } from '../deployments/tiny.ts'
 
@@ -37,7 +39,8 @@ test.after(async () => {
   await pellet?.stop()
 })
 
-const cli = (...args: string[]) => pellet.cli(...args)
+/** In this process, but for what only one of its own shows. */
+const cli = (...args: string[]) => runHere(pellet.folder, args)
 const file = (name: string) => join(pellet.folder, name)
 
 function well({ code, stdout, stderr }: CliResult, silent = true): string {
@@ -195,6 +198,45 @@ test('validate takes a function together with its manifest, and both at once', a
     well(await cli('validate', 'functions/paired.ts', 'manifests/paired.yaml', './functions/paired.ts')),
     expected,
   )
+})
+
+/** How each command with --json is called so that it goes well; in this order. */
+const withJson: [args: string[], isLines?: 'lines'][] = [
+  [['list']],
+  [['ps']],
+  [['load', 'plain']],
+  [['unload', 'plain']],
+  [['logs', 'plain', '-n', '5'], 'lines'],
+  [['cache', 'stats']],
+  [['cache', 'clear']],
+  [['bench', 'plain', '-c', '1', '--duration', '100ms']],
+  [['token', 'create', '--name', 'one']],
+  [['token', 'list']],
+  [['token', 'revoke', 'one']],
+  [['validate', 'functions/plain.ts']],
+  [['inspect', 'models/identity.onnx']],
+  [['models']],
+  [['pull', 'plain']],
+  [['systemd', 'uninstall', '--root', '.']],
+  [['deploy', 'functions/plain.ts', '--no-probe'], 'lines'],
+  [['deploy', 'manifests/colours.yaml', '--dry-run'], 'lines'],
+  [['history', 'plain']],
+  [['rollback', 'plain'], 'lines'],
+  [['delete', 'plain']],
+]
+test('whatever --json prints is JSON, of every command that has it, and nothing else is printed', async () => {
+  const expected = new Set(withJson.map(([[name]]) => name))
+  for (const [name, load] of Object.entries(commands))
+    assert.is('json' in ((await load()).args ?? {}), expected.has(name), `${name} is in this table if it has --json`)
+  for (const [args, isLines] of withJson) {
+    const { code, stdout, stderr } = await runHere(pellet.folder, [...args, '--json'])
+    const what = `${args.join(' ')}: ${stderr}${stdout}`
+    // There is no revision before the first one.
+    assert.is(code, args[0] === 'rollback' ? 1 : 0, what)
+    if (args[0] !== 'bench') assert.is(stderr, '', what)
+    const parts = isLines ? stdout.trimEnd().split('\n') : [stdout]
+    for (const part of parts) assert.type(JSON.parse(part), 'object', what)
+  }
 })
 
 test('a second Pellet on the same folder, or the same port, is refused and the first serves on', async () => {

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ArgsDef } from 'citty'
-import { commands, examples } from '../../runtime/cli/command-table.ts'
+import { commands, examples, groups } from '../../runtime/cli/command-table.ts'
 import { runHere } from '../support/cli.ts'
 import { createProject, runCli, type CliResult } from '../support/pellet.ts'
 import { projectRoot } from '../support/root.ts'
@@ -195,6 +195,7 @@ test('--version is the package’s', async () => {
 
 test('all commands stand in the usage, with what they are for', async () => {
   const { stdout } = await runHere(folder, ['--help'])
+  assert.equal(Object.values(groups).flat().sort(), Object.keys(commands).sort())
   for (const name of Object.keys(commands)) assert.match(stdout, new RegExp(`^ {2}${name} +[A-Z].{10}`, 'm'))
 })
 
