@@ -42,18 +42,20 @@ export class Change {
    * @param stage makes the revision of its files
    */
   async run(stage: () => Promise<StagedDraft>): Promise<void> {
-    const { name, by, pellet, tell } = this.#parts
+    const { name, by, pellet, tell, dryRun } = this.#parts
     const startedAt = performance.now()
     const previous = this.#live()?.revision ?? null
     try {
       const { revision, notes, isChanged } = await this.#run(stage)
       const ms = Math.round(performance.now() - startedAt)
       if (isChanged) pellet.log.info({ deployment: name }, `${by} took ${formatDuration(ms)}`)
+      if (!dryRun) pellet.meter.deployed('done')
       tell({ type: 'done', name, revision, previous, isChanged, ms, notes })
     } catch (error) {
       const { code, message, problems } = toFailure(this.#causeOf(error))
       const phase = this.#phase
       pellet.log.warn({ deployment: name }, `${by} failed (${phase}): ${message}`)
+      if (!dryRun) pellet.meter.deployed('failed')
       tell({ type: 'failed', phase, code, message, problems, serves: this.#live()?.revision ?? null })
     }
   }

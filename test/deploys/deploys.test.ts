@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert'
 import type { HistoryRow } from '../../runtime/deploys/protocol.ts'
 import type { ListRow } from '../../runtime/http/admin.ts'
 import { answering, identityModel } from '../deployments/tiny.ts'
+import { parseMetrics, valuesOf } from '../http/prometheus.ts'
 import { RunningPellet } from '../support/pellet.ts'
 import { until } from '../support/process.ts'
 import { ask, begin, deploy, missingOf, pack, refOf, rollback } from './driver.ts'
@@ -127,6 +128,11 @@ test('whatever is wrong with it is told, and what serves serves on', async () =>
   }
   assert.equal([await greet(), (await history('greet')).length], ['two', 2])
   assert.is(pellet.log.filter(({ level }) => level === 'error').length, 1, 'the load that failed')
+  const counts = parseMetrics(await (await pellet.fetch('/metrics')).text()).get('pellet_deploys_total')
+  assert.equal(
+    [valuesOf(counts, { result: 'done' }), valuesOf(counts, { result: 'failed' })],
+    [[5], [broken.length + 1]],
+  )
 })
 
 test('wrong requests are refused', async () => {
