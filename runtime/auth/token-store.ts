@@ -53,27 +53,27 @@ export class TokenStore {
   /** Changes come one after the other: two may want one name. */
   #last: Promise<unknown> = Promise.resolve()
 
-  /** @param onIgnored is told of each record that makes no sense; such a token is not accepted */
+  /** @param onIgnored is told of each record that cannot be read or makes no sense; such a token is not accepted */
   static async open(storage: Storage, onIgnored: (message: string) => void, now = Date.now): Promise<TokenStore> {
     const store = new TokenStore(storage, now)
-    for (const key of await storage.getKeys('tokens')) {
+    const keys = await storage.getKeys('tokens').catch((error: Error) => {
+      onIgnored(`tokens: none is accepted: ${error.message}`)
+      return []
+    })
+    for (const key of keys) {
       const id = key.slice('tokens:'.length)
       if (id === usedKey) continue
-      const record = await storage.getItem(key).catch((error: unknown) => {
-        if (error instanceof DamagedEntry) return error
-        throw error
-      })
+      // Calls without a token go on, whatever has become of one.
+      const record = await storage.getItem(key).catch((error: Error) => error)
       if (isRecord(record, id)) store.#records.set(id, record)
       else if (record !== null) {
         store.#damaged.add(id)
-        const found = record instanceof DamagedEntry ? record.damage.reason : 'it makes no sense'
-        onIgnored(
-          `token ${id}: its record is damaged (${found}), so it opens nothing; pellet token revoke ${id} removes it, then make another`,
-        )
+        const end = `so it opens nothing; pellet token revoke ${id} removes it, then make another`
+        onIgnored(`token ${id}: its record cannot be used (${problemOf(record)}), ${end}`)
       }
     }
-    const used = Object.entries((await storage.getItem<Record<string, unknown>>(`tokens:${usedKey}`)) ?? {})
-    for (const [id, atMs] of used) if (isTime(atMs)) store.#usedAtMs.set(id, atMs)
+    const used = await storage.getItem<Record<string, unknown>>(`tokens:${usedKey}`).catch(() => null)
+    for (const [id, atMs] of Object.entries(used ?? {})) if (isTime(atMs)) store.#usedAtMs.set(id, atMs)
     return store
   }
 
@@ -207,6 +207,11 @@ const maxTimeMs = 8.64e15
 
 function isTime(time: unknown): time is number {
   return typeof time === 'number' && Math.abs(time) <= maxTimeMs
+}
+
+function problemOf(record: unknown): string {
+  if (record instanceof DamagedEntry) return record.damage.reason
+  return record instanceof Error ? record.message : 'it makes no sense'
 }
 
 function isRecord(value: unknown, id: string): value is TokenRecord {

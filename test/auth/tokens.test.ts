@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { bindProblem } from '../../runtime/auth/bind-rule.ts'
 import { TokenStore } from '../../runtime/auth/token-store.ts'
@@ -115,8 +115,8 @@ test('a record that is damaged or makes no sense opens nothing, is told, and the
     assert.equal(
       told.map((line) => line.replace(/ removes it.*/, '')).toSorted(),
       [
-        `token ${odd!.row.id}: its record is damaged (it makes no sense), so it opens nothing; pellet token revoke ${odd!.row.id}`,
-        `token ${torn!.row.id}: its record is damaged (its checksum does not match), so it opens nothing; pellet token revoke ${torn!.row.id}`,
+        `token ${odd!.row.id}: its record cannot be used (it makes no sense), so it opens nothing; pellet token revoke ${odd!.row.id}`,
+        `token ${torn!.row.id}: its record cannot be used (its checksum does not match), so it opens nothing; pellet token revoke ${torn!.row.id}`,
       ].toSorted(),
     )
     assert.equal(
@@ -130,6 +130,22 @@ test('a record that is damaged or makes no sense opens nothing, is told, and the
   assert.ok('holder' in mended.verify(`Bearer ${odd!.token}`), 'it was the record alone')
   await mended.revoke(torn!.row.id)
   assert.equal(readdirSync(entriesOf(folder)).toSorted(), [odd!.row.id, good!.row.id].toSorted())
+})
+
+test('what cannot be read at all keeps nobody from calling without a token', async () => {
+  const folder = temporaryFolder()
+  const { token, row } = await (await openIn(folder)).create({ scopes: ['read'] })
+  const file = join(entriesOf(folder), row.id)
+  rmSync(file)
+  mkdirSync(file)
+  told.length = 0
+  const store = await openIn(folder)
+  assert.ok('reason' in store.verify(`Bearer ${token}`))
+  assert.match(told.join(), /its record cannot be used \(.*EISDIR/)
+  rmSync(entriesOf(folder), { recursive: true })
+  writeFileSync(entriesOf(folder), '')
+  assert.equal((await openIn(folder)).rows(), [])
+  assert.match(told.join(), /tokens: none is accepted: .*ENOTDIR/)
 })
 
 test('beyond loopback: a token that is valid, or the word that all is public', async () => {
