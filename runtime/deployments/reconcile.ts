@@ -86,13 +86,19 @@ function matchLive(
   const open = new Set(live)
   for (const isMatch of matches) {
     for (const deployment of open) {
-      const result = results.find((one) => !predecessors.has(one) && isMatch(deployment, one))
+      const isNext = (one: DeploymentResult) => isSuccessor(deployment, one) && isMatch(deployment, one)
+      const result = results.find((one) => !predecessors.has(one) && isNext(one))
       if (!result) continue
       predecessors.set(result, deployment)
       open.delete(deployment)
     }
   }
   return predecessors
+}
+
+/** What was deployed, and is deleted, does not serve on where its dropped file cannot. */
+function isSuccessor(live: Deployment, result: DeploymentResult): boolean {
+  return !live.origin.deployed || result.origin.deployed !== undefined
 }
 
 /** From the surest to the least sure. */
@@ -102,25 +108,16 @@ const matches: ((live: Deployment, result: DeploymentResult) => boolean)[] = [
   (live, result) => isSameFile(live, result) && isFailed(result),
   (live, result) => live.name === result.name && !isFailed(result),
   // Where its manifest was deleted, the function that is left, and wants one, is not what served.
-  // What was deployed, and is deleted, goes also where its dropped file is broken.
-  (live, result) =>
-    live.name === result.name && isSameKind(live, result) && !(live.origin.manifest && !result.origin.manifest),
+  (live, result) => live.name === result.name && !(live.origin.manifest && !result.origin.manifest),
   // Its name was changed in the file.
   (live, result) => isSameFile(live, result),
 ]
 
-/** A function that serves alone is still itself when a manifest comes to it. */
+/** A function that serves alone is still itself when a manifest comes to it. Of what was deployed, the files are elsewhere. */
 function isSameFile(live: Deployment, result: DeploymentResult): boolean {
   const { origin } = live
-  if (!isSameKind(live, result)) return false
-  // Of what was deployed, its files are elsewhere.
-  if (origin.deployed) return live.name === result.name
+  if (origin.deployed || result.origin.deployed) return live.name === result.name
   return origin.manifest === undefined
     ? origin.function !== undefined && origin.function === result.origin.function
     : origin.manifest === result.origin.manifest
-}
-
-/** Both were deployed, or the files of both lie in the project. */
-function isSameKind(live: Deployment, result: DeploymentResult): boolean {
-  return (live.origin.deployed === undefined) === (result.origin.deployed === undefined)
 }

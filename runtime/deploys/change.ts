@@ -63,10 +63,14 @@ export class Change {
   // --- internal ---
 
   async #run(stage: () => Promise<StagedDraft>) {
-    const { by, dryRun } = this.#parts
+    const { name, by, dryRun } = this.#parts
     this.#enter('stage', 'its files are checked and put together')
     const made = await stage()
-    if (!('draft' in made)) throw new Refused(made.code, made.result)
+    if (!('draft' in made)) {
+      if (made.code === 'blob_missing' && by === 'deploy')
+        made.result.problems.push(`${name}: deploy it again: what lacks is uploaded then`)
+      throw new Refused(made.code, made.result)
+    }
     const { draft, result } = made
     const { revision } = result
     const atMs = Date.now()

@@ -26,6 +26,11 @@ function revision(id: string, { at, listen = [], calls = [], origin }: Parts = {
   return { ...made, revision: id, ...(origin && { origin }) }
 }
 
+/** As `revision`, brought by a deploy. */
+function deployed(id: string, parts: Parts = {}, manifest = `manifests/${id.slice(0, -1)}.yaml`): Deployment {
+  return revision(id, { ...parts, origin: { manifest, deployed: { atMs: 1 } } })
+}
+
 /** A source that does not compile; by its file, for its name may be lost. */
 const broken = (name: string, origin: FailedSource['origin'] = { manifest: `manifests/${name}.yaml` }) => ({
   name,
@@ -182,6 +187,32 @@ const rows: Record<string, Row> = {
       ['a', 'a1', 'found the ring a -> b -> a'],
       ['b', 'b1', 'found the ring b -> a -> b'],
     ],
+  },
+  'one is deployed in the place of a dropped one': { live: [revision('a1')], results: [deployed('a2')], next: ['a2'] },
+  'one is deployed that asks for what another has': {
+    live: [revision('a1'), revision('b1')],
+    results: [deployed('a2', { at: ['/b'] }), revision('b1')],
+    next: ['a1', 'b1'],
+    refused: [['a', 'a1', 'found POST /b, which b (manifests/b.yaml) has']],
+  },
+  'a deployed one stays beside dropped files of its manifest’s name': {
+    live: [deployed('a1', {}, 'manifests/b.yaml'), revision('b1')],
+    results: [deployed('a1', {}, 'manifests/b.yaml'), broken('b')],
+    next: ['a1', 'b1'],
+    refused: [['b', 'b1', 'broken']],
+  },
+  'a deployed one is deleted': { live: [deployed('a2')], results: [revision('a1')], next: ['a1'] },
+  'a deployed one is deleted, and its dropped file is broken': {
+    live: [deployed('a1')],
+    results: [broken('a')],
+    next: [],
+    refused: [['a', undefined, 'broken']],
+  },
+  'a deployed one is deleted, and its dropped file asks for what another has': {
+    live: [deployed('a2'), revision('b1')],
+    results: [revision('a1', { at: ['/b'] }), revision('b1')],
+    next: ['b1'],
+    refused: [['a', undefined, 'found POST /b, which b']],
   },
 }
 
