@@ -9,7 +9,7 @@ import { createDataStore, openBlobs } from '../../storage/storage.ts'
 import { formatBytes } from '../../units.ts'
 import { CliError } from '../cli-error.ts'
 import { compileAside } from '../compile-aside.ts'
-import { projectArgs, readConfig } from '../settings.ts'
+import { projectArgs, readConfigOrInstalled } from '../settings.ts'
 import { toTable } from '../table.ts'
 
 export default defineCommand({
@@ -39,7 +39,7 @@ export default defineCommand({
           : 'models: expected --unused and --force after remove: pellet models remove --unused',
         2,
       )
-    const config = await readConfig({ ...args })
+    const config = await readConfigOrInstalled({ ...args })
     const models = await readModels(config)
     if (!isRemoving) return console.log(args.json ? JSON.stringify(models.map(toRow), null, 2) : toText(models))
     const chosen = new Set(names.map((name) => choose(name, models, config)))

@@ -9,7 +9,7 @@ import { askForLicences } from '../pull/consent.ts'
 import { Puller, type PullRow } from '../pull/puller.ts'
 import { resolveWanted } from '../pull/resolve.ts'
 import { toSnippet } from '../pull/snippet.ts'
-import { projectArgs, readConfig } from '../settings.ts'
+import { projectArgs, readConfigOrInstalled } from '../settings.ts'
 
 export default defineCommand({
   meta: {
@@ -37,7 +37,7 @@ export default defineCommand({
     json: { type: 'boolean', description: 'Print JSON' },
   },
   async run({ args }) {
-    const config = await readConfig({ ...args })
+    const config = await readConfigOrInstalled({ ...args })
     const catalog = await readCatalog()
     const words = args._
     if ((words.length === 0) !== (args.all === true))
