@@ -16,7 +16,8 @@ export function toIntro({ address, routes }: Pellet): string {
   for (const failure of routes.failures) {
     const { name, problems, missing } = failure
     const [file] = missing?.deployment === name ? missing.files : []
-    const lines = file ? [`its model is missing: ${file.file}; ${howToGet(name, file)}`] : problems
+    const how = file && (missing?.fetch?.receivedBytes === undefined ? howToGet(name, file) : 'it is being fetched')
+    const lines = file ? [`its model is missing: ${file.file}; ${how}`] : problems
     parts.push(`  not deployed: ${name} (${fileOf(failure)})\n${lines.map((line) => `    ${line}`).join('\n')}`)
   }
   parts.push(

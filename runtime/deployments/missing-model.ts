@@ -62,9 +62,9 @@ export function whyNotDeployed({ name, missing, serves }: Pick<FailedSource, 'na
  */
 export function formatMissing(name: string, missing: MissingModel, serves = false): string {
   const [file] = missing.files
-  const isOwn = missing.deployment === name && missing.fetch?.receivedBytes === undefined
-  const how = isOwn ? `: expected ${file!.file}; ${howToGet(name, file!)}` : ''
-  return `${name}: ${serves ? '' : 'not deployed, '}${reasonOf(name, missing)}${how}`
+  const { fetch: _, ...lasting } = missing
+  const how = missing.deployment === name ? `: expected ${file!.file}; ${howToGet(name, file!)}` : ''
+  return `${name}: ${serves ? '' : 'not deployed, '}${reasonOf(name, lasting)}${how}`
 }
 
 /** `being fetched, 43 %`, `missing`. */

@@ -26,7 +26,7 @@ export interface FetchesOptions {
   log: Logger
   /** Ends what is under way; what has come stays for the next start. */
   signal: AbortSignal
-  /** What the sources give whose model is there now; empty where the project is watched anyway. */
+  /** What the sources give whose model is there now. Not told where the project is watched: there it is seen. */
   take(results: readonly DeploymentResult[]): void
 }
 
@@ -117,7 +117,7 @@ export class ModelFetches {
         over(() => {
           log.info({ deployment: name }, `fetched ${missing.file}`)
           state.isDone = true
-          take(message.results)
+          if (message.results.length > 0) take(message.results)
         })
     })
     child.once('error', (error) => over(() => this.#failed(fetch, error.message)))

@@ -71,9 +71,14 @@ export async function changeLock(root: string, change: (lock: Lock) => void): Pr
     if (JSON.stringify(lock) === before) return
     const document = stringify(lock, { sortMapEntries: true, commentString: comment, lineWidth: 0 })
     const part = await PartFile.open(file)
-    await part.restart()
-    await part.append(Buffer.from(`${comment(head)}\n${document}`))
-    await part.moveTo(file)
+    try {
+      await part.restart()
+      await part.append(Buffer.from(`${comment(head)}\n${document}`))
+      await part.moveTo(file)
+    } catch (error) {
+      await part.discard()
+      throw error
+    }
   } finally {
     await release()
   }
