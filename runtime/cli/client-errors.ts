@@ -88,7 +88,7 @@ export function notPellet({ shown, url }: Target, found: string, status = 200): 
 
 /** What is wrong with the token, never the token itself. */
 function aboutToken(token: string | undefined, said: string | undefined, status: number): string {
-  const how = 'make one there with pellet token create --scope read, invoke or deploy, and give it as PELLET_TOKEN'
+  const how = 'make one there (pellet token create --scope deploy, or read, or invoke) and give it as PELLET_TOKEN'
   if (token === undefined) return `expected a token, found none; ${how}`
   if (status === 401)
     return `expected a token that is valid there, found one that is unknown, expired or revoked; ${how}`

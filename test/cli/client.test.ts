@@ -103,7 +103,7 @@ test('what answers and is no Pellet, or says no, is told as such', async () => {
       const { token: _, ...without } = target
       assert.match(
         (await caught(callJson(without, 'GET', '/api/ps'))).message,
-        /: expected a token, found none; make one there with pellet token create --scope .*, and give it as PELLET_TOKEN$/,
+        /: expected a token, found none; make one there \(pellet token create --scope .*\) and give it as PELLET_TOKEN$/,
       )
     },
   )

@@ -45,7 +45,7 @@ export default defineCommand({
     const first = await compile()
     const { deployments, failures } = (await pullMissing(config, first.failures)) ? await compile() : first
     const reporter = createReporter({ isJson: args.json ?? false, isDryRun: args['dry-run'] ?? false })
-    for (const failure of failures) reporter.refused(failure.name, toFailureLines(failure, failures, false))
+    for (const failure of failures) reporter.refused(failure.name, toFailureLines(failure, failures, true))
     const refused = failures.map(({ name }) => name)
     const stop = new AbortController()
     const options: DeployOptions = {
