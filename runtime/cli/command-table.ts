@@ -51,7 +51,7 @@ export const examples: Record<string, string[]> = {
   history: ['pellet history depth', 'pellet history depth --json --to http://pi.local:11500'],
   rollback: ['pellet rollback depth', 'pellet rollback depth 3f2a9c'],
   delete: ['pellet delete depth'],
-  validate: ['pellet validate', 'pellet validate manifests/depth.yaml functions/tags.ts'],
+  validate: ['pellet validate', 'pellet validate --probe manifests/depth.yaml functions/tags.ts'],
   models: ['pellet models', 'pellet models remove --unused', 'pellet models remove hailo8/depth.hef'],
   pull: ['pellet pull detect', 'pellet pull scdepthv3@hailo8 --accept-licence', 'pellet pull --all'],
   new: ['pellet new tags --model ~/mobilenet.onnx', 'pellet new detector faces', 'pellet new classifier tags'],

@@ -2,7 +2,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { commands } from '../../runtime/cli/command-table.ts'
 import { runHere } from '../support/cli.ts'
@@ -237,6 +237,15 @@ test('whatever --json prints is JSON, of every command that has it, and nothing 
     const parts = isLines ? stdout.trimEnd().split('\n') : [stdout]
     for (const part of parts) assert.type(JSON.parse(part), 'object', what)
   }
+})
+
+test('validate --probe loads and tries what is named', async () => {
+  const source = answering('return request.fields', { manifest: 'probe: { body: { a: 1 }, expect: { a: 2 } }' })
+  writeFileSync(file('functions/tried.ts'), source)
+  const { code, stdout, stderr } = await cli('validate', '--probe', 'functions/tried.ts', 'manifests/colours.yaml')
+  rmSync(file('functions/tried.ts'))
+  assert.equal([code, stdout], [1, 'manifests/colours.yaml: ok, colours at POST /v1/colours\n'])
+  assert.match(stderr, /^functions\/tried\.ts:\d+:\d+ probe: a: expected 2, found 1\n$/)
 })
 
 test('a second Pellet on the same folder, or the same port, is refused and the first serves on', async () => {
