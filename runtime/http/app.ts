@@ -50,7 +50,7 @@ export function createHandler(pellet: Pellet, gate?: Gate): RequestListener {
     if (isResultPath(path)) return serveResult(pellet, req, res, { shape: 'pellet' })
     const known = ownMethods(path)
     const failure = pellet.isStopping() || known ? undefined : pellet.routes.findFailure(path)
-    if (failure) return sendError(req, res, notDeployed(req.method!, path, failure), failure.errors ?? 'pellet')
+    if (failure) return sendError(req, res, notDeployed(req.method!, written, failure), failure.errors ?? 'pellet')
     res.setHeader('x-request-id', toRequestId(req))
     if (isAdmin) return admin(req, res)
     // The pages see the path that the gate has seen, and no other: h3 makes `/metrics` of `/x/../metrics`.
