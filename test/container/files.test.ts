@@ -6,17 +6,12 @@ import { join } from 'node:path'
 import { parseDocument } from 'yaml'
 import { settings } from '../../runtime/config-keys.ts'
 import { projectRoot } from '../support/root.ts'
+import { readInstructions } from './containerfile.ts'
 
 const test = suite('container files')
 const read = (path: string) => readFileSync(join(projectRoot, path), 'utf8')
-/** Instructions with their continuation lines, without comments. */
-const instructions = read('Containerfile')
-  .replace(/^#.*\n/gm, '')
-  .replace(/\\\n\s*/g, ' ')
-  .split('\n')
-  .filter((line) => line.trim() !== '')
-  .map((line) => /^(\w+)\s+(.*)$/.exec(line)!.slice(1) as [name: string, rest: string])
-const all = (name: string) => instructions.flatMap(([one, rest]) => (one === name ? [rest] : []))
+const instructions = readInstructions()
+const all = (name: string) => instructions.flatMap((one) => (one.name === name ? [one.rest] : []))
 const compose = parseDocument(read('compose.yaml'), { strict: true, uniqueKeys: true })
 const service = compose.toJS().services.pellet
 
@@ -40,9 +35,9 @@ test('what it copies exists and is sent to the builder', () => {
 })
 
 test('it runs as nobody in particular, checks its health, and starts what package.json names', () => {
-  const last = instructions.findLastIndex(([name]) => name === 'USER')
-  assert.match(instructions[last]![1], /^[1-9]\d*:[1-9]\d*$/)
-  assert.ok(instructions.slice(last).every(([name]) => !['RUN', 'COPY', 'ADD'].includes(name)))
+  const last = instructions.findLastIndex(({ name }) => name === 'USER')
+  assert.match(instructions[last]!.rest, /^[1-9]\d*:[1-9]\d*$/)
+  assert.ok(instructions.slice(last).every(({ name }) => !['RUN', 'COPY', 'ADD'].includes(name)))
   const { bin, scripts } = JSON.parse(read('package.json'))
   assert.match(read('Containerfile'), `ln -s /opt/pellet/${bin.pellet} /usr/local/bin/pellet`)
   assert.match(read('Containerfile'), `chmod +x ${bin.pellet}`, 'npm does that only where it installs')
