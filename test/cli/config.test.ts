@@ -42,6 +42,7 @@ test('the defaults', async () => {
     acceptLicences: [],
     mirrors: {},
     watch: false,
+    requireToken: false,
   })
   assert.ok(memoryBytes > 2 ** 20 * 64)
 })
