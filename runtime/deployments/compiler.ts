@@ -7,15 +7,17 @@ import type { DeploymentResult } from './deployment.ts'
 
 /** What the compiler's process is told, once. */
 export type ToCompiler =
-  | {
-      type: 'project'
-      config: Config
-      /** Those of the command line: the configuration is read again with them. */
-      flags: Record<string, unknown>
-      /** Stay, and compile whenever something changes. */
-      watch: boolean
-    }
+  | ProjectTask
   | { type: 'draft'; config: Config; name: string; draft: unknown; isDryRun: boolean }
+
+export interface ProjectTask {
+  type: 'project'
+  config: Config
+  /** Those of the command line: the configuration is read again with them. */
+  flags: Record<string, unknown>
+  /** Stay, and compile whenever something changes. */
+  watch: boolean
+}
 
 export type FromCompiler =
   | ({ type: 'compiled' } & Compiled)

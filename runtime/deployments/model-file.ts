@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { knownSha256 } from '../digest.ts'
 import type { EngineName } from '../engines/engine.ts'
-import { displayPath } from '../functions/bundle.ts'
+import { displayPath } from '../display-path.ts'
 import type { HailoArch, Manifest, ModelEntry } from '../manifest/manifest.ts'
 import { howToGet, type MissingFile } from './missing-model.ts'
 

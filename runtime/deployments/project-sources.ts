@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import { messageOf } from '../errors.ts'
-import { displayPath } from '../functions/bundle.ts'
+import { displayPath } from '../display-path.ts'
 import { toIssueIn } from '../manifest/issues.ts'
 import { readManifest, type ManifestSource } from '../manifest/read.ts'
 import { discoverSources, functionName } from './discover.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { join, relative, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build, type Message, type Plugin } from 'esbuild'
 import { installBundle, ownPrefix, type PortableBundle } from './install-bundle.ts'
@@ -68,12 +68,6 @@ export async function bundlePortable(file: string, root: string): Promise<Portab
   const hash = createHash('sha256').update(text).digest('hex')
   const sources = Object.keys(result.metafile.inputs).map((input) => join(root, input))
   return { code: text, map: map.text, hash, sources }
-}
-
-/** A path as people write it: relative to the project where it lies inside. */
-export function displayPath(root: string, file: string): string {
-  const short = relative(root, file)
-  return short === '' || short.startsWith('..') ? file : short
 }
 
 // --- internal ---

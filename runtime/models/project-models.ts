@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { displayPath } from '../functions/bundle.ts'
+import { displayPath } from '../display-path.ts'
 import { isFailed } from '../deployments/deployment.ts'
 import type { MissingFile } from '../deployments/missing-model.ts'
 import { projectJobs, type Job } from '../deployments/project-sources.ts'
