@@ -1,4 +1,7 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { toMarkdown } from '../bench/table.ts'
+import { projectRoot } from '../support/root.ts'
 
 /** What became of one kind of harm. */
 export interface ChaosResult {
@@ -28,4 +31,13 @@ export function toReport(results: ChaosResult[]): string {
     `${(tookMs / 1000).toFixed(0)} s`,
   ])
   return toMarkdown(['harm', 'rounds', 'what happened', 'violations', 'took'], rows)
+}
+
+/** Keeps what Pellet logged until something was wrong. @returns where */
+export function keepLog(name: string, log: string): string {
+  const folder = join(projectRoot, 'test/out')
+  mkdirSync(folder, { recursive: true })
+  const file = join(folder, `chaos-${name}.log`)
+  writeFileSync(file, log)
+  return file
 }

@@ -10,7 +10,7 @@ import { childrenOf, until } from '../support/process.ts'
 import { isAlive } from '../support/processes.ts'
 import { Random } from '../support/random.ts'
 import { callAll, callerCount, fetchResult, type Asked } from './callers.ts'
-import type { ChaosOptions, ChaosResult } from './report.ts'
+import { keepLog, type ChaosOptions, type ChaosResult } from './report.ts'
 
 /** A job that was accepted, and whose answer nobody has fetched. */
 export interface OpenJob {
@@ -95,11 +95,13 @@ export async function stopUnderLoad({ seed, rounds, onRound }: ChaosOptions): Pr
   const witnessed = join(folder, 'witness.txt')
   const tally = new Tally(() => new Set(readFileSync(witnessed, 'utf8').split('\n')))
   let slowestMs = 0
+  let lastLog = ''
   for (let round = 0; round < rounds; round++) {
     onRound?.(round)
     rmSync(witnessed, { force: true })
     const pellet = await RunningPellet.start(folder, [], withWitness(witnessed))
     try {
+      const known = tally.violations.length
       await tally.fetch(pellet.url)
       const first = tally.answered
       const calling = callAll({
@@ -119,6 +121,9 @@ export async function stopUnderLoad({ seed, rounds, onRound }: ChaosOptions): Pr
       const left = await leftBy(pellet, children)
       if (code !== 0) left.push(`expected the exit code 0, found ${code}`)
       tally.violations.push(...left.map((one) => `stop ${round}: ${one}`))
+      // A job that was lost is missed after the next start.
+      if (tally.violations.length > known) keepLog(`signals-${round}`, `${lastLog}\n\n${pellet.text()}`)
+      lastLog = pellet.text()
     } finally {
       await pellet.stop('SIGKILL')
     }
