@@ -5,11 +5,13 @@ import { deployUnderLoad } from './deploys.ts'
 import { fillDisk, withOwnMounts } from './disk.ts'
 import { killAnywhere } from './kills.ts'
 import { toReport, type ChaosOptions, type ChaosResult } from './report.ts'
+import { restartUnderLoad } from './restarts.ts'
 import { stopUnderLoad } from './signals.ts'
 
 /** How often each is done, unless `--rounds` says. */
 const harms: Record<string, { rounds: number; run(options: ChaosOptions): Promise<ChaosResult> }> = {
   signals: { rounds: 100, run: stopUnderLoad },
+  restarts: { rounds: 100, run: restartUnderLoad },
   deploys: { rounds: 50, run: deployUnderLoad },
   kills: { rounds: 100, run: killAnywhere },
   damage: { rounds: 60, run: damageFiles },

@@ -111,6 +111,7 @@ interface Span {
 
 function timesOf(what: 'deploy' | 'rollback', deploys: (Span & { what: string })[]): string {
   const times = deploys.filter((one) => one.what === what).map(({ from, to }) => to - from)
+  if (times.length === 0) return `no ${what}`
   const { p50 } = percentiles(times)
   return `${times.length} of ${what} in ${p50.toFixed(0)} ms (p50), ${Math.max(...times).toFixed(0)} (max)`
 }

@@ -1,8 +1,10 @@
-// @timeout 120s
+// @timeout 240s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Outcome } from '../soak/send.ts'
 import type { PlannedRequest } from '../soak/plan.ts'
+import { deployUnderLoad } from './deploys.ts'
+import { fillDisk, withOwnMounts } from './disk.ts'
 import { stopUnderLoad, Tally } from './signals.ts'
 
 /** A little of `npm run chaos`. */
@@ -20,10 +22,18 @@ chaos('a request is lost where its headers were read, and only there', () => {
   assert.match(tally.violations[0]!, /^request 1 .*: lost \(ECONNRESET\)$/)
 })
 
-chaos('SIGTERM under load: no request that was read is lost, and nothing is left', async () => {
-  const { violations, facts } = await stopUnderLoad({ seed: 1, rounds: 2 })
-  assert.equal(violations, [])
-  console.log(facts.join(', '))
-})
+const harms = {
+  'SIGTERM under load: no request that was read is lost, and nothing is left': () =>
+    stopUnderLoad({ seed: 1, rounds: 2 }),
+  'deploys under load: each answer is from one whole revision, none goes back': () =>
+    deployUnderLoad({ seed: 1, rounds: 1 }),
+  'a full disk: what is refused says so, what was there stays': () => withOwnMounts({ seed: 1, rounds: 1 }, fillDisk),
+}
+for (const [what, harm] of Object.entries(harms))
+  chaos(what, async () => {
+    const { violations, facts } = await harm()
+    assert.equal(violations, [])
+    console.log(facts.join(', '))
+  })
 
 chaos.run()
