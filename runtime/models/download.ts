@@ -1,18 +1,17 @@
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Dispatcher } from 'undici'
 import { formatBytes, formatDuration } from '../units.ts'
 import { FetchError, publicUrl } from './fetch-error.ts'
 import type { PartFile } from './part-file.ts'
-import { get, toNetworkError, type Answer } from './request.ts'
+import { get, toNetworkError, type Answer, type Connections } from './request.ts'
 
 export interface DownloadOptions {
   /** The same file at several places, in the order in which they are tried. */
   urls: string[]
   /** What the file must be, as far as it is known. */
   expected: { sha256?: string; sizeBytes?: number }
-  connections: Dispatcher
+  connections: Connections
   signal: AbortSignal
   /** How long to wait after each failure in a row; as many attempts, and one. */
   delaysMs: readonly number[]

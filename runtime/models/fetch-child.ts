@@ -12,7 +12,7 @@ import type { FromFetcher, ToFetcher } from './fetches.ts'
 import { isAccepted, noticeOf } from './licences.ts'
 import { readLock } from './lock.ts'
 import { toTarget } from './project-models.ts'
-import { createConnections, stallMs } from './request.ts'
+import { createConnections } from './request.ts'
 
 /** Progress is told so often. */
 const tellEveryMs = 250
@@ -45,7 +45,7 @@ async function fetchMissing({ config, name, missing }: ToFetcher): Promise<void>
     throw new Error(
       `its licence was not accepted: ${notice.id}; pellet pull ${name} shows it, and accept_licences in pellet.yaml accepts it`,
     )
-  const connections = await createConnections({ stallMs })
+  const connections = await createConnections()
   let news: Progress | undefined
   const timer = setInterval(() => {
     if (news) process.send!({ type: 'progress', ...news } satisfies FromFetcher)

@@ -1,5 +1,4 @@
 import { extname } from 'node:path'
-import type { Dispatcher } from 'undici'
 import { messageOf } from '../errors.ts'
 import type { HailoArch } from '../manifest/manifest.ts'
 import { isZip } from '../manifest/paths.ts'
@@ -9,6 +8,7 @@ import { FetchError, publicUrl } from './fetch-error.ts'
 import { changeLock, pinModel, pinnedModel, readLock, type LockedModel } from './lock.ts'
 import { placesOf, type Mirrors } from './mirrors.ts'
 import { PartFile } from './part-file.ts'
+import type { Connections } from './request.ts'
 
 /** A model file that can be fetched. */
 export interface ModelTarget {
@@ -36,7 +36,7 @@ export interface FetchOptions {
   isUpdate: boolean
   /** Name of the licence that was accepted for it. */
   licence?: string
-  connections: Dispatcher
+  connections: Connections
   signal: AbortSignal
   delaysMs: readonly number[]
   onProgress(progress: Progress): void

@@ -13,27 +13,23 @@ export interface Answer {
   close(): void
 }
 
-export interface ConnectionOptions {
+/** What requests go through. */
+export interface Connections {
+  dispatcher: Dispatcher
   /** Longest silence of a server: until it answers, and between two pieces of its answer. */
   stallMs: number
+  destroy(): Promise<void>
 }
 
-/** Of `createConnections`, where nobody is in a hurry. */
-export const stallMs = 30_000
-
+/** Where nobody is in a hurry. */
+const patientMs = 30_000
 const maxRedirects = 10
-const connectMs = 15_000
 
 /** Connections, through the proxies that the usual variables name (`https_proxy`, `http_proxy`, `no_proxy`). */
-export async function createConnections({ stallMs }: ConnectionOptions): Promise<Dispatcher> {
+export async function createConnections(stallMs = patientMs): Promise<Connections> {
   const { EnvHttpProxyAgent } = await import('undici')
-  return new EnvHttpProxyAgent({
-    headersTimeout: stallMs,
-    bodyTimeout: stallMs,
-    connect: { timeout: Math.min(connectMs, stallMs) },
-    // Bodies are files: nobody waits for them to be gathered.
-    maxResponseSize: -1,
-  })
+  const dispatcher = new EnvHttpProxyAgent({ bodyTimeout: stallMs, connect: { timeout: stallMs } })
+  return { dispatcher, stallMs, destroy: () => dispatcher.destroy() }
 }
 
 /**
@@ -43,35 +39,35 @@ export async function createConnections({ stallMs }: ConnectionOptions): Promise
 export async function get(
   url: string,
   headers: Record<string, string>,
-  { connections, signal }: { connections: Dispatcher; signal: AbortSignal },
+  { connections, signal }: { connections: Connections; signal: AbortSignal },
 ): Promise<Answer> {
-  const { request } = await import('undici')
   let at = url
   for (let redirects = 0; ; redirects++) {
     const { username, password, origin } = new URL(at)
     const isFirst = origin === new URL(url).origin
-    const answer = await request(publicUrl(at), {
-      dispatcher: connections,
-      signal,
-      headers: {
-        'user-agent': `pellet/${readVersion()}`,
-        'accept-encoding': 'identity',
-        ...(isFirst && username !== '' && { authorization: basic(username, password) }),
-        ...headers,
-      },
-    }).catch((error: unknown) => {
-      throw toNetworkError(at, error, signal)
-    })
-    const { statusCode: status, body } = answer
-    const plain = Object.fromEntries(Object.entries(answer.headers).map(([key, value]) => [key, [value].flat()[0]]))
+    const own = isFirst && username !== '' ? { authorization: basic(username, password) } : {}
+    const { statusCode: status, headers: all, body } = await ask(at, { ...own, ...headers }, connections, signal)
+    const plain = Object.fromEntries(Object.entries(all).map(([key, value]) => [key, [value].flat()[0]]))
     const location = plain['location']
     if (![301, 302, 303, 307, 308].includes(status) || location === undefined)
       return { status, headers: plain, url: at, ...toBytes(body) }
     body.on('error', () => {}).destroy()
     if (redirects === maxRedirects)
       throw new FetchError('elsewhere', `${publicUrl(url)}: expected a file, found more than ${maxRedirects} redirects`)
-    at = follow(at, location)
+    at = redirectOf(at, location)
   }
+}
+
+/** Where a redirect leads. @throws FetchError where it is not followed */
+export function redirectOf(from: string, location: string): string {
+  const shown = publicUrl(from)
+  if (!URL.canParse(location, from))
+    throw new FetchError('elsewhere', `${shown}: expected a redirect to a URL, found ${JSON.stringify(location)}`)
+  const to = new URL(location, from)
+  const isDown = new URL(from).protocol === 'https:' && to.protocol !== 'https:'
+  if (isDown || !/^https?:$/.test(to.protocol))
+    throw new FetchError('elsewhere', `${shown}: expected a redirect to https, found one to ${publicUrl(to.href)}`)
+  return to.href
 }
 
 /** Of what undici or the system throws. */
@@ -106,7 +102,6 @@ function toBytes(body: Dispatcher.ResponseData['body']): Pick<Answer, 'bytes' | 
 const lasting = /^(?:ENOTFOUND|ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|CERT_|ERR_TLS|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)/
 
 const reasons: Record<string, string> = {
-  UND_ERR_HEADERS_TIMEOUT: 'the server does not answer',
   UND_ERR_BODY_TIMEOUT: 'the server stopped sending',
   UND_ERR_CONNECT_TIMEOUT: 'the server cannot be reached in time',
   UND_ERR_SOCKET: 'the connection broke off',
@@ -116,15 +111,28 @@ const reasons: Record<string, string> = {
   EAI_AGAIN: 'the name of the host cannot be looked up; is there a network?',
 }
 
-function follow(from: string, location: string): string {
-  const shown = publicUrl(from)
-  if (!URL.canParse(location, from))
-    throw new FetchError('elsewhere', `${shown}: expected a redirect to a URL, found ${JSON.stringify(location)}`)
-  const to = new URL(location, from)
-  const isDown = new URL(from).protocol === 'https:' && to.protocol !== 'https:'
-  if (isDown || !/^https?:$/.test(to.protocol))
-    throw new FetchError('elsewhere', `${shown}: refuses to follow a redirect from https to ${publicUrl(to.href)}`)
-  return to.href
+async function ask(
+  url: string,
+  headers: Record<string, string>,
+  { dispatcher, stallMs }: Connections,
+  signal: AbortSignal,
+): Promise<Dispatcher.ResponseData> {
+  const { request } = await import('undici')
+  // undici's own limits begin with a connection, and behind a broken proxy it tries to get one for ever.
+  const silence = new AbortController()
+  const timer = setTimeout(() => silence.abort(), stallMs)
+  try {
+    return await request(publicUrl(url), {
+      dispatcher,
+      signal: AbortSignal.any([signal, silence.signal]),
+      headers: { 'user-agent': `pellet/${readVersion()}`, 'accept-encoding': 'identity', ...headers },
+    })
+  } catch (error) {
+    if (!silence.signal.aborted) throw toNetworkError(url, error, signal)
+    throw new FetchError('retry', `${publicUrl(url)}: the server does not answer`)
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 function basic(username: string, password: string): string {

@@ -6,7 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fetchModel, type FetchOptions, type ModelTarget } from '../../runtime/models/fetch-model.ts'
 import { placesOf } from '../../runtime/models/mirrors.ts'
-import { createConnections } from '../../runtime/models/request.ts'
+import { createConnections, redirectOf } from '../../runtime/models/request.ts'
 import { temporaryFolder } from '../support/fixture-tmp.ts'
 import { listen } from '../support/ports.ts'
 import { identityModel } from '../deployments/tiny.ts'
@@ -23,7 +23,7 @@ let server: FileServer
 let connections: FetchOptions['connections']
 test.before(async () => {
   server = await FileServer.start()
-  connections = await createConnections({ stallMs })
+  connections = await createConnections(stallMs)
 })
 test.after(async () => {
   await connections.destroy()
@@ -203,6 +203,11 @@ test('mends what an earlier attempt has left of another file', async () => {
 test('follows few redirects, none of them down from https, and says what a status means', async () => {
   const circle = server.on('/circle', (res) => res.writeHead(302, { location: '/circle' }).end())
   assert.match(await trial(circle).fails(), /expected a file, found more than 10 redirects/)
+  for (const to of ['http://b/x', 'ftp://b/x', 'file:///etc/passwd'])
+    assert.throws(() => redirectOf('https://a/x', to), /expected a redirect to https, found one to/)
+  assert.is(redirectOf('http://a/x/y', '../z'), 'http://a/z')
+  const silent = server.on('/silent', () => {})
+  assert.match(await trial(silent).fails({ delaysMs: [] }), /\/silent: the server does not answer$/)
   const far = server.on('/far', (res) => res.writeHead(307, { location: '/a' }).end())
   server.file('/a', bytes)
   assert.is((await trial(far).fetch()).sha256, digest(bytes))

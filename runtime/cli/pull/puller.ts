@@ -6,7 +6,7 @@ import { defaultDelaysMs } from '../../models/download.ts'
 import { fetchModel, type ModelTarget } from '../../models/fetch-model.ts'
 import { isAccepted, noticeOf } from '../../models/licences.ts'
 import { pinnedModel, readLock } from '../../models/lock.ts'
-import { createConnections, stallMs } from '../../models/request.ts'
+import { createConnections } from '../../models/request.ts'
 import { showPullProgress } from './progress.ts'
 
 /** What became of a file, as `--json` prints it. */
@@ -26,7 +26,7 @@ export class Puller {
   readonly #catalog: Catalog
   readonly #isUpdate: boolean
   readonly #signal: AbortSignal
-  readonly #connections = createConnections({ stallMs })
+  readonly #connections = createConnections()
 
   constructor(config: Config, catalog: Catalog, isUpdate: boolean, signal: AbortSignal) {
     this.#config = config
