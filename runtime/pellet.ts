@@ -291,11 +291,12 @@ export class Pellet {
     this.#refuseNew = true
     await this.desk.jobs.drain(Math.max(0, deadline - this.clock.now()))
     await this.dispatcher.stop(Math.max(0, deadline - this.clock.now()))
+    // It has no alarm any more that could ring.
+    this.vitals.stop()
     this.ring.end()
     await answersSent(listeners, Math.max(flushMs, deadline - this.clock.now()))
     for (const { server } of listeners) server.closeAllConnections()
     this.desk.close()
-    this.vitals.stop()
     await this.results.close(Math.max(flushMs, deadline - this.clock.now()))
     await this.tokens.save()
     await this.storage.dispose()

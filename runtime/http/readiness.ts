@@ -22,7 +22,7 @@ export function checkDeploymentReady(pellet: Pellet, name: string): void {
   if (pellet.isStarting() || pellet.isStopping()) throw notReady(pellet.notReadyReason())
   if (!pellet.routes.deployments.has(name)) {
     const failure = pellet.routes.failures.find((one) => one.name === name && !one.serves)
-    if (failure) throw new PelletError('not_found', `${name}: ${whyNotDeployed(failure)}; pellet list says what to do`)
+    if (failure) throw new PelletError('not_found', `${whyNotDeployed(failure)}; pellet list says what to do`)
     throw new PelletError('not_found', `deployment: expected one that GET /health lists, found ${JSON.stringify(name)}`)
   }
   const row = pellet.dispatcher.snapshot().find((one) => one.name === name)

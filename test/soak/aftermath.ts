@@ -39,7 +39,10 @@ export async function afterwards(
 /** What the log must not have, whatever was done. */
 export function defectsIn(log: LogLine[]): string[] {
   return log
-    .filter(({ level, msg, code }) => level === 'fatal' || code === 'internal_error' || msg.includes('internal_error'))
+    .filter(
+      ({ level, msg, code }) =>
+        level === 'fatal' || code === 'internal_error' || /internal_error|^no progress/.test(msg),
+    )
     .map(({ msg }) => `log: ${msg}`)
 }
 
