@@ -79,9 +79,10 @@ export function createHandler(pellet: Pellet, gate?: Gate): RequestListener {
 
 // --- internal ---
 
-/** What is answered before there are routes: health, and wrong methods. */
+/** What is answered before there are routes: health, who answers, and wrong methods. */
 function isKnownEarly(path: string): boolean {
-  return !['/docs', '/openapi.json', '/metrics'].includes(path) && !isApiPath(path) && !!ownMethods(path)
+  if (path === '/api/about') return true
+  return !['/', '/docs', '/openapi.json', '/metrics'].includes(path) && !isApiPath(path) && !!ownMethods(path)
 }
 
 function ownMethods(path: string): string[] | undefined {

@@ -28,6 +28,7 @@ test('it says alive and not ready, and lets early callers wait for their routes'
   assert.is((await get('/health')).json.status, 'starting')
   notReady(await get('/health/ready'), 'starting')
   notReady(await get('/health/ready/slow'), 'starting')
+  const index = get('/')
   const early = [callJson(`${url}/v1/slow`, {}), callJson(`${url}/f/slow`, {}), callJson(`${url}/v1/none`, {})]
   assert.is((await call(`${url}/health`, { method: 'PUT' })).status, 405)
   const leaving = new RawConnection(url)
@@ -42,6 +43,7 @@ test('it says alive and not ready, and lets early callers wait for their routes'
     (await Promise.all(early)).map(({ status }) => status),
     [200, 200, 404],
   )
+  assert.is((await index).json.functions.length, 2, 'the list of functions waits for them')
   assert.is((await get('/health/ready')).status, 200)
   assert.equal((await get('/health/ready/unwanted')).json, { ready: true }, 'it loads with its first request')
   assert.is((await get('/health/ready/none')).status, 404)

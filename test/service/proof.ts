@@ -50,7 +50,11 @@ try {
   })
   await step(`${restarts} restarts under load: nobody is refused, nothing is lost`, async () => {
     const calling = machine.runBeside('node', '--eval', callers)
-    for (let count = 0; count < restarts; count++) succeed(machine.run('systemctl', 'restart', 'pellet.service'))
+    for (let count = 0; count < restarts; count++) {
+      // So many in so short a time would be a start limit.
+      machine.run('systemctl', 'reset-failed', 'pellet.service')
+      succeed(machine.run('systemctl', 'restart', 'pellet.service'))
+    }
     machine.run('touch', '/run/enough')
     const { stdout } = await calling
     const { served, problems, longestMs } = JSON.parse(stdout) as Record<string, number> & { problems: string[] }
