@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** A function with all that it imports, as it is on every machine alike: what a deploy sends. */
@@ -43,8 +43,10 @@ function ownUrl(name: string): string {
 }
 
 async function writeWhole(file: string, text: string): Promise<void> {
-  // Where it is there already, as at most starts, a disk without room is no hindrance.
-  if ((await readFile(file, 'utf8').catch(() => undefined)) === text) return
+  // Where it is there already, as at most starts, a disk without room is no hindrance. It counts as new: old ones that
+  // nobody needs are removed.
+  const now = new Date()
+  if ((await readFile(file, 'utf8').catch(() => undefined)) === text) return utimes(file, now, now)
   // Several manifests may bundle one function file at the same time.
   const aside = `${file}.${randomUUID()}.tmp`
   try {
