@@ -43,10 +43,8 @@ function ownUrl(name: string): string {
 }
 
 async function writeWhole(file: string, text: string): Promise<void> {
-  // Where it is there already, as at most starts, a disk without room is no hindrance. It counts as new: old ones that
-  // nobody needs are removed.
-  const now = new Date()
-  if ((await readFile(file, 'utf8').catch(() => undefined)) === text) return utimes(file, now, now)
+  // Where it is there already, as at most starts, a disk without room is no hindrance.
+  if ((await readFile(file, 'utf8').catch(() => undefined)) === text && (await isKept(file))) return
   // Several manifests may bundle one function file at the same time.
   const aside = `${file}.${randomUUID()}.tmp`
   try {
@@ -58,4 +56,13 @@ async function writeWhole(file: string, text: string): Promise<void> {
     const text = `${file}: expected to write the bundle, found ${message}; check the folder and the space left`
     throw Object.assign(new Error(text, { cause: error }), { code })
   }
+}
+
+/** Makes it count as new, since old ones that nobody needs are removed; false where that was done meanwhile. */
+function isKept(file: string): Promise<boolean> {
+  const now = new Date()
+  return utimes(file, now, now).then(
+    () => true,
+    () => false,
+  )
 }
