@@ -89,7 +89,8 @@ export class Dispatcher {
    */
   stage(deployment: Deployment): StagedRevision {
     const { name, revision } = deployment
-    this.#apply(this.#scheduler.stage(toTerms(deployment, this.#sizeOf(deployment))))
+    const terms = toTerms(deployment, this.#sizeOf(deployment))
+    this.#apply(this.#scheduler.stage(terms))
     const place = stagedName(name)
     this.#deployments.set(place, deployment)
     this.#revisions.set(revision, deployment)
@@ -98,6 +99,7 @@ export class Dispatcher {
       clock: this.#options.clock,
       acquire: this.acquire.bind(this),
       rows: () => this.#scheduler.snapshot(),
+      sizeBytes: terms.sizeBytes,
     }
     return createStaged(host, deployment, {
       promote: (live) => {

@@ -35,6 +35,8 @@ export interface StagingHost {
   acquire(name: string, options: AcquireOptions, receiver: LeaseReceiver): () => void
   /** Of all that is deployed or staged. */
   rows(): DeploymentSnapshot[]
+  /** What it is expected to need. */
+  sizeBytes: number
 }
 
 /** What the dispatcher does when a revision is no longer staged. */
@@ -65,7 +67,7 @@ export function createStaged(host: StagingHost, deployment: Deployment, outcome:
           const rows = host.rows()
           if (rows.find((row) => row.name === place)?.isolate !== undefined) return
           leave()
-          reject(noRoom(name, rows))
+          reject(noRoom(name, host.sizeBytes, rows))
         })
       }).finally(stopWaiting)
       lease.release(true)
@@ -86,14 +88,14 @@ export function createStaged(host: StagingHost, deployment: Deployment, outcome:
 
 // --- internal ---
 
-function noRoom(name: string, rows: DeploymentSnapshot[]): PelletError {
+function noRoom(name: string, sizeBytes: number, rows: DeploymentSnapshot[]): PelletError {
   const resident = rows.filter(({ sizeBytes }) => sizeBytes > 0)
   const held = resident.map(({ name: other, sizeBytes, inFlight }) => {
     const state = inFlight > 0 ? `busy, ${formatBytes(sizeBytes)}` : formatBytes(sizeBytes)
     return `${other} (${state})`
   })
   const message =
-    `${name}: expected room to load the new revision beside what is loaded within ${roomTimeoutMs / 1000} s, found none; ` +
-    `loaded: ${held.join(', ')}; try again when less is going on, unload one of them, or give Pellet more memory (memory)`
+    `${name}: expected room for the new revision (${formatBytes(sizeBytes)}) beside what is loaded, within ` +
+    `${roomTimeoutMs / 1000} s, found none; loaded: ${held.join(', ')}; try again when less is going on, unload one of them, or give Pellet more memory (memory)`
   return new PelletError('out_of_memory', message)
 }

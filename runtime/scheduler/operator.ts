@@ -73,6 +73,8 @@ export function shutdown(ledger: Ledger): void {
   ledger.isStopping = true
   for (const deployment of ledger.deployments.values()) {
     deployment.isLoadWanted = false
+    // Nobody's request waits for what is staged.
+    if (deployment.terms.isStaged) ledger.refuseAll(deployment, 'stopping', messages.stopping(), stoppingRetryAfterMs)
     ledger.left(deployment)
   }
 }

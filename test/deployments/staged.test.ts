@@ -32,7 +32,10 @@ test('does not wait for room for ever: who has it is told, and what to do', asyn
   host.alarm!()
   const { code, message } = await failureOf(loading)
   assert.is(code, 'out_of_memory')
-  assert.match(message, 'within 30 s, found none; loaded: a (busy, 300 MB), b (200 MB); try again')
+  assert.match(
+    message,
+    'room for the new revision (400 MB) beside what is loaded, within 30 s, found none; loaded: a (busy, 300 MB), b (200 MB); try again',
+  )
   assert.ok(host.said.includes('left'))
 })
 
@@ -86,6 +89,7 @@ function setUp() {
       return () => void host.said.push('left')
     },
     rows: () => host.rows,
+    sizeBytes: 400 * 2 ** 20,
   }
   const outcome = { promote: () => void host.said.push('promoted'), discard: () => void host.said.push('discarded') }
   return { host, staged: createStaged(staging, deploymentOf({ name: 'a' }), outcome) }
