@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { replaceFile } from '../storage/replace-file.ts'
 
 /** A function with all that it imports, as it is on every machine alike: what a deploy sends. */
 export interface PortableBundle {
@@ -49,7 +50,7 @@ async function writeWhole(file: string, text: string): Promise<void> {
   const aside = `${file}.${randomUUID()}.tmp`
   try {
     await writeFile(aside, text)
-    await rename(aside, file)
+    await replaceFile(aside, file)
   } catch (error) {
     await rm(aside, { force: true }).catch(() => {})
     const { code, message } = error as NodeJS.ErrnoException

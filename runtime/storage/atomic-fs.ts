@@ -1,9 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readFile, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { defineDriver } from 'unstorage'
 import { fromFileName, isHashed, toFileName } from './file-name.ts'
+import { replaceFile } from './replace-file.ts'
 import { syncFolder } from './sync-folder.ts'
 
 /** An entry that was not what had been written, and was removed. */
@@ -85,7 +86,7 @@ export const atomicFs = defineDriver((options: AtomicFsOptions) => {
         await prepare(folder)
         await writeAside(aside, [head, content], isSynced)
       })
-      await rename(aside, file)
+      await replaceFile(aside, file)
       if (isPrecious(key)) await syncFolder(folder)
     } catch (error) {
       await rm(aside, { force: true }).catch(() => {})

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { constants, copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { constants, copyFile, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BlobRef } from '../deploys/protocol.ts'
 import { receiveInto, toFull, Upload } from './blob-upload.ts'
 import { syncFolder } from './sync-folder.ts'
+import { replaceFile } from './replace-file.ts'
 
 /** What lies in a store: a blob, or what an upload that broke off has left of one. */
 export interface StoredBlob extends BlobRef {
@@ -61,7 +62,7 @@ export class BlobStore {
     const part = isAlone ? this.#partOf(sha256) : join(this.folder, `${sha256}.${randomUUID()}.part`)
     try {
       await receiveInto(part, upload, offset, bytes)
-      await rename(part, this.fileOf(sha256))
+      await replaceFile(part, this.fileOf(sha256))
       await syncFolder(this.folder)
     } finally {
       if (this.#uploads.get(sha256) === upload) this.#uploads.delete(sha256)
@@ -78,7 +79,7 @@ export class BlobStore {
       // A link would change with the file, where that is written in place; a clone does not.
       await copyFile(file, aside, constants.COPYFILE_FICLONE)
       await syncFile(aside)
-      await rename(aside, this.fileOf(ref.sha256))
+      await replaceFile(aside, this.fileOf(ref.sha256))
       await syncFolder(this.folder)
     } catch (error) {
       throw toFull(ref, error)
@@ -88,7 +89,7 @@ export class BlobStore {
   }
 
   async remove(sha256: string): Promise<void> {
-    await rm(this.fileOf(sha256), { force: true })
+    await rm(this.fileOf(sha256), { force: true, recursive: true })
   }
 
   /** Removes something that `list` has told of. */

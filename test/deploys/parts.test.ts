@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { suite } from 'uvu'
@@ -139,9 +139,13 @@ const injuries: Record<string, (file: string) => void> = {
     writeFileSync(file, bytes)
   },
   'nothing left': (file) => truncateSync(file, 0),
+  'a folder in its place': (file) => {
+    rmSync(file)
+    mkdirSync(join(file, 'with'), { recursive: true })
+  },
 }
 for (const [what, injure] of Object.entries(injuries)) {
-  test(`a record that is damaged (${what}) is told, stays, and leaves the others to be found`, async () => {
+  test(`a record that is damaged (${what}) is told, stays until it is written again, and leaves the others to be found`, async () => {
     const { records, name, recordOf } = await keep(pack('a', 'one'), pack('a', 'two'))
     injure(recordOf('live:a'))
     injure(recordOf('revision:a:revision0'))
@@ -153,6 +157,10 @@ for (const [what, injure] of Object.entries(injuries)) {
       ['revision1'],
     )
     assert.is((await records.revisions()).length, 2, 'nothing was removed')
+    await records.putLive(name, historyOf('revision1'))
+    assert.equal(await records.live(name), historyOf('revision1'))
+    await records.removeRevision(name, 'revision0')
+    assert.is((await records.revisions()).length, 1)
   })
 }
 
