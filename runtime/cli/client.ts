@@ -45,9 +45,10 @@ export async function openStream(
   method: string,
   path: string,
   value?: unknown,
+  signal?: AbortSignal,
 ): Promise<IncomingMessage> {
   const json = value !== undefined && { headers: jsonType, body: JSON.stringify(value) }
-  const res = await open(target, method, path, json || {})
+  const res = await open(target, method, path, { ...json, ...(signal && { signal }) })
   const { statusCode = 0, headers } = res
   if (statusCode !== 200) throw toRefusal(target, statusCode, headers, String(await bodyOf(target, res)))
   if (headers['content-type']?.startsWith('application/x-ndjson')) return res

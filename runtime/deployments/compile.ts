@@ -52,7 +52,11 @@ export async function compileFiles(
     const source = { name: functionName(path), functionFile: path }
     const found = await stat(path).catch(() => undefined)
     if (!found?.isFile())
-      absent.push(toFailure({ name: source.name }, options, [absentText(file, [...manifests, ...functions], root)]))
+      absent.push(
+        toFailure({ name: source.name }, options, [
+          absentText(file, found !== undefined, [...manifests, ...functions], root),
+        ]),
+      )
     else if (!functionEndings.includes(extname(path))) jobs.set(path, await manifestJob(path, functions, options))
     else {
       const pairs = await Promise.all(manifests.map((manifest) => manifestJob(manifest, functions, options)))
@@ -82,7 +86,8 @@ export async function compileFiles(
 // --- internal ---
 
 /** People may know it by the name of the deployment. */
-function absentText(file: string, sources: string[], root: string): string {
+function absentText(file: string, isThere: boolean, sources: string[], root: string): string {
+  if (isThere) return `${file}: expected a file, found something else; name the files in it`
   const meant = sources.find((source) => functionName(source) === functionName(file))
   return `${file}: expected a file, found none${meant ? `; did you mean ${displayPath(root, meant)}?` : ''}`
 }

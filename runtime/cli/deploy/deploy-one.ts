@@ -13,7 +13,7 @@ export interface DeployOptions {
   about: About
   folders: { root: string; modelsFolder: string }
   reporter: Reporter
-  /** Ends the upload. What was ordered then goes on there. */
+  /** Ends it here; what was ordered goes on there. */
   signal: AbortSignal
   isDryRun: boolean
   isProbed: boolean
@@ -23,12 +23,13 @@ export interface DeployOptions {
 export async function deployOne(deployment: Deployment, options: DeployOptions): Promise<boolean> {
   const { target, about, folders, reporter, signal, isDryRun } = options
   const { name } = deployment
+  let isOrdered = false
   try {
     const { draft, blobs, notes } = await toParcel(deployment, folders, about)
     const missing = await askMissing(target, blobs)
     reporter.packed({ draft, blobs, notes }, missing)
     const order = (query: Record<string, string>, onEvent: (event: DeployEvent) => void) =>
-      followEvents(target, `/api/deployments/${name}/revisions?${new URLSearchParams(query)}`, draft, onEvent)
+      followEvents(target, `/api/deployments/${name}/revisions?${new URLSearchParams(query)}`, draft, onEvent, signal)
     const tell = (event: DeployEvent) => reporter.event(name, event)
     if (isDryRun) return (await order({ dry_run: 'true' }, tell)).type === 'done'
     if (toSend(missing) > largeBytes) {
@@ -40,12 +41,13 @@ export async function deployOne(deployment: Deployment, options: DeployOptions):
       }
     }
     await upload(target, blobs, { watcher: reporter.upload, signal })
+    isOrdered = true
     return (await order(options.isProbed ? {} : { probe: 'false' }, tell)).type === 'done'
   } catch (error) {
-    const message = signal.aborted
-      ? 'interrupted; what was sent stays there, and the next deploy goes on behind it'
-      : messageOf(error)
-    reporter.broken(name, message)
+    const rest = isOrdered
+      ? `the deploy goes on there, and pellet history ${name} says how it has ended`
+      : 'what was sent stays there, and the next deploy goes on behind it'
+    reporter.broken(name, signal.aborted ? `interrupted; ${rest}` : messageOf(error))
     return false
   }
 }

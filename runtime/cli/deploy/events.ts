@@ -8,6 +8,7 @@ export type LastEvent = Exclude<DeployEvent, { type: 'phase' }>
 
 /**
  * Orders a deploy or a rollback, and tells what happens as it happens.
+ * @param signal ends the listening, not what was begun
  * @returns how it ended
  * @throws ConnectionError where the connection breaks before the end: what was begun may have been finished
  */
@@ -16,8 +17,9 @@ export async function followEvents(
   path: string,
   value: unknown,
   onEvent: (event: DeployEvent) => void,
+  signal?: AbortSignal,
 ): Promise<LastEvent> {
-  const stream = await openStream(target, 'POST', path, value)
+  const stream = await openStream(target, 'POST', path, value, signal)
   let broken: Error | undefined
   stream.on('error', (error) => (broken = error))
   try {

@@ -61,7 +61,8 @@ function textReporter(isDryRun: boolean): Reporter {
       else if (event.type === 'done') console.log(`${name}: ${toOutcome(name, event, isDryRun)}`)
       else console.error(`${name}: not deployed: ${toOutcome(name, event)}`)
     },
-    broken: (name, message) => console.error(`${name}: not deployed: ${message}`),
+    broken: (name, message) =>
+      console.error(`${name}: ${message.startsWith('interrupted') ? '' : 'not deployed: '}${message}`),
     summary(count, failed) {
       if (count > 1)
         console.error(
