@@ -4,6 +4,7 @@ import { damageFiles } from './damage.ts'
 import { deployUnderLoad } from './deploys.ts'
 import { fillDisk, withOwnMounts } from './disk.ts'
 import { killAnywhere } from './kills.ts'
+import { killPulls } from './pulls.ts'
 import { toReport, type ChaosOptions, type ChaosResult } from './report.ts'
 import { restartUnderLoad } from './restarts.ts'
 import { stopUnderLoad } from './signals.ts'
@@ -14,6 +15,7 @@ const harms: Record<string, { rounds: number; run(options: ChaosOptions): Promis
   restarts: { rounds: 100, run: restartUnderLoad },
   deploys: { rounds: 50, run: deployUnderLoad },
   kills: { rounds: 100, run: killAnywhere },
+  pulls: { rounds: 100, run: killPulls },
   damage: { rounds: 60, run: damageFiles },
   disk: { rounds: 20, run: (options) => withOwnMounts(options, fillDisk) },
 }

@@ -79,10 +79,8 @@ export function markedFiles(number: number, modelBytes = 100_000): Record<string
   }
 }
 
-// --- internal ---
-
 /** float32 `x` [1, 4] comes out as `y`, a number larger. */
-function addingModel(number: number, sizeBytes: number): Buffer {
+export function addingModel(number: number, sizeBytes: number): Buffer {
   const float32 = (dims: number[], data: Float32Array) => ({ type: 'float32' as const, dims, data })
   const ballast = new Float32Array(sizeBytes / 4).fill(number)
   return toOnnx({
