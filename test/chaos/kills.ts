@@ -114,7 +114,9 @@ class Killing {
     if (!allowed.includes(live)) note([`expected revision ${allowed.join(' or ')} to be live, found ${live} (${type})`])
     if (action !== 'results') this.became[live === target ? 'next' : 'old']++
     this.#live = live
-    note(await this.estate.look({ live: [live], mayFail: false }))
+    // What a client has begun goes on without him, and may be done at any moment.
+    const mayStill = victim === 'the client' && !isKnown ? [live, target] : [live]
+    note(await this.estate.look({ live: mayStill, mayFail: false }))
     note(this.#damagedBlobs())
     // What was begun is done in the end, and no worse for it.
     const again = await this.estate.deployer
