@@ -104,7 +104,7 @@ export const atomicFs = defineDriver((options: AtomicFsOptions) => {
   async function remove(key: string): Promise<void> {
     const file = toFile(key)
     try {
-      await rm(file, { force: true })
+      await rm(file, { force: true, recursive: true })
       // What was taken back, a token or a deployment, must not come back with a power cut.
       if (isPrecious(key)) await missing(folder, 'sync', syncFolder(folder))
     } catch (error) {
