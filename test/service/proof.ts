@@ -78,7 +78,8 @@ try {
     machine.run('sed', '--in-place', '/nonsense/d', '/etc/pellet/pellet.yaml')
     return `mended, it answers after ${get('/health/live')} s`
   })
-  await step('strict limits: it answers', () => {
+  await step('installed anew, with a socket that differs and strict limits, it answers', () => {
+    machine.run('sh', '-c', 'echo "# another" >> /etc/systemd/system/pellet.socket')
     succeed(pellet('systemd', 'install', '--yes', '--limits', 'strict'))
     get('/v1/depth/estimate', '--form', `image=@${home}/models/samples/room_1.jpg`)
     return show('StatusText')
