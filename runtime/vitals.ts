@@ -1,3 +1,4 @@
+import { messageOf } from './errors.ts'
 import type { Logger } from './log.ts'
 
 /** Something that makes no progress, as it is found at one moment. */
@@ -12,7 +13,7 @@ export interface Stall {
 
 /**
  * A component that can stand still while main turns: says what it works on without progress now, or what should not be so.
- * Asked once a second; must be quick and must not throw.
+ * Asked once a second, and quick to answer.
  */
 export type Pulse = () => Iterable<Stall>
 
@@ -80,7 +81,7 @@ export class Vitals {
     const found = new Map<string, number>()
     let problem: string | undefined
     for (const pulse of this.#pulses)
-      for (const { key, message, allowedMs } of pulse()) {
+      for (const { key, message, allowedMs } of ask(pulse)) {
         const sinceMs = this.#found.get(key) ?? this.#livedMs
         found.set(key, sinceMs)
         const lastsMs = this.#livedMs - sinceMs
@@ -102,6 +103,15 @@ export class Vitals {
 }
 
 // --- internal ---
+
+/** One that cannot answer is no reason for main to end, but for a supervisor to know. */
+function ask(pulse: Pulse): Iterable<Stall> {
+  try {
+    return [...pulse()]
+  } catch (error) {
+    return [{ key: 'pulse', message: `whether all moves on cannot be told (${messageOf(error)})`, allowedMs: timersMs }]
+  }
+}
 
 function seconds(ms: number): string {
   return `${Math.round(ms / 1000)} s`

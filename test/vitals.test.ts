@@ -64,6 +64,16 @@ for (const { title, looks, problem } of cases)
     assert.is(vitals.problem(), problem)
   })
 
+test('a component that cannot answer is told of, and ends nothing', () => {
+  const clock = { now: 0 }
+  const vitals = new Vitals(() => clock.now, silent)
+  vitals.watch(() => {
+    throw new Error('no idea')
+  })
+  for (clock.now = 0; clock.now <= 5000; clock.now += 1000) vitals.tick()
+  assert.is(vitals.problem(), 'whether all moves on cannot be told (no idea), for 5 s')
+})
+
 test('who is asked is told that timers do not fire; after a long stop they are given their time', () => {
   const clock = { now: 0 }
   const vitals = new Vitals(() => clock.now, silent)
