@@ -43,7 +43,8 @@ export class Describer implements Disposable {
   #child = fork(fileURLToPath(new URL('describe-child.js', import.meta.url)), {
     execArgv: ['--max-old-space-size=512', '--enable-source-maps'],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    env: { ...process.env, PELLET_PARENT_PID: String(process.pid) },
+    // A client's token is no business of the code that it deploys.
+    env: { ...process.env, PELLET_PARENT_PID: String(process.pid), PELLET_TOKEN: undefined },
   })
   #stderr = ''
 

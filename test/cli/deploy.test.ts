@@ -9,7 +9,9 @@ import { createProject, RunningPellet, runCli, type CliResult } from '../support
 
 const test = suite('deploying to a Pellet on another machine')
 /** A function that says which text it was made of. */
-const saying = (text: string, manifest = '') => answering(`return { text: '${text}' }`, { manifest })
+const saying = (text: string, manifest = '') => answering(`return { text: '${text}' }`, { manifest, head: tokenless })
+/** The code is looked at on the laptop, too: there it must not find the token that it is deployed with. */
+const tokenless = `if (process.env.PELLET_TOKEN) throw new Error('the token is to be seen')`
 const laptop = createProject({
   'models/identity.onnx': identityModel(),
   'models/words.txt': 'one\n',
