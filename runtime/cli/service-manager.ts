@@ -3,6 +3,8 @@ import type { Pellet } from '../pellet.ts'
 
 /** How often what people read in `systemctl status` is looked at, where no watchdog asks for more. */
 const longestBeatMs = 5000
+/** Twice what is recommended: a board that swaps may hold main up for some seconds, and that is no reason to end it. */
+const beatsPerWatchdog = 4
 /** What a stop may take beyond the grace time of requests. */
 const stopMarginMs = 5000
 
@@ -19,7 +21,7 @@ export class ServiceManager {
     this.#watchdogMs = takeWatchdogMs()
     const notify = openNotify()
     this.#notify = notify ?? (() => {})
-    const beatMs = Math.min(longestBeatMs, (this.#watchdogMs ?? Infinity) / 2)
+    const beatMs = Math.min(longestBeatMs, (this.#watchdogMs ?? Infinity) / beatsPerWatchdog)
     if (notify) setInterval(() => this.#beat(), beatMs).unref()
   }
 

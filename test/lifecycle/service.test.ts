@@ -78,13 +78,13 @@ test('is ready when it serves on the sockets that it was handed, and its childre
   }
 })
 
-test('feeds the watchdog twice as often as is asked, and says what people want to know', async () => {
+test('feeds the watchdog four times as often as is asked, and says what people want to know', async () => {
   assert.is(await manager.notified('STATUS=serving 2 deployments, 2 loaded'), 'STATUS=serving 2 deployments, 2 loaded')
   const from = manager.events.length
   const since = performance.now()
   for (let fed = 1; fed <= 4; fed++) await manager.notified('WATCHDOG=1', from, fed)
   const betweenMs = (performance.now() - since) / 4
-  assert.ok(betweenMs < watchdogMs, `fed every ${betweenMs} ms`)
+  assert.ok(betweenMs < watchdogMs / 2, `fed every ${betweenMs} ms`)
 })
 
 test('SIGHUP reads configuration and project again; what is broken leaves what was there serving', async () => {
