@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { readVersion } from '../version.ts'
+import { within } from '../within.ts'
 import { FetchError, publicUrl } from './fetch-error.ts'
 
 export interface Answer {
@@ -24,12 +25,13 @@ export interface Connections {
 /** Where nobody is in a hurry. */
 const patientMs = 30_000
 const maxRedirects = 10
+const destroyMs = 500
 
 /** Connections, through the proxies that the usual variables name (`https_proxy`, `http_proxy`, `no_proxy`). */
 export async function createConnections(stallMs = patientMs): Promise<Connections> {
   const { EnvHttpProxyAgent } = await import('undici')
   const dispatcher = new EnvHttpProxyAgent({ bodyTimeout: stallMs, connect: { timeout: stallMs } })
-  return { dispatcher, stallMs, destroy: () => dispatcher.destroy() }
+  return { dispatcher, stallMs, destroy: () => within(dispatcher.destroy(), destroyMs) }
 }
 
 /**
@@ -121,17 +123,27 @@ async function ask(
   // undici's own limits begin with a connection, and behind a broken proxy it tries to get one for ever.
   const silence = new AbortController()
   const timer = setTimeout(() => silence.abort(), stallMs)
+  const ended = AbortSignal.any([signal, silence.signal])
+  let onEnd = () => {}
+  const end = new Promise<never>((_, reject) => {
+    onEnd = () => reject(ended.reason as Error)
+    ended.addEventListener('abort', onEnd, { once: true })
+  })
   try {
-    return await request(publicUrl(url), {
+    const asked = request(publicUrl(url), {
       dispatcher,
-      signal: AbortSignal.any([signal, silence.signal]),
+      signal: ended,
       headers: { 'user-agent': `pellet/${readVersion()}`, 'accept-encoding': 'identity', ...headers },
     })
+    asked.catch(() => {})
+    // Nor does it hear of the signal before it has one.
+    return await Promise.race([asked, end])
   } catch (error) {
     if (!silence.signal.aborted) throw toNetworkError(url, error, signal)
     throw new FetchError('retry', `${publicUrl(url)}: the server does not answer`)
   } finally {
     clearTimeout(timer)
+    ended.removeEventListener('abort', onEnd)
   }
 }
 

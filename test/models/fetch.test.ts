@@ -224,6 +224,19 @@ test('follows few redirects, none of them down from https, and says what a statu
   assert.is(server.asked.length, before + 1, 'no second attempt')
 })
 
+test('gives up a proxy that breaks every connection', async () => {
+  const proxy = createServer((socket) => socket.once('data', () => socket.destroy()))
+  const before = process.env['https_proxy']
+  process.env['https_proxy'] = await listen(proxy as never)
+  const proxied = await createConnections(stallMs)
+  if (before === undefined) delete process.env['https_proxy']
+  else process.env['https_proxy'] = before
+  const message = await trial('https://a.invalid/m.bin').fails({ connections: proxied, delaysMs: [] })
+  assert.match(message, /https:\/\/a\.invalid\/m\.bin: the server does not answer$/)
+  await proxied.destroy()
+  await new Promise((resolve) => proxy.close(resolve))
+})
+
 test('tries mirrors first, and is pinned by where it is from', async () => {
   const dead = await deadUrl()
   const url = 'https://zoo.invalid/models/m.bin'
