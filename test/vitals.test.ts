@@ -124,8 +124,8 @@ service(
       assert.ok(performance.now() - lostAt < 10_000)
       const { error } = (await (await live()).json()) as { error: { code: string; message: string } }
       assert.is(error.code, 'stalled')
-      assert.match(error.message, /^1 request waited, of which the scheduler knew 0, for \d s$/)
-      await manager.notified('STATUS=1 request waited')
+      assert.match(error.message, /^requests that wait: 1, by the scheduler's books 0, for \d s$/)
+      await manager.notified('STATUS=requests that wait: 1')
       const starvedFrom = manager.events.length
       assert.is((await post('well')).status, 200, 'others are served')
       left.abort()
@@ -134,8 +134,8 @@ service(
       const fed = manager.messages(starvedFrom).findIndex((text) => text === 'WATCHDOG=1')
       const well = manager.messages(starvedFrom).findIndex((text) => text.startsWith('STATUS=serving'))
       assert.ok(fed === -1 || fed >= well - 1, 'not fed before it was well again')
-      const told = manager.logged().match(/no progress: 1 request waited|progress again/g)
-      assert.equal(told, ['no progress: 1 request waited', 'progress again'])
+      const told = manager.logged().match(/no progress: requests that wait: 1|progress again/g)
+      assert.equal(told, ['no progress: requests that wait: 1', 'progress again'])
 
       const from = manager.events.length
       await post('blocked', AbortSignal.timeout(1500)).catch(() => undefined)

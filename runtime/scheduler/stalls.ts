@@ -34,7 +34,7 @@ export function stallsOf(ledger: Ledger, owner: OwnerBooks, now: number): Stall[
       add(`place ${name} ${current.number}`, `requests wait for ${name} though it has a place free`)
   }
   if (waiting !== owner.waiting)
-    add('waiting', `${count(owner.waiting, 'request')} waited, of which the scheduler knew ${waiting}`)
+    add('waiting', `requests that wait: ${owner.waiting}, by the scheduler's books ${waiting}`)
   for (const pool of ledger.pools.values()) for (const one of unserved(pool)) add(...one)
   let leases = 0
   for (const { isolate, deadlineAt, id } of ledger.requests.values()) {
@@ -43,8 +43,7 @@ export function stallsOf(ledger: Ledger, owner: OwnerBooks, now: number): Stall[
     if (deadlineAt <= now)
       add(`lease ${id}`, `a request to ${isolate.deployment.terms.name} is past its deadline and not over`, leaseMs)
   }
-  if (leases > owner.leases)
-    add('leases', `${count(owner.leases, 'request')} were at work, and the scheduler took them for ${leases}`)
+  if (leases > owner.leases) add('leases', `requests at work: ${owner.leases}, by the scheduler's books ${leases}`)
   for (const isolate of ledger.isolates.values()) for (const one of stuck(isolate, owner)) add(...one)
   for (const number of owner.isolates.keys())
     if (!ledger.isolates.has(number)) add(`stray ${number}`, 'a process runs that the scheduler knows nothing of')
@@ -90,8 +89,4 @@ function stuck({ number, state, isKilled, suspensions, deployment }: Isolate, ow
   if (state === 'ready' && suspensions > 0)
     return [[`doubt ${number}`, `${name} is being examined and does not come to an end`, doubtMs]]
   return []
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`
 }

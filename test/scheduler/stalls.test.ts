@@ -19,12 +19,12 @@ const cases: { title: string; found: RegExp[]; act(stage: Stage): Partial<OwnerB
   },
   {
     title: 'a request was never heard of',
-    found: [/^waiting: 1 request waited, of which the scheduler knew 0/],
+    found: [/^waiting: requests that wait: 1, by the scheduler's books 0/],
     act: () => ({ waiting: 1 }),
   },
   {
     title: 'the end of a request was never heard of',
-    found: [/^leases: 0 requests were at work, and the scheduler took them for 1/],
+    found: [/^leases: requests at work: 0, by the scheduler's books 1/],
     act(stage) {
       stage.resident('a')
       stage.request('a')
