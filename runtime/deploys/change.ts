@@ -1,6 +1,7 @@
 import type { Deployment, FailedSource } from '../deployments/deployment.ts'
 import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
 import { isFull, noRoom } from '../storage/full.ts'
+import { StorageError } from '../storage/atomic-fs.ts'
 import { formatDuration } from '../units.ts'
 import type { StagedDraft } from './compile-draft.ts'
 import type { DeployHost } from './deploys.ts'
@@ -129,6 +130,7 @@ export class Change {
   #causeOf(error: unknown): unknown {
     const { name, ending } = this.#parts
     if (isFull(error)) return noRoom(name)
+    if (error instanceof StorageError) return new PelletError('storage_failed', `${name}: ${error.message}`)
     if (!ending.aborted) return error
     return new PelletError('stopping', `${name}: Pellet is shutting down; deploy again when it runs`)
   }

@@ -14,6 +14,9 @@ export interface Damage {
   reason: string
 }
 
+/** What the file system has against it; with `code` and `path`. */
+export class StorageError extends Error {}
+
 export interface AtomicFsOptions {
   /** One file per entry lies directly in here. Made with the first write. */
   folder: string
@@ -220,8 +223,8 @@ async function missing<T>(path: string, doing: string, work: Promise<T>): Promis
   }
 }
 
-function toError(doing: string, path: string, error: unknown): Error {
+function toError(doing: string, path: string, error: unknown): StorageError {
   const { code, message } = error as NodeJS.ErrnoException
   const text = `Storage: cannot ${doing} ${path} (${message}). Check the folder, its permissions and the space left.`
-  return Object.assign(new Error(text, { cause: error }), { code, path })
+  return Object.assign(new StorageError(text, { cause: error }), { code, path })
 }
