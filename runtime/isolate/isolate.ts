@@ -74,6 +74,8 @@ export class Isolate {
       env: {
         ...process.env,
         PELLET_PARENT_PID: String(process.pid),
+        // A client's, where the command line loads what it checks: no business of function code.
+        PELLET_TOKEN: undefined,
         UV_THREADPOOL_SIZE: String(Math.max(poolThreads, limits.concurrency)),
         // glibc keeps freed model memory in its heap otherwise; with it, large blocks go back to the system. Those of a
         // picture of 640 x 480 stay: taking them anew for each request costs half a millisecond in page faults.
