@@ -16,7 +16,7 @@ export interface CallOptions {
   headers?: Record<string, string>
   /** Of a stream the headers must have the length. */
   body?: Uint8Array | string | Readable
-  /** How long the answer may take to begin. Default: 30 s for what only asks, else as long as it takes. */
+  /** How long the answer may take to begin; 0: as long as it takes. Default: 30 s for what only asks, else 0. */
   answerMs?: number
   signal?: AbortSignal
 }
@@ -48,7 +48,8 @@ export async function openStream(
   signal?: AbortSignal,
 ): Promise<IncomingMessage> {
   const json = value !== undefined && { headers: jsonType, body: JSON.stringify(value) }
-  const res = await open(target, method, path, { ...json, ...(signal && { signal }) })
+  // A log that is followed may have nothing to tell for long.
+  const res = await open(target, method, path, { ...json, answerMs: 0, ...(signal && { signal }) })
   const { statusCode = 0, headers } = res
   if (statusCode !== 200) throw toRefusal(target, statusCode, headers, String(await bodyOf(target, res)))
   if (headers['content-type']?.startsWith('application/x-ndjson')) return res
@@ -82,7 +83,7 @@ function open(target: Target, method: string, path: string, options: CallOptions
     },
     ...(signal && { signal }),
   })
-  const stopWaiting = limitTime(req, options.answerMs ?? (method === 'GET' ? askMs : undefined))
+  const stopWaiting = limitTime(req, options.answerMs ?? (method === 'GET' ? askMs : 0))
   return new Promise((resolve, reject) => {
     req.on('response', (res) => {
       stopWaiting()
@@ -100,11 +101,11 @@ function open(target: Target, method: string, path: string, options: CallOptions
 }
 
 /** Gives a request up that finds nobody in time, or no answer. Returns what ends the watch. */
-function limitTime(req: ClientRequest, answerMs: number | undefined): () => void {
+function limitTime(req: ClientRequest, answerMs: number): () => void {
   const giveUpAfter = (ms: number, what: string) =>
     setTimeout(() => req.destroy(Object.assign(new Error(`${what} in ${ms / 1000} s`), { code: 'ETIMEDOUT' })), ms)
   const connecting = giveUpAfter(connectMs, 'no connection')
-  const answering = answerMs === undefined ? undefined : giveUpAfter(answerMs, 'no answer')
+  const answering = answerMs === 0 ? undefined : giveUpAfter(answerMs, 'no answer')
   req.on('socket', (socket) => {
     if (socket.connecting) socket.once('connect', () => clearTimeout(connecting))
     else clearTimeout(connecting)
