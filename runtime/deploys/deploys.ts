@@ -107,8 +107,15 @@ export class Deploys {
   collect(): Promise<void> {
     return this.#turns.take('', async () => {
       const { dispatcher, live, log } = this.#options.pellet
-      const running = [...dispatcher.revisions(), ...live.routes.deployments.values()]
-      await collectGarbage({ records: this.#records, blobs: this.blobs, running, promised: this.#promised, log })
+      const serving = [...live.routes.deployments.values()]
+      await collectGarbage({
+        records: this.#records,
+        blobs: this.blobs,
+        running: [...dispatcher.revisions(), ...serving],
+        serving: new Set(serving.flatMap(({ name, origin }) => (origin.deployed ? name : []))),
+        promised: this.#promised,
+        log,
+      })
     })
   }
 
@@ -135,20 +142,26 @@ export class Deploys {
     }
   }
 
-  /** Of a name whose record is damaged, what is kept of it. */
+  /** Of a name whose record is damaged or gone, what is kept of it. */
   async #historyOf(name: string): Promise<{ live: string | undefined; history: Made[] }> {
     try {
       const record = await this.#records.live(name)
-      return { live: record?.revision, history: record?.history ?? [] }
+      if (record) return { live: record.revision, history: record.history }
     } catch (error) {
       if (!(error instanceof DamagedRecord)) throw error
-      return { live: undefined, history: await this.#records.keptOf(name) }
     }
+    return { live: this.#served(name), history: await this.#records.keptOf(name) }
+  }
+
+  /** The deployed revision that serves, whatever its records say. */
+  #served(name: string): string | undefined {
+    const serving = this.#options.pellet.live.routes.deployments.get(name)
+    return serving?.origin.deployed && serving.revision
   }
 
   async #expectDeployed(name: string): Promise<void> {
     const names = await this.#records.names()
-    if (names.includes(name)) return
+    if (names.includes(name) || this.#served(name) !== undefined) return
     const isDropped = this.#options.pellet.live.routes.deployments.has(name)
     const hint = isDropped ? `; its files lie in the project, and are changed there` : ''
     throw new PelletError(

@@ -16,16 +16,18 @@ export interface Garbage {
   blobs: BlobStore
   /** What serves, or still runs. */
   running: readonly Deployment[]
+  /** Names under which something that was deployed serves. */
+  serving: ReadonlySet<string>
   /** By sha256: when a client was told that a blob need not be uploaded. */
   promised: Map<string, number>
   log: Logger
 }
 
 /** Removes the records that no history names, and the blobs that no record names. Never throws. */
-export async function collectGarbage({ records, blobs, running, promised, log }: Garbage): Promise<void> {
+export async function collectGarbage({ records, blobs, running, serving, promised, log }: Garbage): Promise<void> {
   try {
     const needed = new Set(running.flatMap(({ model, files }) => [model.file, ...Object.values(files)]))
-    const kept = await keepRecords(records)
+    const kept = await keepRecords(records, serving)
     for (const sha256 of kept) needed.add(blobs.fileOf(sha256))
     const useless = toCollect(await blobs.list(), needed, promised, Date.now())
     for (const { file } of useless) await blobs.discard(file)
@@ -53,9 +55,10 @@ export function toCollect(
 // --- internal ---
 
 /** Removes the records that no history names. @returns the sha256 of every blob that the others name */
-async function keepRecords(records: Records): Promise<Set<string>> {
+async function keepRecords(records: Records, serving: ReadonlySet<string>): Promise<Set<string>> {
   const needed = new Set<string>()
-  const histories = new Map<string, Set<string> | undefined>()
+  // A name that serves has a record, or had one that is gone.
+  const histories = new Map<string, Set<string> | undefined>([...serving].map((name) => [name, undefined]))
   for (const name of await records.names()) histories.set(name, await revisionsOf(name, records))
   for (const { name, revision } of await records.revisions()) {
     const history = histories.get(name)

@@ -165,8 +165,8 @@ for (const [what, injure] of Object.entries(injuries)) {
 }
 
 const silent = pino({ level: 'silent' })
-const collect = (records: Records, blobs: BlobStore) =>
-  collectGarbage({ records, blobs, running: [], promised: new Map(), log: silent })
+const collect = (records: Records, blobs: BlobStore, serving: string[] = []) =>
+  collectGarbage({ records, blobs, running: [], serving: new Set(serving), promised: new Map(), log: silent })
 const age = (blobs: BlobStore) => {
   for (const name of readdirSync(blobs.folder)) utimesSync(join(blobs.folder, name), 1, 1)
 }
@@ -180,6 +180,8 @@ test('what no history names goes, and with a name its blobs', async () => {
   assert.equal(await records.revisions(), [{ name: 'a', revision: 'revision1' }])
   assert.equal((await blobs.list()).map(({ sha256 }) => sha256).sort(), [...two.blobs.keys()].sort())
   await records.removeLive(name)
+  await collect(records, blobs, [name])
+  assert.is((await records.revisions()).length, 1, 'it serves: its record was not removed by us')
   await collect(records, blobs)
   assert.equal([await records.revisions(), await blobs.list()], [[], []])
 })
