@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { PelletError } from '../errors.ts'
 import type { Logger } from '../log.ts'
@@ -46,22 +46,28 @@ export class Gate {
     return isOpen
   }
 
-  /** Why a request may not pass: `unauthorized` or `forbidden`. What is wrong with a token is told to the log only. */
-  refusalOf(req: IncomingMessage, need: Need): PelletError | undefined {
+  /**
+   * Why a request may not pass: `unauthorized` or `forbidden`. What is wrong with a token is told to the log only.
+   * @param lasting an answer without an end of its own, such as a log that is followed: it ends with the token
+   */
+  refusalOf(req: IncomingMessage, need: Need, lasting?: ServerResponse): PelletError | undefined {
     if (need.length === 0) return undefined
-    const verdict = this.#options.tokens.verify(req.headers.authorization)
+    const { tokens, log } = this.#options
+    const verdict = tokens.verify(req.headers.authorization)
     if ('reason' in verdict) {
       this.#tell(verdict.reason, req.socket.remoteAddress)
       return new PelletError('unauthorized', unauthorized)
     }
     const { id, name, scopes } = verdict.holder
     if (allows(scopes, need)) {
+      if (lasting)
+        lasting.once(
+          'close',
+          tokens.untilEnd(verdict.holder, () => lasting.destroy()),
+        )
       // Uploads change nothing that is served, and there may be many.
       if (need.includes('deploy') && !pathOf(req).startsWith('/api/blobs/'))
-        this.#options.log.info(
-          { token: id, address: req.socket.remoteAddress },
-          `${req.method} ${pathOf(req)} by the token ${name}`,
-        )
+        log.info({ token: id, address: req.socket.remoteAddress }, `${req.method} ${pathOf(req)} by the token ${name}`)
       return undefined
     }
     return new PelletError(

@@ -49,6 +49,8 @@ export class TokenStore {
   readonly #records = new Map<string, TokenRecord>()
   readonly #damaged = new Set<string>()
   #usedAtMs = new Map<string, number>()
+  /** By id: what ends with the token. */
+  readonly #ends = new Map<string, Set<() => void>>()
   #savedAtMs: number
   /** Changes come one after the other: two may want one name. */
   #last: Promise<unknown> = Promise.resolve()
@@ -131,6 +133,7 @@ export class TokenStore {
       // Whatever becomes of the file, this process accepts it no more.
       this.#records.delete(row.id)
       this.#damaged.delete(row.id)
+      for (const end of this.#ends.get(row.id) ?? []) end()
       await this.#storage.removeItem(`tokens:${row.id}`)
       return row
     })
@@ -149,6 +152,21 @@ export class TokenStore {
     this.#usedAtMs.set(record.id, this.#now())
     if (this.#now() - this.#savedAtMs > saveEveryMs) void this.save()
     return { holder: record }
+  }
+
+  /**
+   * Calls `end` when a token that was accepted is revoked or expires.
+   * @returns what gives that up
+   */
+  untilEnd({ id, expiresAtMs }: TokenRecord, end: () => void): () => void {
+    const ends = this.#ends.get(id) ?? new Set()
+    this.#ends.set(id, ends.add(end))
+    const leftMs = expiresAtMs === null ? Infinity : expiresAtMs - this.#now()
+    const timer = leftMs <= maxTimerMs ? setTimeout(end, leftMs).unref() : undefined
+    return () => {
+      clearTimeout(timer)
+      ends.delete(end)
+    }
   }
 
   /** Writes down when tokens were used last. Losing that is no harm. */
@@ -201,6 +219,9 @@ export class TokenStore {
 const usedKey = 'last-used'
 const saveEveryMs = 10 * 60_000
 const noDigest = '0'.repeat(64)
+
+/** Of a later one Node makes one that rings at once. */
+const maxTimerMs = 2 ** 31 - 1
 
 /** Beyond it there are no dates. */
 const maxTimeMs = 8.64e15

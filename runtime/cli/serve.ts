@@ -46,8 +46,6 @@ export interface ServeOptions {
 /** Serves the project until a signal ends it, and the process with it. */
 export async function serve(flags: Record<string, unknown>, { onStarted, inspect }: ServeOptions = {}): Promise<never> {
   const asRead = await readConfig(flags)
-  // A client's token, which the function code in isolates has no business with.
-  delete process.env['PELLET_TOKEN']
   const sockets = new InheritedSockets(takeListenFds(), asRead.port)
   const manager = new ServiceManager()
   const config = { ...asRead, ...placeOf(sockets) }

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { childEnv } from '../child-env.ts'
 import type { Config, ConfigChange } from '../config.ts'
 import type { StagedDraft } from '../deploys/compile-draft.ts'
 import type { DeploymentResult } from './deployment.ts'
@@ -160,7 +161,7 @@ function run(task: ToCompiler, signal: AbortSignal, events: CompilerProcessEvent
   mkdirSync(task.config.dataFolder, { recursive: true, mode: 0o700 })
   const child = fork(fileURLToPath(new URL('compiler-child.js', import.meta.url)), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, PELLET_PARENT_PID: String(process.pid) },
+    env: childEnv(),
   })
   let isOver = false
   const end = (reason: string) => {

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { childEnv } from '../child-env.ts'
 import type { EngineName } from '../engines/engine.ts'
 import type { ChainProblem } from '../isolate/child/pipeline.ts'
 import type { Manifest } from '../manifest/manifest.ts'
@@ -43,8 +44,7 @@ export class Describer implements Disposable {
   #child = fork(fileURLToPath(new URL('describe-child.js', import.meta.url)), {
     execArgv: ['--max-old-space-size=512', '--enable-source-maps'],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    // A client's token is no business of the code that it deploys.
-    env: { ...process.env, PELLET_PARENT_PID: String(process.pid), PELLET_TOKEN: undefined },
+    env: childEnv(),
   })
   #stderr = ''
 

@@ -39,7 +39,7 @@ export function createHandler(pellet: Pellet, gate?: Gate): RequestListener {
     const path = entry ? written : plainPath(written)
     const isAdmin = isApiPath(path)
     if (gate && (isAdmin || !gate.isOpen(req))) {
-      const refusal = gate.refusalOf(req, needOf(req.method!, path, target))
+      const refusal = gate.refusalOf(req, needOf(req.method!, path, target), isAdmin ? res : undefined)
       if (refusal) return turnAway(req, res, refusal, entry ? shapeOf(entry) : 'pellet')
     }
     // Which routes there are is known in a moment: who calls that early waits instead of being turned away.

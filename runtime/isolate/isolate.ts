@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { Agent } from 'node:http'
 import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { childEnv } from '../child-env.ts'
 import type { Deployment } from '../deployments/deployment.ts'
 import { PelletError, type ErrorCode } from '../errors.ts'
 import { readLines } from './lines.ts'
@@ -72,10 +73,7 @@ export class Isolate {
       ],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: {
-        ...process.env,
-        PELLET_PARENT_PID: String(process.pid),
-        // A client's, where the command line loads what it checks: no business of function code.
-        PELLET_TOKEN: undefined,
+        ...childEnv(),
         UV_THREADPOOL_SIZE: String(Math.max(poolThreads, limits.concurrency)),
         // glibc keeps freed model memory in its heap otherwise; with it, large blocks go back to the system. Those of a
         // picture of 640 x 480 stay: taking them anew for each request costs half a millisecond in page faults.

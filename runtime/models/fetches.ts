@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { childEnv } from '../child-env.ts'
 import type { Config } from '../config.ts'
 import type { DeploymentResult, FailedSource, Origin } from '../deployments/deployment.ts'
 import type { FetchState, MissingFile } from '../deployments/missing-model.ts'
@@ -95,7 +96,7 @@ export class ModelFetches {
     if (fetch.failures === 0) log.info({ deployment: name }, `fetching ${missing.file} from ${missing.url}`)
     const child = fork(fileURLToPath(new URL('fetch-child.js', import.meta.url)), {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      env: { ...process.env, PELLET_PARENT_PID: String(process.pid) },
+      env: childEnv(),
     })
     let isOver = false
     const over = (act: () => void) => {

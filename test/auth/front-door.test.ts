@@ -1,4 +1,5 @@
 // @timeout 60s
+import { once } from 'node:events'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { join } from 'node:path'
@@ -206,8 +207,12 @@ test('a token that is made or revoked while Pellet runs is so at once; without a
   const withNew = () => call(`${pellet.url}/docs`, { method: 'GET', headers: { authorization: `Bearer ${token}` } })
   assert.equal(scopes, ['read', 'invoke'])
   assert.is((await withNew()).status, 200)
+  const followed = new RawConnection(pellet.url)
+  await followed.send(`GET /api/logs?follow HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n\r\n`)
+  await once(followed.socket, 'data')
   const revoked = await runHere(pellet.folder, ['token', 'revoke', 'new'])
   assert.match(revoked.stdout, /^new \([0-9a-f]{8}\) is revoked/)
+  await followed.closed
   assert.is((await withNew()).status, 401)
   const rows = (await pellet.admin('GET', '/api/tokens')) as { name: string; last_used_at: string | null }[]
   assert.equal(rows.map(({ name }) => name).toSorted(), ['invoke', 'laptop', 'read'])

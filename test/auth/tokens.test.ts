@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { bindProblem } from '../../runtime/auth/bind-rule.ts'
-import { TokenStore } from '../../runtime/auth/token-store.ts'
+import { TokenStore, type Verdict } from '../../runtime/auth/token-store.ts'
 import { createDataStore } from '../../runtime/storage/storage.ts'
 import { temporaryFolder } from '../support/fixture-tmp.ts'
 
@@ -69,7 +69,17 @@ test('it ends when it expires or is revoked, by id or name, at once and for the 
   assert.match(await refusal(store.create({ name: 'long', scopes: ['read'] })), /found that of the token/)
   assert.match(await refusal(store.create({ name: 'a b', scopes: ['read'] })), /^name: expected at most 64 letters/)
   assert.match(await refusal(store.revoke('nobody')), /expected one of short \(.*\), long \(.*\), found "nobody"/)
+  const ends: string[] = []
+  const accepted = store.verify(`Bearer ${long.token}`) as Extract<Verdict, { holder: unknown }>
+  store.untilEnd(accepted.holder, () => ends.push('long'))
+  store.untilEnd(accepted.holder, () => ends.push('given up'))()
+  const soon = await new Promise<string>((resolve) => {
+    const timer = setTimeout(resolve, 2000, 'too late')
+    store.untilEnd({ ...accepted.holder, expiresAtMs: now + 1 }, () => (clearTimeout(timer), resolve('expired')))
+  })
+  assert.equal([soon, ends], ['expired', []])
   await store.revoke(long.row.id)
+  assert.equal(ends, ['long'])
   await store.revoke('short')
   assert.ok('reason' in store.verify(`Bearer ${long.token}`))
   assert.equal((await openIn(folder, () => now)).rows(), [])
