@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { assemble, type Assembly } from '../deployments/assemble.ts'
+import { assemble, remembered, type Assembly } from '../deployments/assemble.ts'
 import { answersOf, type Deployment, type FailedSource } from '../deployments/deployment.ts'
 import { ModelError, resolveModel, type ModelFolders } from '../deployments/model-file.ts'
 import type { CompileOptions } from '../deployments/source.ts'
@@ -111,6 +111,13 @@ async function compile(read: ReadDraft, options: DraftOptions, describer: LazyDe
   const files = Object.entries(draft.files)
   const probeInputs = Object.entries(draft.probeInputs)
   const bundle = draft.bundle && (await install(draft.bundle, draft.bundleMap, blobs, join(dataFolder, 'bundles')))
+  if (bundle)
+    await remembered(memo, `describe:${bundle.hash}`, () => describer.get().describe(bundle.file)).catch(
+      (error: unknown) => {
+        problems.addLines(`${origin.function ?? 'the function'}: ${messageOf(error)}`)
+        throw problems.toError(manifest.name, manifest)
+      },
+    )
   const parts = {
     manifest,
     paths,
@@ -135,7 +142,7 @@ async function compile(read: ReadDraft, options: DraftOptions, describer: LazyDe
 
 /** What was uploaded goes by the manifest's names: where it lies here is no business of who deploys. */
 function withoutBlobs(text: string, draft: Draft, blobs: BlobStore): string {
-  return [...blobsOf(draft)].reduce((told, [what, { sha256 }]) => told.replaceAll(blobs.fileOf(sha256), what), text)
+  return blobsOf(draft).reduce((told, [what, { sha256 }]) => told.replaceAll(blobs.fileOf(sha256), what), text)
 }
 
 /** Where a bundle comes without its map. */
@@ -144,5 +151,15 @@ const noMap = JSON.stringify({ version: 3, sources: [], names: [], mappings: '' 
 async function install({ sha256 }: BlobRef, map: BlobRef | undefined, blobs: BlobStore, folder: string) {
   const read = (digest: string) => readFile(blobs.fileOf(digest), 'utf8')
   const [code, text] = await Promise.all([read(sha256), map ? read(map.sha256) : noMap])
+  if (!isMapping(text)) throw new DraftError(['draft.bundleMap: expected a source map, found something else'])
   return { file: await installBundle({ code, map: text, hash: sha256 }, folder), hash: sha256 }
+}
+
+function isMapping(json: string): boolean {
+  try {
+    const value: unknown = JSON.parse(json)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+  } catch {
+    return false
+  }
 }

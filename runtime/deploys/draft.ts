@@ -1,8 +1,8 @@
 import type { Manifest } from '../manifest/manifest.ts'
 import type { BlobRef, Draft } from './protocol.ts'
 
-/** Every blob of a draft, by what it is called in messages; each once. */
-export function blobsOf({ bundle, bundleMap, models, files, probeInputs, manifest }: Draft): Map<string, BlobRef> {
+/** Every blob of a draft, with what it is called in messages: a file and a probe's input may have one name. */
+export function blobsOf({ bundle, bundleMap, models, files, probeInputs, manifest }: Draft): [string, BlobRef][] {
   const named: [string, BlobRef | undefined][] = [
     ['the function', bundle],
     ['the function’s source map', bundleMap],
@@ -10,12 +10,12 @@ export function blobsOf({ bundle, bundleMap, models, files, probeInputs, manifes
     ...Object.entries(files).map(([key, ref]): [string, BlobRef] => [manifest.files[key] ?? key, ref]),
     ...Object.entries(probeInputs),
   ]
-  return new Map(named.flatMap(([what, ref]) => (ref ? [[what, ref]] : [])))
+  return named.flatMap(([what, ref]) => (ref ? [[what, ref]] : []))
 }
 
 /** Bytes of all of its blobs, each counted once. */
 export function sizeOf(draft: Draft): number {
-  const sizes = new Map([...blobsOf(draft).values()].map(({ sha256, sizeBytes }) => [sha256, sizeBytes]))
+  const sizes = new Map(blobsOf(draft).map(([, { sha256, sizeBytes }]) => [sha256, sizeBytes]))
   return [...sizes.values()].reduce((sum, size) => sum + size, 0)
 }
 

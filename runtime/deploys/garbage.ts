@@ -65,7 +65,7 @@ async function keepRecords(records: Records, serving: ReadonlySet<string>): Prom
     // Of a name whose record is damaged, everything is kept: one of its revisions may be wanted back.
     if (histories.has(name) && (history === undefined || history.has(revision))) {
       const record = await records.revision(name, revision).catch(() => undefined)
-      if (record) for (const { sha256 } of blobsOf(record.draft).values()) needed.add(sha256)
+      if (record) for (const [, { sha256 }] of blobsOf(record.draft)) needed.add(sha256)
     } else await records.removeRevision(name, revision)
   }
   return needed

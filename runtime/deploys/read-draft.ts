@@ -31,8 +31,8 @@ export function readDraft(name: string, value: unknown): ReadDraft {
   if (!parsed.success)
     throw new DraftError(parsed.error.issues.map(({ path, message }) => `${['draft', ...path].join('.')}: ${message}`))
   const draft = parsed.data as unknown as Draft
-  if (draft.name !== name || draft.manifest.name !== name)
-    throw new DraftError([`draft: expected one of ${name}, found one of ${draft.manifest.name ?? draft.name}`])
+  const other = [draft.name, draft.manifest.name].find((found) => found !== name)
+  if (other !== undefined) throw new DraftError([`draft: expected one of ${name}, found one of ${other}`])
   const input = inputOf(draft)
   const { manifest, paths, issues } = normalizeManifest(input, { name, written: placeOf(draft, input) })
   if (!manifest) throw new DraftError(issues.map((issue: ManifestIssue) => formatIssue(issue)))

@@ -20,7 +20,7 @@ export const deployPaths: [pattern: RegExp, methods: string[]][] = [
 /** What `pellet deploy`, `history`, `rollback` and `delete` ask; see `deploys/protocol.ts`. */
 export function registerDeploys(app: H3, { deploys }: Pellet): void {
   app.post('/api/blobs/missing', async (event: H3Event) => {
-    const { blobs } = (await readJson(event)) as { blobs?: unknown }
+    const { blobs } = ((await readJson(event)) ?? {}) as { blobs?: unknown }
     if (!Array.isArray(blobs) || !blobs.every(isBlobRef))
       throw new PelletError('invalid_request', 'blobs: expected a list of { sha256, sizeBytes }, found something else')
     return { missing: await deploys.missing(blobs) }

@@ -97,7 +97,7 @@ async function listBlobs({ records, blobs }: InventoryOptions): Promise<StoredMo
     const label = `${name}@${revision.slice(0, 12)}${live?.revision === revision ? ' (live)' : ''}`
     for (const { sha256 } of Object.values(record.draft.models))
       users.set(sha256, [...(users.get(sha256) ?? []), label])
-    for (const { sha256 } of blobsOf(record.draft).values()) others.add(sha256)
+    for (const [, { sha256 }] of blobsOf(record.draft)) others.add(sha256)
   }
   const needed = new Set([...others].map((sha256) => blobs.fileOf(sha256)))
   // Of a record that cannot be read nobody knows which blobs it needs.

@@ -111,6 +111,13 @@ const broken: [what: string, packed: () => ReturnType<typeof pack>, phase: strin
     /m\.onnx|no ONNX model/,
   ],
   [
+    'code that is none',
+    () => pack('greet', 'x', { head: 'no code' }),
+    'stage',
+    'invalid_manifest',
+    /^the function: the function throws while it is loaded: SyntaxError/,
+  ],
+  [
     'code that throws when it is loaded',
     () => pack('greet', 'x', { head: `if (!process.argv[1].includes('describe')) throw new Error('not today')` }),
     'load',
@@ -142,6 +149,7 @@ test('wrong requests are refused', async () => {
     ['PUT', `/api/blobs/${refOf(Buffer.from('a')).sha256}`, 'a', 400],
     ['PUT', '/api/blobs/..%2f..%2fx?size=1', 'a', 400],
     ['POST', '/api/blobs/missing', { blobs: [{ sha256: '../x', sizeBytes: 1 }] }, 400],
+    ['POST', '/api/blobs/missing', 'null', 400],
     ['POST', '/api/deployments/greet/revisions', 'no json', 400],
     ['POST', '/api/deployments/greet/rollback', { revision: 5 }, 400],
     ['GET', '/api/deployments/held/revisions', '', 404],

@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { joinSources } from '../../runtime/deployments/sources.ts'
+import { blobsOf } from '../../runtime/deploys/draft.ts'
 import { findDamage } from '../../runtime/deploys/draft-blobs.ts'
 import { collectGarbage, toCollect } from '../../runtime/deploys/garbage.ts'
 import { keptRevisions, toRollback, withLive } from '../../runtime/deploys/history.ts'
@@ -36,6 +37,20 @@ test('what was deployed stands first and shadows what was dropped, also where it
     assert.equal(results, [over, deployed('c'), a])
     assert.equal([...shadowed], [['b', b]])
   }
+})
+
+test('a file and a probe’s input of one name are two blobs', () => {
+  const probe = [{ input: 'one.jpg', expect: {} }]
+  const { draft, blobs } = pack('a', 'one', {
+    manifest: { files: { one: 'one.jpg' }, probe },
+    probeInputs: { 'one.jpg': Buffer.from('another') },
+  })
+  assert.equal(
+    blobsOf(draft)
+      .map(([, { sha256 }]) => sha256)
+      .sort(),
+    [...blobs.keys()].sort(),
+  )
 })
 
 const made = (revision: string, by: Made['by'] = 'deploy'): Made => ({ revision, atMs: 0, by })
@@ -243,6 +258,7 @@ const odd: [what: string, change: (draft: any) => unknown, told: RegExp][] = [
   ],
   ['code without a function', (draft) => ({ ...draft, bundle: undefined }), /draft\.bundle/],
   ['a file too many', (draft) => ({ ...draft, files: { x: refOf(Buffer.from('x')) } }), /draft\.files/],
+  ['another name beside', (draft) => ({ ...draft, name: 'b' }), /^draft: expected one of a, found one of b$/],
   ['places of other routes', (draft) => ({ ...draft, places: { ...draft.places, routes: [] } }), /draft\.places/],
 ]
 test('what is no draft is refused, with what is wrong', () => {

@@ -68,7 +68,6 @@ export async function toParcel(
   }
   for (const [key, file] of Object.entries(manifest.files)) draft.files[key] = await addFile(join(modelsFolder, file))
   for (const [path, file] of Object.entries(deployment.probeInputs)) draft.probeInputs[path] = await addFile(file)
-  for (const [path, file] of Object.entries(deployment.probeInputs)) draft.probeInputs[path] = await addFile(file)
   return { draft, blobs: [...blobs.values()], notes }
 }
 
