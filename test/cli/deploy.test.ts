@@ -15,6 +15,7 @@ const tokenless = `if (process.env.PELLET_TOKEN) throw new Error('the token is t
 const laptop = createProject({
   'models/identity.onnx': identityModel(),
   'models/words.txt': 'one\n',
+  'models/large.bin': new Uint8Array(9 * 1024 ** 2),
   'functions/word.ts': saying('one', `files: { words: 'words.txt' }`),
   'functions/broken.ts': 'export default',
 })
@@ -116,7 +117,7 @@ test('only what changed is sent; history and rollback know what was', async () =
 })
 
 test('of several, those that call others come after them; one that is wrong holds up none', async () => {
-  write('functions/other.ts', saying('other', `route: 'POST /v1/dropped'`))
+  write('functions/other.ts', saying('other', `route: 'POST /v1/dropped', files: { large: 'large.bin' }`))
   write(
     'manifests.yaml',
     'name: caller\nmodel: { onnx: identity.onnx }\nfunction: word\nroute: POST /v1/caller\npre: [keep]\n' +
@@ -137,6 +138,9 @@ test('of several, those that call others come after them; one that is wrong hold
     result.stderr,
     /\nother: not deployed: .*expected a free route, found POST \/v1\/dropped, which dropped .*\n {2}nothing serves/,
   )
+  // That is told before its nine megabytes are sent.
+  assert.match(result.stderr, /\nother: 4 files, 9 MB; /)
+  assert.not.match(result.stderr, 'uploading')
   assert.match(result.stderr, /2 of 5 deployed; failed: broken, wrod, other\n$/)
   assert.match(result.stdout, /^word: revision [^]*\ncaller: revision [0-9a-f]{12} serves, the first of its name/)
   assert.is(await word(), 'two')
