@@ -52,6 +52,8 @@ const cases: Case[] = [
   { args: ['start', 'now'], code: 2, stderr: /^start: expected no arguments, found 1/ },
   { args: ['load', 'a', 'b'], code: 2, stderr: /^load: expected 1 argument, found 2/ },
   { args: ['load'], code: 2, stderr: /^load: .*name[^]*Try: pellet load --help/i },
+  { args: ['deploy'], code: 2, stderr: /^deploy: expected manifest or function files, found none\nTry: / },
+  { args: ['rollback', 'x', 'fff'], code: 2, stderr: /^rollback: expected a revision .* 4 to 64 .*, found fff\n$/ },
   { args: ['invoke'], code: 2, stderr: /^invoke: .*name/i },
   { args: ['validate'], code: 1, stderr: /: expected manifests or function files, found none\n$/ },
   { args: ['start', '--port', 'boom'], code: 2, stderr: /^--port: expected a port from 0 to 65535, found "boom"/ },

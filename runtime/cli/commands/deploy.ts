@@ -22,7 +22,7 @@ export default defineCommand({
       'beside the old one, and switches only when all is well.',
   },
   args: {
-    files: { type: 'positional', description: 'Manifest or function files', required: false },
+    files: { type: 'positional', description: 'Manifest or function files', required: false, valueHint: '<file...>' },
     ...targetArgs,
     'dry-run': { type: 'boolean', description: 'Say what would be sent and what would change; change nothing' },
     probe: {
