@@ -1,5 +1,4 @@
 import type { ConfigChange } from '../config.ts'
-import { compileDeployed } from '../deploys/compile-deployed.ts'
 import type { DraftOptions } from '../deploys/compile-draft.ts'
 import { Records } from '../deploys/records.ts'
 import type { Storage } from 'unstorage'
@@ -16,7 +15,9 @@ export async function workOnProject(
   options: DraftOptions,
   send: (message: FromCompiler) => void,
 ): Promise<void> {
-  const deployed = compileDeployed(new Records(storage), options)
+  const deployed = compileKept(new Records(storage), options)
+  // Its failure is told when it is waited for.
+  deployed.catch(() => {})
   if (!watch) return send({ type: 'compiled', dropped: await compileSources(options), deployed: await deployed })
   const trouble = (text: string) => send({ type: 'trouble', message: text })
   let dropped: DeploymentResult[] = []
@@ -31,4 +32,14 @@ export async function workOnProject(
   await Promise.all([project.start(), configWatch.start(), deployed])
   send({ type: 'compiled', dropped, deployed: await deployed })
   isTold = true
+}
+
+// --- internal ---
+
+async function compileKept(records: Records, options: DraftOptions): Promise<DeploymentResult[]> {
+  const names = await records.names()
+  if (names.length === 0) return []
+  // Loaded where something was deployed: most projects are files alone.
+  const { compileDeployed } = await import('../deploys/compile-deployed.ts')
+  return compileDeployed(names, records, options)
 }

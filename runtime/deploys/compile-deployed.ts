@@ -5,8 +5,12 @@ import { compileDraft, type DraftOptions } from './compile-draft.ts'
 import { DamagedRecord, type Made, type Records } from './records.ts'
 
 /** Makes what was live before of what is kept, each name for itself. Never throws for what a record or a blob holds. */
-export async function compileDeployed(records: Records, options: DraftOptions): Promise<DeploymentResult[]> {
-  return mapLimited(await records.names(), availableParallelism(), (name) => compileLive(name, records, options))
+export async function compileDeployed(
+  names: string[],
+  records: Records,
+  options: DraftOptions,
+): Promise<DeploymentResult[]> {
+  return mapLimited(names, availableParallelism(), (name) => compileLive(name, records, options))
 }
 
 // --- internal ---
