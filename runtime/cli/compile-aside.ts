@@ -17,10 +17,17 @@ export async function compileAside<Value>(
   compile: (options: CompileOptions) => Promise<Value>,
 ): Promise<Value> {
   const folder = mkdtempSync(join(tmpdir(), 'pellet-compile-'))
+  const remove = () => rmSync(folder, { recursive: true, force: true })
+  const onSignal = () => {
+    remove()
+    process.exit(130)
+  }
+  process.once('SIGINT', onSignal)
   try {
     return await compile({ ...config, dataFolder: folder, memo: createMemo(createDataStore({ folder })) })
   } finally {
-    rmSync(folder, { recursive: true, force: true })
+    process.off('SIGINT', onSignal)
+    remove()
   }
 }
 
