@@ -37,8 +37,14 @@ const injuries: Record<string, (file: string, random: Random) => void> = {
   'not there': (file) => rmSync(file),
 }
 
-/** Damages one file of what Pellet keeps after the other, before a start and under a running Pellet. */
-export async function damageFiles({ seed, rounds, onRound }: ChaosOptions): Promise<ChaosResult> {
+/**
+ * Damages one file of what Pellet keeps after the other, before a start and under a running Pellet.
+ * @param isVictim a path in the data folder
+ */
+export async function damageFiles(
+  { seed, rounds, onRound }: ChaosOptions,
+  isVictim: (file: string) => boolean = () => true,
+): Promise<ChaosResult> {
   const startedAt = performance.now()
   const random = new Random(seed)
   const marks = await createMarks(2)
@@ -50,12 +56,14 @@ export async function damageFiles({ seed, rounds, onRound }: ChaosOptions): Prom
       if (end.type === 'failed') throw new Error(end.message)
     }
     await source.keepJob()
+    const { code, stderr } = await source.pellet.cli('token', 'create', '--name', 'laptop')
+    if (code !== 0) throw new Error(stderr)
     const wrong = await source.look({ live: [2], mayFail: false })
     if (wrong.length > 0) throw new Error(wrong.join('\n'))
   } finally {
     await source.stop()
   }
-  const files = filesOf(source.dataFolder)
+  const files = filesOf(source.dataFolder).filter(isVictim)
   // Each file once, in any order, before any of them comes again.
   const order = files.map((file) => ({ file, at: random.next() })).sort((a, b) => a.at - b.at)
   const violations: string[] = []
@@ -120,11 +128,16 @@ const mayFail: Expected = { live: [2], mayFail: true }
 async function lookAround(estate: Estate): Promise<string[]> {
   const { pid } = estate.pellet
   const problems = await estate.look(mayFail)
-  for (const command of ['list', 'history text']) {
+  for (const [command, wanted] of Object.entries({
+    list: /text/,
+    'history text': /text/,
+    'token list': /token|laptop|damaged/,
+  })) {
     const result: CliResult = await estate.pellet.cli(...command.split(' '))
     if (result.code > 1 || (result.code === 1 && !/expected|cannot/.test(result.stderr)))
       problems.push(`pellet ${command}: ${result.code} ${result.stderr}`)
-    if (!`${result.stdout}${result.stderr}`.includes('text')) problems.push(`pellet ${command} does not speak of text`)
+    if (!wanted.test(`${result.stdout}${result.stderr}`))
+      problems.push(`pellet ${command} does not speak of ${wanted.source}: ${result.stdout}${result.stderr}`)
   }
   if (estate.pellet.hasEnded() || estate.pellet.pid !== pid) problems.push('main has ended')
   const defects = estate.pellet.log.filter(({ level, code }) => level === 'fatal' || code === 'internal_error')

@@ -7,7 +7,7 @@ import { Random } from '../support/random.ts'
 import { hasPython, SmallServiceManager } from '../support/service-manager.ts'
 import { callAll, callerCount } from './callers.ts'
 import { keepLog, type ChaosOptions, type ChaosResult } from './report.ts'
-import { stoppedProject, Tally, withWitness } from './signals.ts'
+import { graceMs, stoppedProject, Tally, withWitness } from './signals.ts'
 
 /** As `stopUnderLoad`, on sockets that outlive each process: callers go on over all restarts, and none is refused. */
 export async function restartUnderLoad({ seed, rounds, onRound }: ChaosOptions): Promise<ChaosResult> {
@@ -22,6 +22,7 @@ export async function restartUnderLoad({ seed, rounds, onRound }: ChaosOptions):
   const manager = await SmallServiceManager.start(folder, [port], withWitness(witnessed))
   const url = `http://127.0.0.1:${port}`
   let isOver = false
+  let slowestMs = 0
   try {
     // Who asks before the first start waits as well.
     const calling = callAll({ url, random, isOver: () => isOver, begin: () => (asked) => tally.add(asked) })
@@ -30,14 +31,16 @@ export async function restartUnderLoad({ seed, rounds, onRound }: ChaosOptions):
       onRound?.(round)
       const wanted = tally.answered + random.integer(callerCount, 15 * callerCount)
       await until(() => tally.answered >= wanted, 'the load to be on', 60_000)
+      const sinceMs = performance.now()
       const code = await manager.stop()
+      slowestMs = Math.max(slowestMs, performance.now() - sinceMs)
       if (code !== 0) tally.violations.push(`restart ${round}: expected the exit code 0, found ${code}`)
       await manager.orderUntil('start', 'READY=1')
     }
     isOver = true
     await calling
     tally.close()
-    await tally.fetch(url)
+    await tally.fetch(url, slowestMs >= graceMs)
     await manager.stop()
   } finally {
     isOver = true

@@ -18,6 +18,9 @@ export interface OpenJob {
   planned: PlannedRequest
 }
 
+/** The default of `grace`. */
+export const graceMs = 10_000
+
 /** What became of the requests of many stops. */
 export class Tally {
   answered = 0
@@ -28,6 +31,8 @@ export class Tally {
   /** Connections that nobody took. */
   unconnected = 0
   fetched = 0
+  /** Jobs that were not done within the grace time. */
+  interrupted = 0
   readonly violations: string[] = []
   jobs: OpenJob[] = []
   readonly #seen: () => Set<string>
@@ -47,8 +52,12 @@ export class Tally {
     if (broken === undefined) this.#answered.push(planned.id)
     if (broken === 'ECONNREFUSED') this.unconnected++
     else if (broken !== undefined && status === 0)
-      // Who reads slowly may not yet have come to that.
-      this.#cut.push({ planned, broken, isOwed: outcome.isReused === true && planned.backBytes === 0 })
+      // Not so where the head of that answer had gone before the stop: long ones, and batches.
+      this.#cut.push({
+        planned,
+        broken,
+        isOwed: outcome.isReused === true && planned.backBytes === 0 && !planned.batch,
+      })
     else if (headers['x-pellet-error'] === 'stopping') this.refused++
     else if (resultPath !== undefined) {
       this.answered++
@@ -70,11 +79,18 @@ export class Tally {
     }
   }
 
-  /** The answers of jobs that an earlier process has accepted. */
-  async fetch(url: string): Promise<void> {
+  /**
+   * The answers of jobs that an earlier process has accepted.
+   * @param wasCut its stop took all of the grace time: what was not done by then is answered as interrupted
+   */
+  async fetch(url: string, wasCut: boolean): Promise<void> {
     for (const { path, planned } of this.jobs.splice(0)) {
-      this.#judge(planned, await fetchResult(url, path))
-      this.fetched++
+      const outcome = await fetchResult(url, path)
+      if (wasCut && outcome.headers['x-pellet-error'] === 'job_interrupted') this.interrupted++
+      else {
+        this.#judge(planned, outcome)
+        this.fetched++
+      }
     }
   }
 
@@ -94,6 +110,7 @@ export async function stopUnderLoad({ seed, rounds, onRound }: ChaosOptions): Pr
   const folder = createProject(stoppedProject())
   const witnessed = join(folder, 'witness.txt')
   const tally = new Tally(() => new Set(readFileSync(witnessed, 'utf8').split('\n')))
+  let lastMs = 0
   let slowestMs = 0
   let lastLog = ''
   for (let round = 0; round < rounds; round++) {
@@ -102,7 +119,7 @@ export async function stopUnderLoad({ seed, rounds, onRound }: ChaosOptions): Pr
     const pellet = await RunningPellet.start(folder, [], withWitness(witnessed))
     try {
       const known = tally.violations.length
-      await tally.fetch(pellet.url)
+      await tally.fetch(pellet.url, lastMs >= graceMs)
       const first = tally.answered
       const calling = callAll({
         url: pellet.url,
@@ -115,7 +132,8 @@ export async function stopUnderLoad({ seed, rounds, onRound }: ChaosOptions): Pr
       const children = childrenOf(pellet.pid)
       const sinceMs = performance.now()
       const code = await pellet.stop()
-      slowestMs = Math.max(slowestMs, performance.now() - sinceMs)
+      lastMs = performance.now() - sinceMs
+      slowestMs = Math.max(slowestMs, lastMs)
       await calling
       tally.close()
       const left = await leftBy(pellet, children)
@@ -128,7 +146,7 @@ export async function stopUnderLoad({ seed, rounds, onRound }: ChaosOptions): Pr
       await pellet.stop('SIGKILL')
     }
   }
-  const { answered, refused, unread, unconnected, fetched, violations } = tally
+  const { answered, refused, unread, unconnected, fetched, interrupted, violations } = tally
   const facts = [
     `${callerCount} callers`,
     `${answered} answered`,
@@ -136,6 +154,7 @@ export async function stopUnderLoad({ seed, rounds, onRound }: ChaosOptions): Pr
     `${unread} cut unread`,
     `${unconnected} connections refused`,
     `${fetched} answers of jobs fetched from the next process`,
+    `${interrupted} jobs not done within the grace time`,
     `slowest stop ${(slowestMs / 1000).toFixed(1)} s`,
   ]
   return { name: 'SIGTERM', rounds, facts, violations, tookMs: performance.now() - startedAt }
