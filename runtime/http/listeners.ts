@@ -111,9 +111,13 @@ export async function closeListeners(listeners: Listener[], farewellMs: number):
     server.prependListener('request', sayClose).prependListener('checkContinue', sayClose)
   }
   await new Promise((resolve) => setTimeout(resolve, farewellMs))
-  for (const { server } of listeners) {
+  for (const { server, open } of listeners) {
+    // Node takes a connection for idle once its answer is ended, also while much of it waits to be read, and would cut it.
+    const unsent = open.values().filter((res) => res.writableEnded)
+    for (const res of unsent) Object.assign(res, { finished: false })
     server.close()
     server.closeIdleConnections()
+    for (const res of unsent) Object.assign(res, { finished: true })
   }
 }
 
