@@ -32,7 +32,6 @@ export async function deployUnderLoad({ seed, rounds, onRound }: ChaosOptions): 
   const deployer = new Deployer(join(pellet.folder, '.pellet/pellet.sock'))
   let isOver = false
   try {
-    const before = stateOf(pellet)
     const change = async (what: 'deploy' | 'rollback', number: number, work: () => Promise<DeployEnd>) => {
       const from = performance.now()
       switches.begin({ number })
@@ -46,6 +45,8 @@ export async function deployUnderLoad({ seed, rounds, onRound }: ChaosOptions): 
     }
     const deploy = (at: number) => change('deploy', marks[at]!.number, () => deployer.deploy(marks[at]!))
     await deploy(0)
+    // The first one has main load what deploying takes, once.
+    const before = stateOf(pellet)
     const end = async (caller: number, atSending: number, asked: Asked) => {
       const { planned, resultPath } = asked
       const outcome = resultPath === undefined ? asked.outcome : await fetchResult(pellet.url, resultPath)
