@@ -5,7 +5,7 @@ import { PelletError, messageOf } from '../errors.ts'
 import type { Tensor, TensorData, Tensors, TensorType } from '../tensor.ts'
 import { arrayTypes, checkInputs, toText } from './check-inputs.ts'
 import type { Engine, OpenOptions, Session, TensorInfo } from './engine.ts'
-import { checkModelFile } from './model-bytes.ts'
+import { checkModelFile, readHead } from './model-bytes.ts'
 
 type Ort = typeof import('onnxruntime-node')
 
@@ -34,6 +34,8 @@ async function open(file: string, { threads = 1 }: OpenOptions = {}): Promise<Se
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
+    // ORT would go by the name's ending, and what was deployed is named by its sha256.
+    extra: { session: { load_model_format: await formatOf(path) } },
   }).catch((error: unknown) => {
     throw toLoadError(path, error)
   })
@@ -43,6 +45,11 @@ async function open(file: string, { threads = 1 }: OpenOptions = {}): Promise<Se
     await native.release()
     throw error
   }
+}
+
+/** Of a file in ORT's own format, `.ort`, the bytes say so. */
+async function formatOf(path: string): Promise<'ORT' | 'ONNX'> {
+  return (await readHead(path)).toString('latin1', 4, 8) === 'ORTM' ? 'ORT' : 'ONNX'
 }
 
 function createSession(ort: Ort, native: InferenceSession, path: string): Session {

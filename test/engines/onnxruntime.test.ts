@@ -183,6 +183,17 @@ engine('reports nothing to the makers of ONNX Runtime', async () => {
   assert.equal(readdirSync(home), [])
 })
 
+engine('a model in the format of ORT is known by its bytes: one that was deployed has no ending', async () => {
+  const { InferenceSession } = await import('onnxruntime-node')
+  const made = join(folder, 'made.ort')
+  await (await InferenceSession.create(sums.file, { optimizedModelFilePath: made })).release()
+  const blob = write('0'.repeat(64), readFileSync(made))
+  for (const file of [made, blob, write('onnx.ort', readFileSync(sums.file))]) {
+    await using session = await opened(onnxruntime, file)
+    assert.equal(session.outputs, sums.outputs)
+  }
+})
+
 engine.run()
 
 // --- internal ---
