@@ -28,6 +28,8 @@ export interface CompileOptions {
   memo: Memo
   /** Pellet's own port on TCP, which no deployment may have; 0: whichever is free. */
   port: number
+  /** The probes are to be made: what they send must be there. Of a file that is only dropped it is told, for it serves without. */
+  areProbesMade?: boolean
   /** Gives a process in which code is looked at; a new one where this is absent. */
   createDescriber?: () => Describer
 }
@@ -126,6 +128,7 @@ class SourceCompiler {
     const calls = callSteps(manifest).map(({ route, step }) => [...paths[route]!.post, step])
     return {
       ...whole,
+      notes: [...whole.notes, ...probe.notes],
       origin: toOrigin(this.#source, this.#options.root),
       places: {
         name: this.#problems.whereIs(['name']),
@@ -209,7 +212,7 @@ class SourceCompiler {
     const digests: Record<string, string> = {}
     for (const [name, file] of Object.entries(manifest.files)) {
       files[name] = resolve(this.#options.modelsFolder, file)
-      const digest = await this.#digestOf(files[name], ['files', name])
+      const digest = await this.#digestOf(files[name], (problem) => this.#problems.add(['files', name], problem))
       if (digest !== undefined) digests[`files.${name}`] = digest
     }
     return { files, digests }
@@ -218,22 +221,33 @@ class SourceCompiler {
   async #resolveProbes({ probe }: Manifest, paths: ManifestPath[]) {
     const files: Record<string, string> = {}
     const digests: Record<string, string> = {}
+    const notes: string[] = []
     for (const [index, { input }] of probe.entries()) {
       if (input === undefined) continue
-      files[input] = resolve(this.#options.modelsFolder, input)
-      const digest = await this.#digestOf(files[input], [...paths[index]!, 'input'])
-      if (digest !== undefined) digests[`probe.${input}`] = digest
+      const file = resolve(this.#options.modelsFolder, input)
+      const path = [...paths[index]!, 'input']
+      const whyNot = (problem: string) => {
+        if (this.#options.areProbesMade) this.#problems.add(path, problem)
+        else
+          notes.push(
+            `${this.#problems.whereIs(path)}: ${problem}; dropped files serve without it, pellet deploy wants it`,
+          )
+      }
+      const digest = await this.#digestOf(file, whyNot)
+      if (digest === undefined) continue
+      files[input] = file
+      digests[`probe.${input}`] = digest
     }
-    return { files, digests }
+    return { files, digests, notes }
   }
 
-  async #digestOf(file: string, path: ManifestPath): Promise<string | undefined> {
+  async #digestOf(file: string, whyNot: (problem: string) => void): Promise<string | undefined> {
     this.#note([file])
     try {
       return await knownSha256(file)
     } catch (error) {
       const found = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'none' : messageOf(error)
-      this.#problems.add(path, `expected a file at ${displayPath(this.#options.root, file)}, found ${found}`)
+      whyNot(`expected a file at ${displayPath(this.#options.root, file)}, found ${found}`)
       return undefined
     }
   }

@@ -239,6 +239,23 @@ test('whatever --json prints is JSON, of every command that has it, and nothing 
   }
 })
 
+test('what a probe sends must be there where it is made, else it is told', async () => {
+  const missing = /functions\/untried\.ts:\d+:\d+ probe\.input: expected a file at models\/gone\.jpg, found none/
+  writeFileSync(file('functions/untried.ts'), answering('return 1', { manifest: `probe: { input: 'gone.jpg' }` }))
+  const told = await cli('validate', 'functions/untried.ts')
+  assert.equal([told.code, told.stdout], [0, 'functions/untried.ts: ok, untried at POST /v1/untried\n'])
+  assert.match(told.stderr, missing)
+  for (const args of [
+    ['validate', '--probe'],
+    ['deploy', '--dry-run'],
+  ]) {
+    const { code, stderr } = await cli(...args, 'functions/untried.ts')
+    assert.is(code, 1, stderr)
+    assert.match(stderr, missing)
+  }
+  rmSync(file('functions/untried.ts'))
+})
+
 test('validate --probe loads and tries what is named', async () => {
   const source = answering('return request.fields', { manifest: 'probe: { body: { a: 1 }, expect: { a: 2 } }' })
   writeFileSync(file('functions/tried.ts'), source)

@@ -287,10 +287,6 @@ export const broken: Record<string, { files: ProjectFiles; expected: (string | R
     files: { 'manifests/bad-yaml.yaml': 'model: { onnx: a.onnx\npre: [x]\n' },
     expected: [/^manifests\/bad-yaml\.yaml:\d+:\d+: /],
   },
-  'probe-input': {
-    files: { 'manifests/probe-input.yaml': `${model}\nprobe: [{}, { input: gone.jpg }]\n` },
-    expected: [/probe-input\.yaml:2:22 probe\[1\]\.input: expected a file at models\/gone\.jpg, found none/],
-  },
   probes: {
     files: { 'manifests/probes.yaml': `${model}\nprobe: [{ input: gone.jpg }, { route: POST /v1/probe }]\n` },
     expected: [

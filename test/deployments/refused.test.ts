@@ -17,6 +17,7 @@ const fine: ProjectFiles = {
   'functions/with-hef.ts': answering('return 1', {
     manifest: `model: { onnx: 'identity.onnx', hef: { hailo8: 'right.hef', hailo8l: 'none.hef' } }`,
   }),
+  'functions/untried.ts': answering('return 1', { manifest: `probe: [{}, { input: 'gone.jpg' }]` }),
   'functions/_helper.ts': 'export const helper = 1',
   'functions/types.d.ts': 'declare const x: number',
   'functions/notes.txt': 'not a function',
@@ -44,8 +45,12 @@ test.after(async () => {
 })
 
 test('what is well serves', async () => {
-  for (const name of ['fine', 'also-fine', 'with-hef'])
+  for (const name of ['fine', 'also-fine', 'with-hef', 'untried'])
     assert.is((await pellet.post(`/v1/${name}`, {})).status, 200, name)
+  // Nobody makes the probes of a dropped file: what they lack is told, and not more.
+  await pellet.logged(({ msg }) =>
+    /^functions\/untried\.ts.* probe\[1\]\.input: .* models\/gone\.jpg, found none/.test(msg),
+  )
 })
 
 const problemsOf = (name: string) => rows.filter((row) => row.name === name).flatMap(({ problems }) => problems)

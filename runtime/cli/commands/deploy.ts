@@ -41,7 +41,8 @@ export default defineCommand({
     // Whoever is not there, or wants another token, is known before anything is compiled.
     const about = await callJson<About>(target, 'GET', '/api/about')
     await askMissing(target, [])
-    const compile = () => compileAside(config, (options) => compileFiles(args._, options, 'anybody'))
+    const compile = () =>
+      compileAside(config, (options) => compileFiles(args._, { ...options, areProbesMade: true }, 'anybody'))
     const first = await compile()
     const { deployments, failures } = (await pullMissing(config, first.failures)) ? await compile() : first
     const reporter = createReporter({ isJson: args.json ?? false, isDryRun: args['dry-run'] ?? false })

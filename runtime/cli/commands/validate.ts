@@ -22,7 +22,8 @@ export default defineCommand({
   async run({ args }) {
     const config = await readConfig({ ...args })
     const isWhole = args._.length === 0
-    const { deployments, failures, tried } = await compileAside(config, async (options) => {
+    const { deployments, failures, tried } = await compileAside(config, async (aside) => {
+      const options = { ...aside, areProbesMade: args.probe ?? false }
       const compiled = await (isWhole ? compileProject(options) : compileFiles(args._, options))
       if (!args.probe) return { ...compiled, tried: new Map<string, string[]>() }
       const { probeAside } = await import('../probe-aside.ts')
@@ -40,6 +41,7 @@ export default defineCommand({
     const noModel = failures.filter(({ missing }) => missing)
     if (args.json) console.log(JSON.stringify({ valid, refused, no_model: noModel }, null, 2))
     else for (const { file, name, routes } of valid) console.log(`${file}: ok, ${name} at ${routes.join(', ')}`)
+    if (!args.json) for (const { name, notes } of valid) for (const note of notes) console.error(`${name}: ${note}`)
     const lines = [...failures, ...failed].flatMap((failure) => toFailureLines(failure, failures, isWhole))
     // A fresh clone has manifests whose weights everybody fetches for themselves: nothing is wrong with it.
     if (refused.length > 0 || (noModel.length > 0 && !isWhole)) throw new CliError(args.json ? '' : lines.join('\n'))
@@ -49,7 +51,7 @@ export default defineCommand({
 
 // --- internal ---
 
-function toRow({ name, origin, revision, manifest }: Deployment) {
+function toRow({ name, origin, revision, manifest, notes }: Deployment) {
   const routes = manifest.routes.map(({ method, path }) => `${method} ${path}`)
-  return { file: origin.manifest ?? origin.function ?? '', name, revision: revision.slice(0, 12), routes }
+  return { file: origin.manifest ?? origin.function ?? '', name, revision: revision.slice(0, 12), routes, notes }
 }
