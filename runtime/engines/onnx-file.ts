@@ -42,6 +42,11 @@ export async function readOnnxFile(path: string): Promise<OnnxFile> {
   return { sizeBytes: bytes.length, sha256: await sha256File(path), ...model, externalData }
 }
 
+/** Paths, relative to its folder, of the files beside an `.onnx` file that hold weights. @throws PelletError as `readOnnxFile` */
+export async function externalFilesOf(path: string): Promise<string[]> {
+  return readModel(path, await readModelFile(path, 'an ONNX model')).external
+}
+
 // --- internal ---
 
 // Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3

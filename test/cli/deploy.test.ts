@@ -1,7 +1,8 @@
 // @timeout 120s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { answering, identityModel } from '../deployments/tiny.ts'
 import { runHere } from '../support/cli.ts'
@@ -146,6 +147,29 @@ test('of several, those that call others come after them; one that is wrong hold
   assert.is(await word('caller'), 'two')
 })
 
+test('what was damaged there is sent anew by the same deploy', async () => {
+  const models = join(pi.folder, '.pellet/storage/models')
+  const damaged = join(models, createHash('sha256').update('two\n').digest('hex'))
+  writeFileSync(damaged, 'owt\n')
+  const { code, stdout, stderr } = await here('deploy', 'functions/word.ts')
+  assert.is(code, 0, stderr)
+  assert.match(stdout, /^word: revision [0-9a-f]{12} serves already\n$/)
+  assert.match(stderr, /\nword: words\.txt \(blob .*damaged, and is removed; it is sent anew\n/)
+  assert.is(readFileSync(damaged, 'utf8'), 'two\n')
+})
+
+test('a model in several files is refused, for it would lie alone there', async () => {
+  // Of a ModelProto: in its graph a tensor whose data has a location.
+  const location = protobuf(13, protobuf(1, 'location'), protobuf(2, 'weights.bin'))
+  const tensor = protobuf(5, Buffer.from([8, 4, 16, 1]), protobuf(8, 'w'), location, Buffer.from([14 << 3, 1]))
+  writeFileSync(join(laptop, 'models/parts.onnx'), Buffer.concat([identityModel(), protobuf(7, tensor)]))
+  writeFileSync(join(laptop, 'models/weights.bin'), new Uint8Array(16))
+  write('functions/parts.ts', saying('parts', `model: { onnx: 'parts.onnx' }`))
+  const { code, stderr } = await here('deploy', 'functions/parts.ts')
+  assert.is(code, 1)
+  assert.match(stderr, /models\/parts\.onnx: expected a model in one file, found .* in models\/weights\.bin, /)
+})
+
 test('a name that was deployed shadows a dropped file until it is deleted', async () => {
   write('functions/dropped.ts', saying('deployed', `route: 'POST /v1/dropped'`))
   assert.is(await word('dropped'), 'dropped')
@@ -188,3 +212,11 @@ test('what is deployed needs no file of the laptop', async () => {
 })
 
 test.run()
+
+// --- internal ---
+
+/** A field of a protobuf message that is shorter than 128 bytes. */
+function protobuf(field: number, ...parts: (string | Buffer)[]): Buffer {
+  const content = Buffer.concat(parts.map((part) => Buffer.from(part as string)))
+  return Buffer.concat([Buffer.from([(field << 3) | 2, content.length]), content])
+}

@@ -40,9 +40,17 @@ export async function deployOne(deployment: Deployment, options: DeployOptions):
         return false
       }
     }
-    await upload(target, blobs, { watcher: reporter.upload, signal })
-    isOrdered = true
-    return (await order(options.isProbed ? {} : { probe: 'false' }, tell)).type === 'done'
+    const sendAndOrder = async (onEvent: (event: DeployEvent) => void) => {
+      isOrdered = false
+      await upload(target, blobs, { watcher: reporter.upload, signal })
+      isOrdered = true
+      return order(options.isProbed ? {} : { probe: 'false' }, onEvent)
+    }
+    // A file that was damaged there is removed when it is looked at: once more sends it anew.
+    const first = await sendAndOrder((event) => isBlobMissing(event) || tell(event))
+    if (!isBlobMissing(first)) return first.type === 'done'
+    tell({ type: 'phase', phase: 'stage', message: `${first.problems[0]}; it is sent anew` })
+    return (await sendAndOrder(tell)).type === 'done'
   } catch (error) {
     const rest = isOrdered
       ? `the deploy goes on there, and pellet history ${name} says how it has ended`
@@ -54,4 +62,9 @@ export async function deployOne(deployment: Deployment, options: DeployOptions):
 
 // --- internal ---
 
+function isBlobMissing(event: DeployEvent): event is Extract<DeployEvent, { type: 'failed' }> {
+  return event.type === 'failed' && event.code === 'blob_missing'
+}
+
+/** What takes long enough to be worth a question before. */
 const largeBytes = 8 * 1024 ** 2

@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Deployment } from '../../deployments/deployment.ts'
 import type { BlobRef, Draft } from '../../deploys/protocol.ts'
 import { knownSha256 } from '../../digest.ts'
 import { displayPath } from '../../display-path.ts'
+import { externalFilesOf } from '../../engines/onnx-file.ts'
 import { bundlePortable } from '../../functions/bundle.ts'
 import type { About } from '../../http/admin.ts'
 import type { HailoArch } from '../../manifest/manifest.ts'
 import { readVersion } from '../../version.ts'
+import { CliError } from '../cli-error.ts'
 
 /** A blob that is here: a file, or what a bundle was made into. */
 export interface LocalBlob extends BlobRef {
@@ -26,7 +28,7 @@ export interface Parcel {
   notes: string[]
 }
 
-/** @throws BundleError, or Error of a file that has gone since the deployment was compiled */
+/** @throws BundleError, CliError for a model in several files, or Error of a file that has gone since the deployment was compiled */
 export async function toParcel(
   deployment: Deployment,
   folders: { root: string; modelsFolder: string },
@@ -58,8 +60,11 @@ export async function toParcel(
     draft.bundleMap = add(textBlob(bundle.map, `the source map of ${origin.function}`))
   }
   const { onnx, hef = {} } = manifest.model
-  if (onnx && engines.includes('onnxruntime') && (await isFile(resolve(modelsFolder, onnx.file))))
-    draft.models.onnx = await addFile(resolve(modelsFolder, onnx.file))
+  const model = onnx && resolve(modelsFolder, onnx.file)
+  if (model && engines.includes('onnxruntime') && (await isFile(model))) {
+    await expectOneFile(model, root)
+    draft.models.onnx = await addFile(model)
+  }
   for (const [chip, entry] of Object.entries(hef) as [HailoArch, { file: string }][]) {
     const file = resolve(modelsFolder, entry.file)
     if (!(await isFile(file))) continue
@@ -86,6 +91,17 @@ function textBlob(text: string, shown: string): LocalBlob {
 async function fileBlob(file: string, shown: string): Promise<LocalBlob> {
   const { size } = await stat(file)
   return { sha256: await knownSha256(file), sizeBytes: size, shown, source: { file } }
+}
+
+/** There a model lies without what lies beside it here. @throws CliError */
+async function expectOneFile(file: string, root: string): Promise<void> {
+  // What is no ONNX file, and was compiled, is in ORT's own format.
+  const beside = await externalFilesOf(file).catch((): string[] => [])
+  if (beside.length === 0) return
+  const found = beside.map((path) => displayPath(root, resolve(dirname(file), path))).join(', ')
+  throw new CliError(
+    `${displayPath(root, file)}: expected a model in one file, found one whose weights lie in ${found}, which a deploy does not send; save it as one (onnx.save_model(onnx.load(file), file) in Python), or put its files, function and manifest into the project there`,
+  )
 }
 
 async function isFile(file: string): Promise<boolean> {
