@@ -19,7 +19,12 @@ const duration = (value: unknown) => parseDuration(value as string | number)
 const bytes = (value: unknown) => parseBytes(value as string | number)
 
 export const settings: Record<string, Setting> = {
-  host: { field: 'host', expected: 'an address or host name', parse: folder, fallback: () => '127.0.0.1' },
+  host: {
+    field: 'host',
+    expected: 'an address such as 0.0.0.0 or ::1, or a host name',
+    parse: toHost,
+    fallback: () => '127.0.0.1',
+  },
   port: { field: 'port', expected: 'a port from 0 to 65535', parse: toPort, fallback: () => 11500 },
   public: { field: 'public', expected: 'true or false', parse: toBoolean, fallback: () => false },
   require_token: { field: 'requireToken', expected: 'true or false', parse: toBoolean, fallback: () => false },
@@ -149,6 +154,13 @@ function toBoolean(value: unknown): boolean | undefined {
 function toList(value: unknown): string[] | undefined {
   const list = typeof value === 'string' ? value.split(',').map((item) => item.trim()) : value
   return Array.isArray(list) && list.every((item) => typeof item === 'string' && item !== '') ? list : undefined
+}
+
+/** Of others listhen makes localhost, which nobody has asked for. */
+function toHost(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined
+  const isAddress = isIP(value) > 0 && !value.includes('%')
+  return isAddress || /^(?!-)[A-Za-z\d.-]{1,63}(?<!-)$/.test(value) ? value : undefined
 }
 
 /** A rule that could never match, such as a URL, would be found out by its absence only. */
