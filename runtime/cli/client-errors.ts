@@ -41,7 +41,7 @@ export function toConnectionError(target: Target, error: NodeJS.ErrnoException):
   if (['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN'].includes(code))
     return new ConnectionError(`${shown}: expected an answer, found none in time (${found}); is it the right address?`)
   if (code === 'EPROTO' || code.startsWith('ERR_SSL'))
-    return new ConnectionError(`${shown}: expected TLS, found something else; try http:// (${found})`)
+    return new ConnectionError(`${shown}: expected TLS, found something else; try http:// (${found.trim()})`)
   if (code === 'ECONNRESET' || code === 'EPIPE')
     return new ConnectionError(
       `${shown}: expected an answer, found the connection closed; is Pellet still running${url?.protocol === 'http:' ? ', and is it http there' : ''}?`,

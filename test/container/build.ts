@@ -2,7 +2,7 @@
  * What can be tried of the Containerfile without a builder of images: its first stage runs in a folder as it is written, the
  * second one's files are put together beside it, and the starter functions are called on that. `npm run container`.
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { once } from 'node:events'
@@ -22,6 +22,10 @@ console.log(`node_modules: ${sizeOf(join(folder, 'image/opt/pellet/node_modules'
 
 const env = { PATH: process.env['PATH']!, ...variables, PELLET_PORT: '0', PELLET_LOG_LEVEL: 'info' }
 const bin = join(folder, 'image/opt/pellet/dist/runtime/cli/main.js')
+// What it reads beside its code.
+execFileSync(bin, ['new', 'detector', 'mine', '--root', join(folder, 'mine')], { env, stdio: 'ignore' })
+const { stderr } = spawnSync(bin, ['pull'], { env, encoding: 'utf8' })
+if (!stderr.includes('the catalogue has')) throw new Error(stderr)
 const token = execFileSync(bin, ['token', 'create', '--scope', 'invoke'], { env, encoding: 'utf8' }).trim()
 const child = spawn(bin, ['start'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
 try {

@@ -29,9 +29,17 @@ test('what it copies exists and is sent to the builder', () => {
   for (const rest of all('COPY').filter((copy) => !copy.startsWith('--from')))
     for (const source of rest.split(/\s+/).slice(0, -1)) {
       assert.ok(existsSync(join(projectRoot, source)), source)
-      assert.match(ignored, new RegExp(`^!${source.replaceAll('.', String.raw`\.`)}$`, 'm'))
+      const [top] = source.split('/')
+      assert.match(ignored, new RegExp(`^!${top!.replaceAll('.', String.raw`\.`)}$`, 'm'))
     }
   for (const [, source] of ignored.matchAll(/^!(.+)$/gm)) assert.ok(existsSync(join(projectRoot, source!)), source)
+})
+
+test('what the code reads beside itself is there, whatever is mounted over the project', () => {
+  const copied = all('COPY').flatMap((copy) => (copy.endsWith(' models/') ? copy.split(/\s+/).slice(0, -1) : []))
+  const code = ['models/catalog.ts', 'cli/new/plan.ts'].map((file) => read(`runtime/${file}`)).join()
+  const named = [...code.matchAll(/'(?:[./]+models\/)?([\w.]+\.(?:yaml|onnx))'/g)].map(([, file]) => `models/${file}`)
+  assert.equal(copied.toSorted(), [...new Set(named)].toSorted())
 })
 
 test('it runs as nobody in particular, checks its health, and starts what package.json names', () => {
