@@ -17,15 +17,7 @@ import { createHandler } from './http/app.ts'
 import { createAcceptedHandler } from './http/accepted.ts'
 import { listenForCalls } from './http/calls.ts'
 import { InheritedSockets } from './http/inherited.ts'
-import {
-  answersSent,
-  closeListeners,
-  isAnswered,
-  listenInherited,
-  listenTcp,
-  listenUnix,
-  type Listener,
-} from './http/listeners.ts'
+import { answersSent, closeListeners, listenInherited, listenTcp, listenUnix, type Listener } from './http/listeners.ts'
 import { createOwnHandler } from './http/own-port.ts'
 import { OwnPorts } from './http/own-ports.ts'
 import { Proxy } from './http/proxy.ts'
@@ -43,7 +35,7 @@ import type { Damage } from './storage/atomic-fs.ts'
 import { createResultsDriver, resultsTraits } from './storage/results-driver.ts'
 import { createDataStore, formatDamage } from './storage/storage.ts'
 import { callsSocketName } from './isolate/calls.ts'
-import { createPrivateFolder, socketFolderOf } from './socket-folder.ts'
+import { createPrivateFolder, isInUse, socketFolderOf } from './socket-folder.ts'
 import { createTidier } from './tidy-memory.ts'
 import { readVersion } from './version.ts'
 import { Vitals } from './vitals.ts'
@@ -255,7 +247,7 @@ export class Pellet {
     const listening = admin ? listenInherited(adminHandler, admin) : listenUnix(adminHandler, adminSocketPath(config))
     this.#listeners.push(await listening)
     // Two may have an admin socket each, and one data folder.
-    if (await isAnswered(join(this.#socketFolder, callsSocketName)))
+    if (await isInUse(config.dataFolder))
       throw new Error(`${config.dataFolder}: another Pellet runs on this data folder; stop it, or set data`)
     createPrivateFolder(this.#socketFolder)
     this.#ownsFolder = true

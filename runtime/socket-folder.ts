@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { callsSocketName } from './isolate/calls.ts'
 
 /** A socket's path may have 107 bytes; what is longer than this does not fit below a data folder that lies deep. */
 const longestSocketFolder = 90
@@ -25,4 +27,21 @@ export function createPrivateFolder(folder: string): void {
   if (!stat.isDirectory() || stat.uid !== (process.getuid?.() ?? stat.uid))
     throw new Error(`${folder}: expected a folder of our own, found something else; remove it`)
   chmodSync(folder, 0o700)
+}
+
+/** Whether a Pellet runs on this data folder, however busy it is. */
+export function isInUse(dataFolder: string): Promise<boolean> {
+  return isAnswered(join(socketFolderOf(dataFolder), callsSocketName))
+}
+
+/** Whether some process listens on a unix socket. */
+export function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
 }

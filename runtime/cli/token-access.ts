@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import type { TokenRow, TokenWish } from '../auth/token-store.ts'
 import { adminSocketPath, type Config } from '../config.ts'
 import type { CreatedToken } from '../http/tokens.ts'
+import { isInUse } from '../socket-folder.ts'
 import { CliError } from './cli-error.ts'
 import { call, callJson } from './client.ts'
 import { ConnectionError } from './client-errors.ts'
@@ -34,6 +35,11 @@ export function openTokens(config: Config): TokenAccess {
       return await work(running)
     } catch (error) {
       if (!isNobodyThere(error)) throw error
+      // It has read its tokens, and would not hear of what becomes of them in the folder.
+      if (await isInUse(config.dataFolder))
+        throw new CliError(
+          `${shown}: expected an answer of the Pellet that runs here, found none; nothing was changed, try again`,
+        )
       return work(await openFolder(config))
     }
   }

@@ -1,10 +1,11 @@
 import { chmodSync, existsSync, rmSync } from 'node:fs'
-import { connect, Server as NetServer, type ListenOptions, type Socket } from 'node:net'
+import { Server as NetServer, type ListenOptions, type Socket } from 'node:net'
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { listen } from 'listhen'
 import type { InheritedSocket } from '../../ffi/systemd.ts'
 import { InFlight } from '../in-flight.ts'
 import type { ErrorShape } from '../manifest/manifest.ts'
+import { isAnswered } from '../socket-folder.ts'
 import { within } from '../within.ts'
 import { answerMalformed } from './malformed.ts'
 
@@ -81,18 +82,6 @@ export async function listenUnix(handler: RequestListener, path: string): Promis
   await startListening(server, { path })
   chmodSync(path, 0o600)
   return { server, address: path, open }
-}
-
-/** Whether some process listens on a unix socket. */
-export function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
 }
 
 /**

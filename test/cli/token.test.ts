@@ -1,3 +1,7 @@
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { runHere } from '../support/cli.ts'
@@ -55,6 +59,25 @@ test('made, listed and revoked in the data folder', async () => {
   assert.is(revoked.stdout, `cam (${row.id}) is revoked: from now on it opens nothing\n`)
   const gone = await run('revoke', 'cam')
   assert.equal([gone.code, gone.stderr], [1, 'token: expected one that exists, and there is none, found "cam"\n'])
+})
+
+test('a Pellet that runs here and does not answer is not passed by: it would accept what is revoked', async () => {
+  const made = JSON.parse((await run('create', '--name', 'lost', '--json')).stdout)
+  mkdirSync(join(folder, '.pellet/run'))
+  const hangsUp = (path: string) => createServer((socket) => socket.destroy()).listen(join(folder, '.pellet', path))
+  const servers = ['pellet.sock', 'run/calls.sock'].map(hangsUp)
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  try {
+    const { code, stderr } = await run('revoke', 'lost')
+    assert.is(code, 1)
+    assert.match(
+      stderr,
+      /pellet\.sock: expected an answer of the Pellet that runs here, found none; nothing was changed/,
+    )
+  } finally {
+    for (const server of servers) server.close()
+  }
+  assert.match((await run('revoke', made.id)).stdout, /^lost /)
 })
 
 test('with require_token nobody starts without one, on loopback neither', async () => {
