@@ -18,7 +18,7 @@ export function isApiPath(path: string): boolean {
  */
 export function needOf(method: string, path: string, target: Target | undefined): Need {
   if (isApiPath(path)) return method === 'GET' || method === 'HEAD' ? reading : changing
-  // Probes of supervisors and load balancers have no tokens, and learn nothing here but yes or no.
+  // Probes of supervisors and load balancers have no tokens, and learn little here: yes, or what is waited for.
   if (path === '/health/live' || path === '/health/ready') return []
   if (path === '/metrics' || path === '/health' || path.startsWith('/health/')) return reading
   return targetNeed(path, target)

@@ -23,7 +23,9 @@ console.log(`node_modules: ${sizeOf(join(folder, 'image/opt/pellet/node_modules'
 const env = { PATH: process.env['PATH']!, ...variables, PELLET_PORT: '0', PELLET_LOG_LEVEL: 'info' }
 const bin = join(folder, 'image/opt/pellet/dist/runtime/cli/main.js')
 // What it reads beside its code.
-execFileSync(bin, ['new', 'detector', 'mine', '--root', join(folder, 'mine')], { env, stdio: 'ignore' })
+const project = join(folder, 'project')
+mkdirSync(project)
+execFileSync(bin, ['new', 'detector', 'mine', '--root', project], { env, stdio: ['ignore', 'ignore', 'inherit'] })
 const { stderr } = spawnSync(bin, ['pull'], { env, encoding: 'utf8' })
 if (!stderr.includes('the catalogue has')) throw new Error(stderr)
 const token = execFileSync(bin, ['token', 'create', '--scope', 'invoke'], { env, encoding: 'utf8' }).trim()
