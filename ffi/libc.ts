@@ -60,7 +60,24 @@ export function isRead(fd: number): boolean {
   return (asked.getInt16(6, true) & (POLLERR | POLLHUP)) === 0
 }
 
+/**
+ * Locks an open file for this process alone, if nobody else has it locked: flock(2). The lock goes with the descriptor, so
+ * also with the process. True where the file system knows no locks: then nobody is kept out.
+ */
+export function tryLock(fd: number): boolean {
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi
+  const flock = (flockFunction ??= loadLibc(koffi).func('int flock(int fd, int operation)') as Flock)
+  return flock(fd, LOCK_EX | LOCK_NB) === 0 || koffi.errno() !== koffi.os.errno['EWOULDBLOCK']
+}
+
 // --- internal ---
+
+// sys/file.h of Linux and macOS.
+const LOCK_EX = 2
+const LOCK_NB = 4
+
+type Flock = (fd: number, operation: number) => number
+let flockFunction: Flock | undefined
 
 // poll.h of Linux and macOS.
 const POLLERR = 8

@@ -7,6 +7,7 @@ import type { Records } from '../deploys/records.ts'
 import { knownSha256 } from '../digest.ts'
 import { displayPath } from '../display-path.ts'
 import type { BlobStore } from '../storage/blobs.ts'
+import { isLocked } from './file-lock.ts'
 import type { Lock } from './lock.ts'
 import type { SourceModels } from './project-models.ts'
 
@@ -43,9 +44,10 @@ export async function listModels(options: InventoryOptions): Promise<StoredModel
   return [...(await listFiles(options)), ...(await listBlobs(options))]
 }
 
-export async function removeModel({ file, kind }: StoredModel): Promise<void> {
-  await rm(file, { force: true })
-  if (kind === 'part') await rm(`${file}.json`, { force: true })
+/** @throws Error where it is being fetched */
+export async function removeModel({ file, kind, shown }: StoredModel): Promise<void> {
+  if (kind === 'part' && (await isLocked(`${file}.lock`))) throw new Error(`${shown}: it is being fetched now`)
+  for (const name of kind === 'part' ? [file, `${file}.json`, `${file}.lock`] : [file]) await rm(name, { force: true })
 }
 
 // --- internal ---
@@ -78,7 +80,8 @@ async function listFiles({ config, sources, lock }: InventoryOptions): Promise<S
       fetchedAt: pin?.fetched ?? null,
       usedBy: [...new Set(usedBy.map(({ name }) => name))],
       // What people put there themselves is theirs: it may be all that there is of it.
-      isUseless: isKnown && usedBy.length === 0 && (kind === 'part' ? !(await isLocked(file)) : pin !== undefined),
+      isUseless:
+        isKnown && usedBy.length === 0 && (kind === 'part' ? !(await isLocked(`${file}.lock`)) : pin !== undefined),
     })
   }
   return rows
@@ -126,11 +129,6 @@ function pinsOf({ models }: Lock): Map<string, { url: string; fetched: string }>
       ),
     ),
   )
-}
-
-/** A fetch that is under way keeps its lock; one that was killed leaves it, which the next fetch finds out. */
-async function isLocked(part: string): Promise<boolean> {
-  return (await stat(`${part}.lock`).catch(() => undefined)) !== undefined
 }
 
 /** All files under a folder, links not followed. */
