@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { formatBytes, formatDuration } from '../units.ts'
 import { FetchError, publicUrl } from './fetch-error.ts'
 import type { PartFile } from './part-file.ts'
-import { get, toNetworkError, type Answer, type Connections } from './request.ts'
+import { fewBytes, get, toNetworkError, type Answer, type Connections } from './request.ts'
 
 export interface DownloadOptions {
   /** The same file at several places, in the order in which they are tried. */
@@ -31,6 +31,10 @@ export const defaultDelaysMs = [1000, 2000, 4000, 8000]
 const maxAttempts = 100
 /** What else is on the disk goes on living. */
 const reservedBytes = 32 * 1024 * 1024
+/** How often it is looked at while a file comes: others write too, and not every server says how long it is. */
+const checkEveryBytes = 8 * 1024 * 1024
+/** No model is larger, nor an archive of some; a server that never ends is found out here. */
+const maxSizeBytes = 4 * 1024 ** 3
 const maxRetryAfterMs = 30_000
 
 /**
@@ -69,7 +73,7 @@ async function downloadFrom(url: string, part: PartFile, options: DownloadOption
       if (!wasResumed) throw new DigestError(url, expected.sha256, found)
     } catch (error) {
       if (!(error instanceof FetchError) || error.remedy !== 'retry') throw error
-      failures = part.sizeBytes > before ? 1 : failures + 1
+      failures = part.sizeBytes - before >= fewBytes ? 1 : failures + 1
       if (failures > delaysMs.length || attempt === maxAttempts) throw error
       const waitMs = Math.max(delaysMs[failures - 1]!, error.retryAfterMs ?? 0)
       note(`${error.message}; trying again in ${formatDuration(waitMs)}`)
@@ -105,11 +109,17 @@ async function receive(url: string, part: PartFile, options: DownloadOptions): P
     const { totalBytes, isWhole } = await begin(answer, part, { url, isResumed, options })
     if (isWhole) return true
     options.onProgress({ receivedBytes: part.sizeBytes, ...(totalBytes !== undefined && { totalBytes }) })
+    let checkedAt = part.sizeBytes
     for await (const chunk of answer.bytes) {
       await part.append(chunk)
-      if (part.sizeBytes > (totalBytes ?? expected.sizeBytes ?? Infinity)) break
+      if (part.sizeBytes > (totalBytes ?? expected.sizeBytes ?? maxSizeBytes)) break
+      if (part.sizeBytes - checkedAt >= checkEveryBytes) {
+        checkedAt = part.sizeBytes
+        await checkRoom(part, totalBytes === undefined ? checkEveryBytes : totalBytes - part.sizeBytes)
+      }
       options.onProgress({ receivedBytes: part.sizeBytes, ...(totalBytes !== undefined && { totalBytes }) })
     }
+    await checkSize(url, part, part.sizeBytes)
     const wantedBytes = totalBytes ?? expected.sizeBytes
     if (wantedBytes !== undefined && part.sizeBytes !== wantedBytes) {
       const found = part.sizeBytes > wantedBytes ? 'more' : formatBytes(part.sizeBytes)
@@ -156,7 +166,12 @@ async function begin(
   let totalBytes = length === undefined ? undefined : Number(length)
   if (status === 206) {
     const isNext = isResumed && range?.[1] === String(part.sizeBytes)
-    const isOther = part.origin?.url === shown && part.origin.validator !== validator
+    // Who was asked with If-Range need not say again what it is.
+    const { origin } = part
+    const isOther =
+      origin?.url === shown &&
+      ((validator !== undefined && origin.validator !== validator) ||
+        (rangeTotal ?? origin.totalBytes) !== (origin.totalBytes ?? rangeTotal))
     if (!isNext || isOther) {
       await part.restart()
       throw new FetchError(
@@ -165,18 +180,32 @@ async function begin(
       )
     }
     totalBytes = rangeTotal
-  } else await part.restart({ url: shown, ...(validator !== undefined && { validator }) })
+  } else {
+    const length = totalBytes === undefined ? {} : { totalBytes }
+    await part.restart({ url: shown, ...length, ...(validator !== undefined && { validator }) })
+  }
   const { sizeBytes } = options.expected
   if (totalBytes !== undefined && sizeBytes !== undefined && totalBytes !== sizeBytes)
     throw new FetchError('elsewhere', `${shown}: expected ${sizeBytes} bytes, found a file of ${totalBytes}`)
+  await checkSize(url, part, totalBytes ?? 0)
   await checkRoom(part, (totalBytes ?? 0) - part.sizeBytes)
   return totalBytes === undefined ? {} : { totalBytes }
 }
 
+async function checkSize(url: string, part: PartFile, sizeBytes: number): Promise<void> {
+  if (sizeBytes <= maxSizeBytes) return
+  await part.restart()
+  throw new FetchError(
+    'elsewhere',
+    `${publicUrl(url)}: expected a model of at most ${formatBytes(maxSizeBytes)}, found more`,
+  )
+}
+
 function toStatusError(shown: string, status: number, headers: Answer['headers']): FetchError {
   const remedy = [408, 425, 429, 500, 502, 503, 504].includes(status) ? 'retry' : 'elsewhere'
-  const seconds = Number(headers['retry-after'])
-  const retryAfterMs = Number.isFinite(seconds) ? Math.min(seconds * 1000, maxRetryAfterMs) : undefined
+  const after = headers['retry-after'] ?? ''
+  const waitMs = /^\d+$/.test(after) ? Number(after) * 1000 : Date.parse(after) - Date.now()
+  const retryAfterMs = Number.isNaN(waitMs) ? undefined : Math.min(waitMs, maxRetryAfterMs)
   const hint = { 401: ', it wants a login', 403: ', it refuses', 404: ', it is not there' }[status] ?? ''
   return new FetchError(remedy, `${shown}: expected a file, found status ${status}${hint}`, {
     ...(retryAfterMs !== undefined && { retryAfterMs }),

@@ -10,6 +10,8 @@ export interface PartOrigin {
   url: string
   /** A strong ETag, or the date of the last change: what `If-Range` takes. */
   validator?: string
+  /** Of the whole file, where the server told. */
+  totalBytes?: number
 }
 
 /**
@@ -169,11 +171,15 @@ function reopen(path: string): (made: FileHandle) => Promise<FileHandle> {
 /** Of another boot it may be torn by a power cut: what it holds cannot be trusted. */
 async function readOrigin(path: string): Promise<PartOrigin | undefined> {
   try {
-    const { boot, url, validator } = JSON.parse(await readFile(`${path}.json`, 'utf8')) as PartOrigin & {
+    const { boot, url, validator, totalBytes } = JSON.parse(await readFile(`${path}.json`, 'utf8')) as PartOrigin & {
       boot?: string
     }
     if (boot !== (await bootId()) || typeof url !== 'string') return undefined
-    return { url, ...(typeof validator === 'string' && { validator }) }
+    return {
+      url,
+      ...(typeof validator === 'string' && { validator }),
+      ...(typeof totalBytes === 'number' && { totalBytes }),
+    }
   } catch {
     return undefined
   }

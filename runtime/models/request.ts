@@ -24,6 +24,8 @@ export interface Connections {
 
 /** Where nobody is in a hurry. */
 const patientMs = 30_000
+/** Less than this in the time of a silence is no better than silence. */
+export const fewBytes = 1024
 const maxRedirects = 10
 const destroyMs = 500
 
@@ -52,7 +54,7 @@ export async function get(
     const plain = Object.fromEntries(Object.entries(all).map(([key, value]) => [key, [value].flat()[0]]))
     const location = plain['location']
     if (![301, 302, 303, 307, 308].includes(status) || location === undefined)
-      return { status, headers: plain, url: at, ...toBytes(body) }
+      return { status, headers: plain, url: at, ...toBytes(body, connections.stallMs) }
     body.on('error', () => {}).destroy()
     if (redirects === maxRedirects)
       throw new FetchError('elsewhere', `${publicUrl(url)}: expected a file, found more than ${maxRedirects} redirects`)
@@ -78,16 +80,25 @@ export function toNetworkError(url: string, error: unknown, signal: AbortSignal)
   if (error instanceof FetchError) return error
   const { code = '', message } = (error instanceof AggregateError ? error.errors[0] : error) as NodeJS.ErrnoException
   const remedy = lasting.test(code) ? 'elsewhere' : 'retry'
-  const why = reasons[code] ?? (message || code)
+  const why = reasons[code] ?? (message.trim() || code)
   return new FetchError(remedy, `${publicUrl(url)}: ${why}`, { cause: error })
 }
 
 // --- internal ---
 
 /** undici throws away what was not read yet when a connection breaks off, so it is read as it comes. */
-function toBytes(body: Dispatcher.ResponseData['body']): Pick<Answer, 'bytes' | 'close'> {
+function toBytes(body: Dispatcher.ResponseData['body'], stallMs: number): Pick<Answer, 'bytes' | 'close'> {
   const came = new PassThrough({ highWaterMark: 1 << 20 })
   let broken: Error | undefined
+  let newBytes = 0
+  body.on('data', (chunk: Buffer) => (newBytes += chunk.length))
+  const timer = setInterval(() => {
+    // Where the disk is slow it is not the server.
+    if (newBytes < fewBytes && !came.writableNeedDrain)
+      body.destroy(Object.assign(new Error(), { code: 'UND_ERR_BODY_TIMEOUT' }))
+    newBytes = 0
+  }, stallMs)
+  body.once('close', () => clearInterval(timer))
   body.on('error', (error) => {
     broken = error
     came.end()
@@ -101,12 +112,15 @@ function toBytes(body: Dispatcher.ResponseData['body']): Pick<Answer, 'bytes' | 
 }
 
 /** What the next moment does not mend. */
-const lasting = /^(?:ENOTFOUND|ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|CERT_|ERR_TLS|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)/
+const lasting =
+  /^(?:ENOTFOUND|ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|UND_ERR_HEADERS_OVERFLOW|CERT_|ERR_SSL|ERR_TLS|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)/
 
 const reasons: Record<string, string> = {
   UND_ERR_BODY_TIMEOUT: 'the server stopped sending',
   UND_ERR_CONNECT_TIMEOUT: 'the server cannot be reached in time',
   UND_ERR_SOCKET: 'the connection broke off',
+  UND_ERR_HEADERS_OVERFLOW: 'the head of its answer is too long',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'the server does not speak TLS; is it http?',
   ECONNRESET: 'the connection broke off',
   ECONNREFUSED: 'the server refuses connections',
   ENOTFOUND: 'no such host',

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fetchModel, type FetchOptions, type ModelTarget } from '../../runtime/models/fetch-model.ts'
+import { isLocked, takeLock } from '../../runtime/models/file-lock.ts'
 import { placesOf } from '../../runtime/models/mirrors.ts'
 import { createConnections, redirectOf } from '../../runtime/models/request.ts'
 import { temporaryFolder } from '../support/fixture-tmp.ts'
@@ -98,6 +99,18 @@ test('goes on where it broke off, with the validator, also in another process’
   assert.equal(first.files(), ['m.bin'])
 })
 
+test('goes on where the server does not say again what it is', async () => {
+  const date = { 'last-modified': 'Wed, 21 Oct 2020 07:28:00 GMT' }
+  const url = server.on('/dated', (res, req, count) => {
+    if (count === 1) return breakOff(res, bytes, 100_000, date)
+    assert.is(req.headers['if-range'], date['last-modified'])
+    sendFile(res, Object.assign(req, { headers: { range: req.headers.range } }), bytes, {})
+  })
+  const { fetch, notes } = trial(url)
+  assert.is((await fetch()).sha256, digest(bytes))
+  assert.is(server.asked.filter(({ path }) => path === '/dated').length, 2, notes.join('\n'))
+})
+
 test('goes on within one fetch, as often as it gets further', async () => {
   const url = server.on('/crumbs', (res, req) => {
     const from = Number(/\d+/.exec(req.headers.range ?? '0')![0])
@@ -158,6 +171,14 @@ test('finds out servers that lie about the length, stall or do not answer', asyn
   const stalled = trial(stalls)
   assert.is((await stalled.fetch()).sha256, digest(bytes))
   assert.match(stalled.notes.join(), 'the server stopped sending; trying again')
+  const drips = server.on('/drips', (res) => {
+    res.writeHead(200, { ...etag, 'content-length': bytes.length })
+    const timer = setInterval(() => res.write('x'), stallMs / 10)
+    res.once('close', () => clearInterval(timer))
+  })
+  assert.match(await trial(drips).fails({ delaysMs: [] }), /the server stopped sending/)
+  const vast = server.on('/vast', (res) => res.writeHead(200, { 'content-length': 2 ** 40 }).write('x'))
+  assert.match(await trial(vast).fails(), /expected a model of at most 4 GB, found more$/)
   // One that says too little is known by what comes: this is no whole model.
   const model = identityModel()
   const little = server.on('/little.onnx', (res) => {
@@ -277,9 +298,17 @@ test('stops when it is told to, and leaves what has come', async () => {
 test('is done by one process at a time, and not hindered by one that was killed', async () => {
   const { fetch, fails, target } = trial(server.file('/locked', bytes))
   mkdirSync(join(target.file, '..'))
-  writeFileSync(`${target.file}.part.lock`, '1')
+  const lock = `${target.file}.part.lock`
+  // One that was killed leaves it; of many who find it one has it.
+  writeFileSync(lock, '')
+  const takers = await Promise.all(Array.from({ length: 8 }, () => takeLock(lock)))
+  const [give, ...others] = takers.filter((one) => one !== undefined)
+  assert.is(others.length, 0)
+  assert.ok(await isLocked(lock))
   assert.match(await fails(), /another process is fetching it/)
-  writeFileSync(`${target.file}.part.lock`, String(2 ** 22 + 1))
+  await give!()
+  writeFileSync(lock, '')
+  assert.not(await isLocked(lock))
   assert.is((await fetch()).sha256, digest(bytes))
 })
 
