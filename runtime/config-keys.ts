@@ -14,7 +14,7 @@ export interface Setting {
   isLive?: true
 }
 
-const folder = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
+const path = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
 const duration = (value: unknown) => parseDuration(value as string | number)
 const bytes = (value: unknown) => parseBytes(value as string | number)
 
@@ -28,10 +28,11 @@ export const settings: Record<string, Setting> = {
   port: { field: 'port', expected: 'a port from 0 to 65535', parse: toPort, fallback: () => 11500 },
   public: { field: 'public', expected: 'true or false', parse: toBoolean, fallback: () => false },
   require_token: { field: 'requireToken', expected: 'true or false', parse: toBoolean, fallback: () => false },
-  functions: { field: 'functionsFolder', expected: 'a folder', parse: folder, fallback: () => 'functions' },
-  manifests: { field: 'manifestsFolder', expected: 'a folder', parse: folder, fallback: () => 'manifests' },
-  models: { field: 'modelsFolder', expected: 'a folder', parse: folder, fallback: () => 'models' },
-  data: { field: 'dataFolder', expected: 'a folder', parse: folder, fallback: () => '.pellet' },
+  functions: { field: 'functionsFolder', expected: 'a folder', parse: path, fallback: () => 'functions' },
+  manifests: { field: 'manifestsFolder', expected: 'a folder', parse: path, fallback: () => 'manifests' },
+  models: { field: 'modelsFolder', expected: 'a folder', parse: path, fallback: () => 'models' },
+  lock: { field: 'lockFile', expected: 'a file', parse: path, fallback: () => 'pellet.lock' },
+  data: { field: 'dataFolder', expected: 'a folder', parse: path, fallback: () => '.pellet' },
   socket: {
     field: 'socketPath',
     expected: 'a path',

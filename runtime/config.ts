@@ -16,6 +16,8 @@ export interface Config {
   functionsFolder: string
   manifestsFolder: string
   modelsFolder: string
+  /** What models were fetched, pinned by their sha256: `pellet.lock`. */
+  lockFile: string
   /** Bundles, descriptions, the admin socket. */
   dataFolder: string
   /** Where the admin socket is; empty: in the data folder. */
@@ -89,7 +91,7 @@ export async function loadConfig(flags: Record<string, unknown>, env = process.e
     try {
       const parsed = parse(value)
       if (parsed === undefined) throw new TypeError('not what it should be')
-      const isPath = field.endsWith('Folder') || (field === 'socketPath' && parsed !== '')
+      const isPath = /(?:Folder|File)$/.test(field) || (field === 'socketPath' && parsed !== '')
       config[field] = isPath ? resolve(root, String(parsed)) : parsed
     } catch {
       throw new ConfigError(`${from}: expected ${expected}, found ${formatSetting(value)}`)

@@ -38,10 +38,10 @@ async function work({ config, name, missing, origins }: ToFetcher): Promise<From
 }
 
 async function fetchMissing({ config, name, missing }: ToFetcher): Promise<void> {
-  const { root, mirrors, acceptLicences } = config
+  const { lockFile, mirrors, acceptLicences } = config
   const target = toTarget(name, missing, config)!
   const notice = noticeOf(await readCatalog(), target)
-  if (notice && !isAccepted(notice, await readLock(root), acceptLicences))
+  if (notice && !isAccepted(notice, await readLock(lockFile), acceptLicences))
     throw new Error(
       `its licence was not accepted: ${notice.id}; pellet pull ${name} shows it, and accept_licences in pellet.yaml accepts it`,
     )
@@ -53,7 +53,7 @@ async function fetchMissing({ config, name, missing }: ToFetcher): Promise<void>
   }, tellEveryMs)
   try {
     await fetchModel(target, {
-      root,
+      lockFile,
       mirrors,
       isUpdate: false,
       ...(notice && { licence: notice.id }),

@@ -29,8 +29,8 @@ export interface ModelTarget {
 }
 
 export interface FetchOptions {
-  /** Folder of the project, which has `pellet.lock`. */
-  root: string
+  /** The project's `pellet.lock`. */
+  lockFile: string
   mirrors: Mirrors
   /** Takes what is there now and pins it, whatever was pinned. */
   isUpdate: boolean
@@ -57,9 +57,9 @@ export interface FetchedModel {
  */
 export async function fetchModel(target: ModelTarget, options: FetchOptions): Promise<FetchedModel> {
   const { url, member, file, shown, sha256 } = target
-  const pinned = options.isUpdate ? undefined : pinnedModel(await readLock(options.root), url)
+  const pinned = options.isUpdate ? undefined : pinnedModel(await readLock(options.lockFile), url)
   const isPacked = member !== undefined || isZip(url)
-  if (!isPacked) checkAgreement(target, pinned?.sha256, options.root)
+  if (!isPacked) checkAgreement(target, pinned?.sha256, options.lockFile)
   const part = await PartFile.open(isPacked ? `${file}.archive` : file)
   try {
     const wanted = isPacked ? pinned?.sha256 : (sha256 ?? pinned?.sha256)
@@ -119,7 +119,12 @@ async function unpack(
   }
 }
 
-async function keep(part: PartFile, target: ModelTarget, model: LockedModel, { root }: FetchOptions): Promise<void> {
+async function keep(
+  part: PartFile,
+  target: ModelTarget,
+  model: LockedModel,
+  { lockFile }: FetchOptions,
+): Promise<void> {
   await part.sync()
   const why = await whyNoModel(part.path, target)
   if (why !== undefined) {
@@ -127,7 +132,7 @@ async function keep(part: PartFile, target: ModelTarget, model: LockedModel, { r
     throw new FetchError('stop', `${publicUrl(target.url)}: ${why}`)
   }
   // First the pin: a file without one would be taken for one that people put there themselves.
-  await changeLock(root, (lock) => pinModel(lock, target.url, model))
+  await changeLock(lockFile, (lock) => pinModel(lock, target.url, model))
   await part.moveTo(target.file)
 }
 
@@ -148,11 +153,11 @@ async function whyNoModel(path: string, { chip, file, shown }: ModelTarget): Pro
 }
 
 /** What the manifest says wins, and must be what was pinned. */
-function checkAgreement({ shown, sha256, name }: ModelTarget, pinned: string | undefined, root: string): void {
+function checkAgreement({ shown, sha256, name }: ModelTarget, pinned: string | undefined, lockFile: string): void {
   if (sha256 === undefined || pinned === undefined || sha256 === pinned) return
   throw new FetchError(
     'stop',
-    `${shown}: the manifest says sha256 ${sha256}, ${root}/pellet.lock has ${pinned}; mend the manifest, or pin anew: pellet pull --update ${name}`,
+    `${shown}: the manifest says sha256 ${sha256}, ${lockFile} has ${pinned}; mend the manifest, or pin anew: pellet pull --update ${name}`,
   )
 }
 

@@ -32,8 +32,8 @@ export function isAccepted({ id, text }: LicenceNotice, lock: Lock, accepted: re
 }
 
 /** Keeps that it was accepted now. */
-export function acceptNotices(root: string, notices: readonly LicenceNotice[]): Promise<void> {
-  return changeLock(root, ({ licences }) => {
+export function acceptNotices(lockFile: string, notices: readonly LicenceNotice[]): Promise<void> {
+  return changeLock(lockFile, ({ licences }) => {
     for (const { id, text } of notices) licences[id] = { notice: digestOf(text), accepted: new Date().toISOString() }
   })
 }

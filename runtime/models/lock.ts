@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { parse, stringify } from 'yaml'
 import { z } from '#zod'
 import { messageOf } from '../errors.ts'
@@ -29,7 +29,6 @@ const lockFile = z.strictObject({
 export type Lock = z.output<typeof lockFile>
 export type LockedModel = z.output<typeof lockedModel>
 
-const fileName = 'pellet.lock'
 const patienceMs = 10_000
 
 const head = ` Which model files this project was built with. Pellet writes it: the first fetch of a URL pins its sha256, every later
@@ -37,11 +36,10 @@ const head = ` Which model files this project was built with. Pellet writes it: 
  their text, so that nobody is asked twice. Keep it under version control, and change it by hand as little as possible.`
 
 /**
- * What `pellet.lock` in the project's folder says; empty where there is none.
+ * What a `pellet.lock` says; empty where there is none.
  * @throws FetchError where it cannot be read
  */
-export async function readLock(root: string): Promise<Lock> {
-  const file = join(root, fileName)
+export async function readLock(file: string): Promise<Lock> {
   try {
     const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return 'version: 1'
@@ -58,14 +56,14 @@ export async function readLock(root: string): Promise<Lock> {
 }
 
 /** Reads it, lets it be changed, and writes it whole; one process at a time. @throws FetchError */
-export async function changeLock(root: string, change: (lock: Lock) => void): Promise<void> {
-  const file = join(root, fileName)
+export async function changeLock(file: string, change: (lock: Lock) => void): Promise<void> {
+  await mkdir(dirname(file), { recursive: true })
   const release = await takeLock(`${file}.writing`, patienceMs).catch((error: unknown) => {
     throw new FetchError('stop', `${file}: cannot be written: ${messageOf(error)}`)
   })
   if (!release) throw new FetchError('stop', `${file}: another process keeps it (${file}.writing); try again`)
   try {
-    const lock = await readLock(root)
+    const lock = await readLock(file)
     const before = JSON.stringify(lock)
     change(lock)
     if (JSON.stringify(lock) === before) return

@@ -53,7 +53,7 @@ export class BlobStore {
   async receive(ref: BlobRef, offset: number, bytes: AsyncIterable<Uint8Array>): Promise<void> {
     if (await this.has(ref)) return
     const { sha256 } = ref
-    await mkdir(this.folder, { recursive: true, mode: 0o700 })
+    await mkdir(this.folder, { recursive: true, mode: 0o750 })
     const before = this.#uploads.get(sha256)
     const isAlone = before === undefined || offset > 0
     if (before && offset > 0) await before.supersede()
@@ -73,7 +73,7 @@ export class BlobStore {
   /** Makes a file, whose digest is known, a blob too; without a copy where the file system can. @throws PelletError `storage_full` */
   async adopt(file: string, ref: BlobRef): Promise<void> {
     if (await this.has(ref)) return
-    await mkdir(this.folder, { recursive: true, mode: 0o700 })
+    await mkdir(this.folder, { recursive: true, mode: 0o750 })
     const aside = join(this.folder, `${ref.sha256}.${randomUUID()}.part`)
     try {
       // A link would change with the file, where that is written in place; a clone does not.

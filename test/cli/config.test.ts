@@ -27,6 +27,7 @@ test('the defaults', async () => {
     functionsFolder: join(root, 'functions'),
     manifestsFolder: join(root, 'manifests'),
     modelsFolder: join(root, 'models'),
+    lockFile: join(root, 'pellet.lock'),
     dataFolder: join(root, '.pellet'),
     socketPath: '',
     maxKeepAliveMs: -1,
@@ -89,6 +90,7 @@ const values: [yaml: string, field: string, value: unknown][] = [
   ['watch: true', 'watch', true],
   ['log_level: silent', 'logLevel', 'silent'],
   ['models: /srv/models', 'modelsFolder', '/srv/models'],
+  ['lock: ../pellet.lock', 'lockFile', join(root, '../pellet.lock')],
   ['models: ../models', 'modelsFolder', join(root, '../models')],
   ['# nothing but a comment', 'port', 11500],
 ]

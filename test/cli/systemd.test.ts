@@ -108,6 +108,7 @@ withSystemd('uninstalling leaves configuration, data and drop-ins of one’s own
   assert.equal(left.map(({ name }) => name).toSorted(), ['override.conf', 'pellet.yaml'])
   assert.ok(existsSync(join(tree, 'var/lib/pellet')))
   assert.is((await pellet('status')).code, 1)
+  assert.is((await pellet('uninstall', '--yes')).stdout, '  nothing: Pellet is not installed\n')
 })
 
 systemd('the command line finds the installed Pellet where none runs in the current folder', async () => {

@@ -92,11 +92,11 @@ test('knows the licence of a URL, whatever a manifest calls it; it is asked for 
     id: 'ours, ask Kim',
     text: 'ours, ask Kim\nSo the manifest says. Read it where the model is published: https://a.example',
   })
-  const root = temporaryFolder()
-  assert.not(isAccepted(notice, await readLock(root), []))
-  assert.ok(isAccepted(notice, await readLock(root), ['insightface']))
-  await acceptNotices(root, [notice, own])
-  const lock = await readLock(root)
+  const lockFile = join(temporaryFolder(), 'pellet.lock')
+  assert.not(isAccepted(notice, await readLock(lockFile), []))
+  assert.ok(isAccepted(notice, await readLock(lockFile), ['insightface']))
+  await acceptNotices(lockFile, [notice, own])
+  const lock = await readLock(lockFile)
   assert.ok(isAccepted(notice, lock, []) && isAccepted(own, lock, []))
   assert.not(isAccepted({ ...notice, text: `${notice.text} And more.` }, lock, []))
 })

@@ -51,7 +51,7 @@ function trial(url: string, name = 'm.bin', root = temporaryFolder()): Trial {
     fetchModel(
       { ...target, ...other },
       {
-        root,
+        lockFile: join(root, 'pellet.lock'),
         mirrors: {},
         isUpdate: false,
         connections,

@@ -48,6 +48,24 @@ try {
     get('/infer', '--header', 'content-type: application/json', '--data', `@${home}/models/samples/imu_walk.json`)
     return show('StatusText')
   })
+  await step('a model that is missing is fetched in the sandbox, and pinned', async () => {
+    const zoo = `cd ${home}/models && exec timeout 15 python3 -m http.server --bind 127.0.0.1 8000`
+    const serving = machine.runBeside('sh', '-c', zoo)
+    const manifest = `name: fetched
+function: tcn
+route: GET /fetched
+pre: [tcn.zeros]
+post: [tcn.answer]
+model: { onnx: { url: 'http://127.0.0.1:8000/tcn.onnx', file: fetched.onnx } }`
+    const drop = `echo 'fetch: true' >> /etc/pellet/pellet.yaml
+      echo "${manifest}" > /etc/pellet/manifests/fetched.yaml; systemctl restart pellet`
+    succeed(machine.run('sh', '-c', drop))
+    const models = '/var/lib/pellet/models'
+    const isThere = () => machine.run('sh', '-c', `cd ${models} && grep 8000/tcn.onnx pellet.lock && ls fetched.onnx`)
+    await until(() => isThere().code === 0, 'the file', 15_000)
+    succeed(machine.run('rm', '/etc/pellet/manifests/fetched.yaml'))
+    await serving
+  })
   await step(`${restarts} restarts under load: nobody is refused, nothing is lost`, async () => {
     const calling = machine.runBeside('node', '--eval', callers)
     for (let count = 0; count < restarts; count++) {

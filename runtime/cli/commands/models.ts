@@ -68,7 +68,7 @@ async function readModels(config: Config): Promise<StoredModel[]> {
   try {
     const sources = await compileAside(config, (options) => projectModels(options))
     const [records, blobs] = [new Records(storage), openBlobs(config.dataFolder)]
-    return await listModels({ config, sources, lock: await readLock(config.root), records, blobs })
+    return await listModels({ config, sources, lock: await readLock(config.lockFile), records, blobs })
   } finally {
     await storage.dispose()
   }

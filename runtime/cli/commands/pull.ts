@@ -53,7 +53,7 @@ export default defineCommand({
     const { targets, problems, catalogued } = await resolveWanted(words, config, catalog)
     const absent = targets.filter(({ file }) => isUpdate || !existsSync(file))
     await askForLicences(absent, {
-      root: config.root,
+      lockFile: config.lockFile,
       catalog,
       accepted: config.acceptLicences,
       isAccepting: args['accept-licence'] === true,
@@ -105,5 +105,5 @@ function tell(rows: PullRow[], targets: ModelTarget[], problems: string[], conte
     if (own.length > 0) console.log(`\n${toSnippet(own, catalog, config.modelsFolder).trimEnd()}`)
   }
   if (rows.some(({ state, name }) => state === 'fetched' && !catalogued.has(name)))
-    console.log('pellet dev takes it at once, pellet start with its next start.')
+    console.log('pellet dev takes it at once, pellet start with SIGHUP (systemctl reload pellet) or its next start.')
 }

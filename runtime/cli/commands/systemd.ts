@@ -46,7 +46,7 @@ export default defineCommand({
     if (!yes) {
       if (json) return console.log(JSON.stringify(steps, null, 2))
       console.log([`pellet systemd ${action} --yes would do this:`, ...steps.map(formatStep)].join('\n'))
-      if (steps.length === 0) console.log('  nothing: Pellet is not installed')
+      if (steps.length === 0) console.log(nothing)
       if (problem !== undefined) console.error(problem)
       return
     }
@@ -54,13 +54,16 @@ export default defineCommand({
       if (problem !== undefined) throw new CliError(problem)
       if (process.getuid?.() !== 0) throw new CliError(`systemd ${action}: expected root, found another user; use sudo`)
     }
-    carryOut(steps, root, (line) => console.log(line))
-    if (action === 'install' && root === '/') console.log(next)
+    carryOut(steps, root, (line) => (json ? undefined : console.log(line)))
+    if (json) console.log(JSON.stringify(steps, null, 2))
+    else if (steps.length === 0) console.log(nothing)
+    else if (action === 'install' && root === '/') console.log(next)
   },
 })
 
 // --- internal ---
 
+const nothing = '  nothing: Pellet is not installed'
 const next = `Pellet is installed and runs. Functions and manifests go into /etc/pellet, models into /var/lib/pellet/models, then
 systemctl reload pellet; or pellet deploy. Who is in the group pellet may do that: sudo usermod -aG pellet NAME`
 

@@ -6,7 +6,7 @@ import { readLock } from '../../models/lock.ts'
 import { CliError } from '../cli-error.ts'
 
 export interface ConsentOptions {
-  root: string
+  lockFile: string
   catalog: Catalog
   /** Accepted by the setting `accept_licences`. */
   accepted: readonly string[]
@@ -20,8 +20,8 @@ export interface ConsentOptions {
  * @throws CliError (2) with the notices where nobody accepts, (1) where somebody declines
  */
 export async function askForLicences(targets: readonly ModelTarget[], options: ConsentOptions): Promise<void> {
-  const { root, catalog, accepted, isAccepting, signal } = options
-  const lock = await readLock(root)
+  const { lockFile, catalog, accepted, isAccepting, signal } = options
+  const lock = await readLock(lockFile)
   const open = new Map<string, { notice: LicenceNotice; files: string[] }>()
   for (const target of targets) {
     const notice = noticeOf(catalog, target)
@@ -37,7 +37,7 @@ export async function askForLicences(targets: readonly ModelTarget[], options: C
   console.error(`${text}\n`)
   if (!isAccepting && !(await ask(signal))) throw new CliError('pull: nothing was fetched')
   await acceptNotices(
-    root,
+    lockFile,
     [...open.values()].map(({ notice }) => notice),
   )
 }

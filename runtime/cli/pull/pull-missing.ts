@@ -14,7 +14,7 @@ import { Puller } from './puller.ts'
 export async function pullMissing(config: Config, failures: readonly FailedSource[]): Promise<boolean> {
   const own = failures.flatMap(({ name, missing }) => (missing?.deployment === name ? missing.files.slice(0, 1) : []))
   if (!config.fetch || own.length === 0) return false
-  const [catalog, lock] = [await readCatalog(), await readLock(config.root)]
+  const [catalog, lock] = [await readCatalog(), await readLock(config.lockFile)]
   const puller = new Puller(config, catalog, false, new AbortController().signal)
   let hasNew = false
   try {

@@ -36,13 +36,13 @@ export class Puller {
   }
 
   async pull(target: ModelTarget): Promise<PullRow> {
-    const { root, mirrors, acceptLicences } = this.#config
+    const { lockFile, mirrors, acceptLicences } = this.#config
     const progress = showPullProgress(target.shown)
     const notice = noticeOf(this.#catalog, target)
-    const isKnown = notice !== undefined && isAccepted(notice, await readLock(root), acceptLicences)
+    const isKnown = notice !== undefined && isAccepted(notice, await readLock(lockFile), acceptLicences)
     try {
       const { sha256, sizeBytes } = await fetchModel(target, {
-        root,
+        lockFile,
         mirrors,
         isUpdate: this.#isUpdate,
         ...(isKnown && { licence: notice.id }),
@@ -63,7 +63,7 @@ export class Puller {
   /** What is there already is left alone; it must be what was pinned. */
   async check(target: ModelTarget): Promise<PullRow> {
     const { name, chip, file, shown, url, member } = target
-    const pinned = pinnedModel(await readLock(this.#config.root), url)
+    const pinned = pinnedModel(await readLock(this.#config.lockFile), url)
     const pins = [...(member === undefined && !pinned?.members ? [pinned?.sha256] : []), ...membersOf(pinned?.members)]
     const sha256 = await sha256File(file)
     if (pins.every((pin) => pin === undefined) || pins.includes(sha256)) return toRow(target, 'there', { sha256 })

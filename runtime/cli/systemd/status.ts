@@ -70,7 +70,7 @@ function readUnit(unit: string): UnitRow {
   }
 }
 
-/** Of the file, without its drop-ins: what they may change are limits. */
+/** Of the unit with its drop-ins. */
 function readExposure(path: string): number | null {
   if (!existsSync(path)) return null
   const output = ask('systemd-analyze', 'security', '--no-pager', '--offline=true', path)
