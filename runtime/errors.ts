@@ -45,7 +45,7 @@ export const errorCodes = {
   overloaded: { status: 503, meaning: 'More request bytes are in flight than max_bytes_in_flight allows.' },
   job_interrupted: { status: 503, meaning: 'Pellet ended while the job was under way; what it asked for is not kept.' },
   stopping: { status: 503, meaning: 'Pellet is shutting down.' },
-  not_ready: { status: 503, meaning: 'Pellet, or a deployment that is to be preloaded, is not ready yet.' },
+  not_ready: { status: 503, meaning: 'Pellet, or a deployment that is to be preloaded or is called, is not ready.' },
   stalled: { status: 503, meaning: 'Pellet makes no progress and is to be started anew; `/health/live` says where.' },
   deadline_exceeded: { status: 504, meaning: 'The request took longer than limits.timeout.' },
   // Deploying

@@ -75,8 +75,10 @@ export class Deploys {
       await this.#expectDeployed(name)
       const { live } = this.#options.pellet
       const { live: revision = null } = await this.#historyOf(name)
+      const known = new Set(live.routes.failures.flatMap(({ problems }) => problems))
       await live.switch(name, undefined, () => this.#records.removeLive(name))
-      return { name, revision, serves: live.routes.deployments.get(name)?.origin ?? null }
+      const notes = live.routes.failures.flatMap(({ problems }) => problems.filter((problem) => !known.has(problem)))
+      return { name, revision, serves: live.routes.deployments.get(name)?.origin ?? null, notes }
     })
   }
 

@@ -98,4 +98,6 @@ export interface Deleted {
   revision: string | null
   /** The dropped file that serves from now on, where there is one. */
   serves: Deployment['origin'] | null
+  /** What is wrong from now on, e.g. with others that call it. */
+  notes: string[]
 }

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { callSteps } from '../deployments/calls.ts'
 import type { Deployment } from '../deployments/deployment.ts'
 import { PelletError } from '../errors.ts'
 import { exchangeHeader } from '../isolate/calls.ts'
@@ -45,7 +46,7 @@ function answerCalls({ proxy, routes }: CallSources): RequestListener {
   }
 }
 
-/** @throws PelletError `function_failed` for what the caller's manifest does not say */
+/** @throws PelletError `function_failed` for what the caller's manifest does not say, `not_ready` for what is not there any more */
 function findCallee(
   caller: Deployment,
   routes: RouteTable,
@@ -56,6 +57,12 @@ function findCallee(
   const wanted = url.searchParams.get('route')
   const deployment = routes.deployments.get(name)
   const found = deployment?.manifest.routes.find(({ method, path }) => [null, `${method} ${path}`].includes(wanted))
+  if (!found && isInManifest(caller, name, wanted)) {
+    const callee = deployment
+      ? `${wanted} of ${name}, a route that is not there any more`
+      : `${name}, which is not deployed`
+    throw new PelletError('not_ready', `${caller.name}: it calls ${callee}`)
+  }
   const declared = caller.calls.map((call) => `${call.deployment} ${call.method} ${call.path}`)
   if (!deployment || !found || !declared.includes(`${name} ${found.method} ${found.path}`)) {
     const expected = declared.join(', ') || 'none'
@@ -63,4 +70,9 @@ function findCallee(
     throw new PelletError('function_failed', message.trimEnd())
   }
   return { target: { deployment, path: found.path }, route: `${found.method} ${found.path}` }
+}
+
+function isInManifest({ manifest }: Deployment, name: string, wanted: string | null): boolean {
+  const isMeant = ({ deployment, route }: Record<string, unknown>) => deployment === name && (route ?? null) === wanted
+  return callSteps(manifest).some(({ options }) => isMeant(options))
 }

@@ -3,11 +3,12 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Deleted } from '../../runtime/deploys/protocol.ts'
 import type { ManifestInput } from '../../runtime/manifest/schema.ts'
 import { toOnnx } from '../support/onnx-writer.ts'
 import { RunningPellet } from '../support/pellet.ts'
 import { childrenOf, until } from '../support/process.ts'
-import { deploy, pack, type PackOptions } from './driver.ts'
+import { ask, deploy, pack, type PackOptions } from './driver.ts'
 
 const test = suite('a new revision is tried beside the one that serves')
 let pellet: RunningPellet
@@ -106,6 +107,15 @@ test('its calls reach what serves', async () => {
   const manifest = { post: ['answer', { call }], probe: { expect: { says: 'old' } } } as Partial<ManifestInput>
   const { failed, done } = await deploy(pellet, pack('c', '', { manifest, answer: '({ field: 1 })' }))
   assert.equal([failed, done?.isChanged], [undefined, true])
+})
+
+test('who deletes what others call is told, and so are their callers', async () => {
+  const { notes } = JSON.parse((await ask(pellet, 'DELETE', '/api/deployments/b')).body) as Deleted
+  assert.match(notes.join(), /^C: expected a deployment.*, found "b"/)
+  const answer = await pellet.post('/v1/c', {})
+  const { error } = (await answer.json()) as { error: { code: string; message: string } }
+  assert.equal([answer.status, error.code], [503, 'not_ready'])
+  assert.match(error.message, /^c: it calls b, which is not deployed$/)
 })
 
 test.run()

@@ -20,9 +20,10 @@ export default defineCommand({
     const path = `/api/deployments/${encodeURIComponent(args.name)}`
     const deleted = await callJson<Deleted>(await readTarget({ ...args }), 'DELETE', path)
     if (args.json) return console.log(JSON.stringify(deleted, null, 2))
-    const { name, revision, serves } = deleted
+    const { name, revision, serves, notes } = deleted
     const next = serves ? `${toFiles(serves)} serves from now on` : 'nothing serves under this name from now on'
     const what = revision === null ? 'what was deployed' : `revision ${revision.slice(0, 12)}`
     console.log(`${name}: ${what} and its history are deleted; ${next}`)
+    for (const note of notes) console.log(`  ${note}`)
   },
 })
