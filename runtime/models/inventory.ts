@@ -1,4 +1,4 @@
-import { readdir, rm, stat } from 'node:fs/promises'
+import { readdir, realpath, rm, stat } from 'node:fs/promises'
 import { join, resolve, sep } from 'node:path'
 import type { Config } from '../config.ts'
 import { blobsOf } from '../deploys/draft.ts'
@@ -27,6 +27,8 @@ export interface StoredModel {
   fetchedAt: string | null
   /** Deployments, and revisions of deployments that are kept. */
   usedBy: string[]
+  /** What cannot be read, so that nobody knows which models it uses. */
+  perhapsUsedBy: string[]
   /** May go without anybody missing it: nobody uses it, and it can be had again or was never whole. */
   isUseless: boolean
 }
@@ -58,8 +60,13 @@ async function listFiles({ config, sources, lock }: InventoryOptions): Promise<S
   const named = sources.flatMap(({ models }) => models.map(({ file }) => file))
   const files = new Set([...found.filter((file) => /\.(?:onnx|hef|part)$/i.test(file)), ...named])
   const pins = pinsOf(lock)
-  // Of a source that cannot be read nobody knows which models it uses.
-  const isKnown = sources.every(({ problems }) => problems.length === 0)
+  const perhapsUsedBy = namesOf(sources.filter(({ problems }) => problems.length > 0))
+  // A link and what it leads to are used together.
+  const inputs = new Map<SourceModels, Set<string>>()
+  for (const source of sources) {
+    const paths = [...source.files, ...source.models.map(({ file }) => file)]
+    inputs.set(source, new Set(await Promise.all(paths.map(realPath))))
+  }
   const rows: StoredModel[] = []
   for (const file of [...files].sort()) {
     const stats = await stat(file).catch(() => undefined)
@@ -67,9 +74,9 @@ async function listFiles({ config, sources, lock }: InventoryOptions): Promise<S
     const kind = file.endsWith('.part') ? 'part' : 'file'
     const sha256 = kind === 'part' ? null : await knownSha256(file)
     const pin = sha256 === null ? undefined : pins.get(sha256)
-    const usedBy = sources.filter(
-      ({ models, files: inputs }) => inputs.has(file) || models.some((model) => model.file === file),
-    )
+    const real = await realPath(file)
+    const usedBy = namesOf(sources.filter((source) => inputs.get(source)!.has(real)))
+    const isUsed = usedBy.length + perhapsUsedBy.length > 0
     rows.push({
       file,
       shown: displayPath(root, file),
@@ -78,10 +85,10 @@ async function listFiles({ config, sources, lock }: InventoryOptions): Promise<S
       sha256,
       url: pin?.url ?? null,
       fetchedAt: pin?.fetched ?? null,
-      usedBy: [...new Set(usedBy.map(({ name }) => name))],
+      usedBy,
+      perhapsUsedBy,
       // What people put there themselves is theirs: it may be all that there is of it.
-      isUseless:
-        isKnown && usedBy.length === 0 && (kind === 'part' ? !(await isLocked(`${file}.lock`)) : pin !== undefined),
+      isUseless: !isUsed && (kind === 'part' ? !(await isLocked(`${file}.lock`)) : pin !== undefined),
     })
   }
   return rows
@@ -91,20 +98,22 @@ async function listBlobs({ records, blobs }: InventoryOptions): Promise<StoredMo
   const stored = await blobs.list()
   const users = new Map<string, string[]>()
   const others = new Set<string>()
-  let isWhole = true
+  const perhapsUsedBy: string[] = []
   for (const { name, revision } of await records.revisions()) {
     const record = await records.revision(name, revision).catch(() => undefined)
-    isWhole &&= record !== undefined
-    if (!record) continue
     const live = await records.live(name).catch(() => undefined)
     const label = `${name}@${revision.slice(0, 12)}${live?.revision === revision ? ' (live)' : ''}`
+    if (!record) {
+      perhapsUsedBy.push(label)
+      continue
+    }
     for (const { sha256 } of Object.values(record.draft.models))
       users.set(sha256, [...(users.get(sha256) ?? []), label])
     for (const [, { sha256 }] of blobsOf(record.draft)) others.add(sha256)
   }
   const needed = new Set([...others].map((sha256) => blobs.fileOf(sha256)))
-  // Of a record that cannot be read nobody knows which blobs it needs.
-  const useless = new Set((isWhole ? toCollect(stored, needed, new Map(), Date.now()) : []).map(({ file }) => file))
+  const isKnown = perhapsUsedBy.length === 0
+  const useless = new Set((isKnown ? toCollect(stored, needed, new Map(), Date.now()) : []).map(({ file }) => file))
   return stored
     .filter(({ sha256 }) => users.has(sha256) || !others.has(sha256))
     .map(({ file, sha256, sizeBytes, isPart }) => ({
@@ -116,8 +125,17 @@ async function listBlobs({ records, blobs }: InventoryOptions): Promise<StoredMo
       url: null,
       fetchedAt: null,
       usedBy: isPart ? [] : (users.get(sha256) ?? []),
+      perhapsUsedBy: isPart ? [] : perhapsUsedBy,
       isUseless: useless.has(file),
     }))
+}
+
+function namesOf(sources: readonly SourceModels[]): string[] {
+  return [...new Set(sources.map(({ name }) => name))]
+}
+
+function realPath(file: string): Promise<string> {
+  return realpath(file).catch(() => file)
 }
 
 /** What was pinned, by digest. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -80,6 +80,18 @@ test('are told with who uses them; only what was fetched, or was never whole, ma
   const rest = await listModels({ ...options, sources: [source, broken] })
   const left = rest.find(({ shown }) => shown === 'models/left.onnx')
   assert.is(left!.isUseless, false)
+  assert.equal(left!.perhapsUsedBy, ['b'])
+})
+
+test('are used also through a link that leads to them', async () => {
+  const { options, folder, source } = await project()
+  symlinkSync('left.onnx', join(folder, 'link.onnx'))
+  const linked = { ...source, models: [{ ...source.models[0]!, file: join(folder, 'link.onnx') }] }
+  const rows = await listModels({ ...options, sources: [linked] })
+  assert.equal(
+    rows.filter(({ usedBy }) => usedBy.length > 0).map(({ shown }) => shown),
+    ['models/left.onnx', 'models/link.onnx'],
+  )
 })
 
 test('may be blobs of deploys, used by each revision that is kept', async () => {

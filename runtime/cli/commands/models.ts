@@ -44,15 +44,9 @@ export default defineCommand({
     if (!isRemoving) return console.log(args.json ? JSON.stringify(models.map(toRow), null, 2) : toText(models))
     const chosen = new Set(names.map((name) => choose(name, models, config)))
     if (args.unused) for (const model of models) if (model.isUseless) chosen.add(model)
-    const used = [...chosen].filter(({ usedBy }) => usedBy.length > 0)
+    const used = [...chosen].flatMap((model) => whoUses(model) ?? [])
     if (used.length > 0 && !args.force)
-      throw new CliError(
-        used
-          .map(
-            ({ shown, usedBy }) => `${shown}: is used by ${usedBy.join(', ')}; nothing was removed, --force removes it`,
-          )
-          .join('\n'),
-      )
+      throw new CliError(used.map((why) => `${why}; nothing was removed, --force removes it`).join('\n'))
     for (const model of chosen) await removeModel(model)
     const removed = [...chosen]
     if (args.json) return console.log(JSON.stringify(removed.map(toRow), null, 2))
@@ -72,6 +66,13 @@ async function readModels(config: Config): Promise<StoredModel[]> {
   } finally {
     await storage.dispose()
   }
+}
+
+function whoUses({ shown, usedBy, perhapsUsedBy }: StoredModel): string | undefined {
+  if (usedBy.length > 0) return `${shown}: is used by ${usedBy.join(', ')}`
+  if (perhapsUsedBy.length > 0)
+    return `${shown}: is perhaps used by ${perhapsUsedBy.join(', ')}, which cannot be read (pellet validate says why)`
+  return undefined
 }
 
 function choose(name: string, models: StoredModel[], { modelsFolder }: Config): StoredModel {
