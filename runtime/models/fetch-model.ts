@@ -5,7 +5,7 @@ import { isZip } from '../manifest/paths.ts'
 import { extractMember, MemberError } from './archive.ts'
 import { DigestError, download, type Progress } from './download.ts'
 import { FetchError, publicUrl } from './fetch-error.ts'
-import { changeLock, pinModel, pinnedModel, readLock, type LockedModel } from './lock.ts'
+import { changeLock, checkLock, pinModel, pinnedModel, readLock, type LockedModel } from './lock.ts'
 import { placesOf, type Mirrors } from './mirrors.ts'
 import { PartFile } from './part-file.ts'
 import type { Connections } from './request.ts'
@@ -60,6 +60,7 @@ export async function fetchModel(target: ModelTarget, options: FetchOptions): Pr
   const pinned = options.isUpdate ? undefined : pinnedModel(await readLock(options.lockFile), url)
   const isPacked = member !== undefined || isZip(url)
   if (!isPacked) checkAgreement(target, pinned?.sha256, options.lockFile)
+  if (!pinned) await checkLock(options.lockFile)
   const part = await PartFile.open(isPacked ? `${file}.archive` : file)
   try {
     const wanted = isPacked ? pinned?.sha256 : (sha256 ?? pinned?.sha256)

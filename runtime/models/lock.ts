@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { access, constants, mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { parse, stringify } from 'yaml'
 import { z } from '#zod'
@@ -40,11 +40,11 @@ const head = ` Which model files this project was built with. Pellet writes it: 
  * @throws FetchError where it cannot be read
  */
 export async function readLock(file: string): Promise<Lock> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return 'version: 1'
+    throw new FetchError('stop', `${file}: cannot be read: ${error.message}; check its permissions`)
+  })
   try {
-    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return 'version: 1'
-      throw error
-    })
     return lockFile.parse(parse(text))
   } catch (error) {
     const why = error instanceof z.ZodError ? toText(error) : messageOf(error).split('\n')[0]
@@ -55,18 +55,28 @@ export async function readLock(file: string): Promise<Lock> {
   }
 }
 
+/** That it can be written, before what it is to say is fetched. @throws FetchError */
+export async function checkLock(file: string): Promise<void> {
+  try {
+    await mkdir(dirname(file), { recursive: true })
+    await access(dirname(file), constants.W_OK)
+  } catch (error) {
+    throw unwritable(file, error)
+  }
+}
+
 /** Reads it, lets it be changed, and writes it whole; one process at a time. @throws FetchError */
 export async function changeLock(file: string, change: (lock: Lock) => void): Promise<void> {
-  await mkdir(dirname(file), { recursive: true })
+  // Where it says so already, it need not be ours to write.
+  if (!isChanged(await readLock(file), change)) return
+  await checkLock(file)
   const release = await takeLock(`${file}.writing`, patienceMs).catch((error: unknown) => {
-    throw new FetchError('stop', `${file}: cannot be written: ${messageOf(error)}`)
+    throw unwritable(file, error)
   })
   if (!release) throw new FetchError('stop', `${file}: another process keeps it (${file}.writing); try again`)
   try {
     const lock = await readLock(file)
-    const before = JSON.stringify(lock)
-    change(lock)
-    if (JSON.stringify(lock) === before) return
+    if (!isChanged(lock, change)) return
     const document = stringify(lock, { sortMapEntries: true, commentString: comment, lineWidth: 0 })
     const part = await PartFile.open(file)
     try {
@@ -103,6 +113,17 @@ export function pinnedModel(lock: Lock, url: string): LockedModel | undefined {
 }
 
 // --- internal ---
+
+function isChanged(lock: Lock, change: (lock: Lock) => void): boolean {
+  const before = JSON.stringify(lock)
+  change(lock)
+  return JSON.stringify(lock) !== before
+}
+
+function unwritable(file: string, error: unknown): FetchError {
+  const how = 'let its folder be written to, or set lock: in pellet.yaml to a file elsewhere'
+  return new FetchError('stop', `${file}: cannot be written: ${messageOf(error)}; ${how}`)
+}
 
 function comment(text: string): string {
   return text.replaceAll(/^/gm, '#')

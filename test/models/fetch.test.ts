@@ -212,6 +212,24 @@ test('takes no model that it was not pinned to be, and says what to do', async (
   assert.equal(files(), ['m.bin'])
 })
 
+test('needs a pellet.lock that can be written only where it has something new to say', async () => {
+  const { fetch, fails, root } = trial(server.file('/once', bytes))
+  writeFileSync(join(root, 'no-folder'), '')
+  const lockFile = join(root, 'no-folder/pellet.lock')
+  assert.match(
+    await fails({ lockFile }),
+    /no-folder\/pellet\.lock: cannot be written: E.*; let its folder be written to/,
+  )
+  assert.not.ok(
+    server.asked.some(({ path }) => path === '/once'),
+    'it is told before',
+  )
+  await fetch()
+  const give = await takeLock(join(root, 'pellet.lock.writing'))
+  assert.is((await fetch()).isPinned, false)
+  await give!()
+})
+
 test('mends what an earlier attempt has left of another file', async () => {
   const { fetch, target, root } = trial(server.file('/left', bytes))
   await fetch()

@@ -3,6 +3,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { Puller } from '../../runtime/cli/pull/puller.ts'
+import type { Config } from '../../runtime/config.ts'
+import type { Catalog } from '../../runtime/models/catalog.ts'
 import { createProject, RunningPellet, runCli } from '../support/pellet.ts'
 import { until } from '../support/process.ts'
 import { answering, colourModel, identityModel } from '../deployments/tiny.ts'
@@ -41,6 +44,22 @@ test('are pulled: the licence is accepted once, the member of the archive pinned
   assert.is(all.code, 1)
   assert.is(all.stdout, '')
   assert.match(all.stderr, /^models\/gone\.onnx: not fetched\n {2}.*\/gone\.onnx: expected a file, found status 404/)
+})
+
+test('that are there must be what the manifest says', async () => {
+  const folder = createProject({ 'models/m.onnx': identityModel() })
+  const puller = new Puller(
+    { lockFile: join(folder, 'pellet.lock') } as Config,
+    {} as Catalog,
+    false,
+    AbortSignal.abort(),
+  )
+  const target = { name: 'm', file: join(folder, 'models/m.onnx'), shown: 'models/m.onnx', url: `${server.url}/m.onnx` }
+  assert.is((await puller.check(target)).state, 'there')
+  const { state, problem } = await puller.check({ ...target, sha256: '0'.repeat(64) })
+  assert.is(state, 'failed')
+  assert.match(problem!, /^models\/m\.onnx: expected sha256 0{64} as the manifest says, found [0-9a-f]{64}; correct/)
+  await puller.close()
 })
 
 test('are fetched by itself where that is set, while all else serves, and go live', async () => {

@@ -60,12 +60,16 @@ export class Puller {
     }
   }
 
-  /** What is there already is left alone; it must be what was pinned. */
+  /** What is there already is left alone; it must be what the manifest says and what was pinned. */
   async check(target: ModelTarget): Promise<PullRow> {
     const { name, chip, file, shown, url, member } = target
     const pinned = pinnedModel(await readLock(this.#config.lockFile), url)
     const pins = [...(member === undefined && !pinned?.members ? [pinned?.sha256] : []), ...membersOf(pinned?.members)]
     const sha256 = await sha256File(file)
+    if (target.sha256 !== undefined && target.sha256 !== sha256) {
+      const problem = `${shown}: expected sha256 ${target.sha256} as the manifest says, found ${sha256}; correct the manifest, or remove the file and pull again`
+      return toRow(target, 'failed', { sha256, problem })
+    }
     if (pins.every((pin) => pin === undefined) || pins.includes(sha256)) return toRow(target, 'there', { sha256 })
     const problem = `${shown}: expected sha256 ${pins.filter(Boolean).join(' or ')} as pinned in pellet.lock, found ${sha256}; fetch it again: pellet pull --update ${name}${chip ? `@${chip}` : ''}`
     return toRow(target, 'failed', { sha256, problem })
