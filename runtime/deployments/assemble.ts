@@ -49,7 +49,7 @@ export async function assemble(
     ...(isWhole && { modelFile: model.file }),
     ...(bundle && { bundleFile: bundle.file }),
   }
-  const learn = () => describer.get().check(check)
+  const learn = () => describer.check(check)
   const isRemembered = isWhole || problems.missesModelOnly
   const checked = await (isRemembered ? remembered(memo, `check:${revision}`, learn) : learn()).catch(
     (error: unknown) => {

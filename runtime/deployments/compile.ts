@@ -6,6 +6,7 @@ import { refuseConflicts } from './conflicts.ts'
 import type { Compilation, DeploymentResult, FailedSource, Origin } from './deployment.ts'
 import { discoverSources, functionEndings, functionName } from './discover.ts'
 import { displayPath } from '../display-path.ts'
+import { DescriberPool } from '../functions/describers.ts'
 import { mapLimited } from './map-limited.ts'
 import { manifestJob, projectJobs, type Job } from './project-sources.ts'
 import { reconcile } from './reconcile.ts'
@@ -93,5 +94,7 @@ function absentText(file: string, isThere: boolean, sources: string[], root: str
 }
 
 function compileJobs(jobs: Job[], options: CompileOptions): Promise<DeploymentResult[]> {
-  return mapLimited(jobs, availableParallelism(), ({ source, written }) => compileSource(source, written, options))
+  const describers = new DescriberPool()
+  const compile = ({ source, written }: Job) => compileSource(source, written, { ...options, describers })
+  return mapLimited(jobs, availableParallelism(), compile).finally(() => describers[Symbol.dispose]())
 }

@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname, sep } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { SpareDescriber } from '../functions/describers.ts'
+import { DescriberPool, SpareDescriber } from '../functions/describers.ts'
 import type { ManifestSource } from '../manifest/read.ts'
 import type { DeploymentResult } from './deployment.ts'
 import { FolderWatch } from './folder-watch.ts'
@@ -45,7 +45,7 @@ export class ProjectWatch {
   #hasNews = true
 
   constructor(options: CompileOptions, events: ProjectWatchEvents) {
-    this.#options = { ...options, createDescriber: () => this.#describers.take() }
+    this.#options = options
     this.#events = events
     this.#folders = new FolderWatch(
       (path) => this.#isRelevant(path) && this.wake(),
@@ -119,19 +119,22 @@ export class ProjectWatch {
     }
     this.#sources = sources
     this.#watchFolders()
-    const compiling = mapLimited(changed, availableParallelism(), (source) => this.#compile(source, sinceMs))
+    const describers = new DescriberPool(() => this.#describers.take())
+    const compile = (source: WatchedSource) => this.#compile(source, sinceMs, describers)
+    const compiling = mapLimited(changed, availableParallelism(), compile).finally(() => describers[Symbol.dispose]())
     if (patienceMs === Infinity) await compiling
     else await Promise.race([compiling, delay(patienceMs, undefined, { ref: false })])
   }
 
-  async #compile(source: WatchedSource, sinceMs: number): Promise<void> {
+  async #compile(source: WatchedSource, sinceMs: number, describers: DescriberPool): Promise<void> {
     const turn = ++source.turn
     const { manifestFile, functionFile } = source.job.source
     const known = [manifestFile, functionFile].flatMap((file) => file ?? [])
     // While it compiles these tell whether it is to be compiled anew; the other files are not known yet.
     source.stamps = await stampsSince(known, sinceMs)
     const inputs = new Set<string>()
-    const result = await compileSource(source.job.source, source.job.written, this.#options, inputs)
+    const options = { ...this.#options, describers }
+    const result = await compileSource(source.job.source, source.job.written, options, inputs)
     if (source.turn !== turn) return
     const files = [...inputs].filter(isOwn)
     // Behind a link it is the file there that changes.

@@ -4,8 +4,8 @@ import { knownSha256 } from '../digest.ts'
 import { messageOf } from '../errors.ts'
 import { displayPath } from '../display-path.ts'
 import { bundleFunction, BundleError, type Bundle } from '../functions/bundle.ts'
-import { Describer, type FunctionDescription } from '../functions/describe.ts'
-import { LazyDescriber } from '../functions/describers.ts'
+import type { FunctionDescription } from '../functions/describe.ts'
+import { LazyDescriber, type DescriberPool } from '../functions/describers.ts'
 import type { ManifestIssue, ManifestPath } from '../manifest/issues.ts'
 import type { Manifest } from '../manifest/manifest.ts'
 import { mergeManifest, normalizeManifest } from '../manifest/normalize.ts'
@@ -30,8 +30,8 @@ export interface CompileOptions {
   port: number
   /** The probes are to be made: what they send must be there. Of a file that is only dropped it is told, for it serves without. */
   areProbesMade?: boolean
-  /** Gives a process in which code is looked at; a new one where this is absent. */
-  createDescriber?: () => Describer
+  /** Processes in which code is looked at; where this is absent, each source has one of its own. */
+  describers?: DescriberPool
 }
 
 /** What may become a deployment: a manifest, a function file, or both. Absolute paths. */
@@ -53,7 +53,7 @@ export async function compileSource(
 ): Promise<DeploymentResult> {
   for (const file of [source.manifestFile, source.functionFile]) if (file) inputs.add(file)
   // One child serves both looks at the code, and is not started where both are remembered.
-  const describer = new LazyDescriber(options.createDescriber ?? (() => new Describer()))
+  const describer = new LazyDescriber(options.describers)
   try {
     return await new SourceCompiler(source, written, options, describer, inputs).compile()
   } catch (error) {
@@ -156,7 +156,7 @@ class SourceCompiler {
       const bundle = await bundleFunction(functionFile, root, join(dataFolder, 'bundles'))
       this.#note(bundle.sources)
       const description = await remembered(this.#options.memo, `describe:${bundle.hash}`, () =>
-        this.#describer.get().describe(bundle.file),
+        this.#describer.describe(bundle.file),
       )
       return { bundle, description, text: await readFile(functionFile, 'utf8') }
     } catch (error) {

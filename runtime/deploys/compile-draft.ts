@@ -7,7 +7,6 @@ import type { CompileOptions } from '../deployments/source.ts'
 import { toRevision } from '../deployments/revision.ts'
 import { SourceError, SourceProblems } from '../deployments/source-problems.ts'
 import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
-import { Describer } from '../functions/describe.ts'
 import { LazyDescriber } from '../functions/describers.ts'
 import { installBundle } from '../functions/install-bundle.ts'
 import { isFull, noRoom } from '../storage/full.ts'
@@ -37,7 +36,7 @@ export async function compileDraft(name: string, value: unknown, options: DraftO
     code,
     result: { name, origin: { deployed: { atMs: 0 } }, problems: problems.map(shown), ...more },
   })
-  const describer = new LazyDescriber(options.createDescriber ?? (() => new Describer()))
+  const describer = new LazyDescriber(options.describers)
   try {
     const read = readDraft(name, value)
     const { draft } = read
@@ -112,12 +111,10 @@ async function compile(read: ReadDraft, options: DraftOptions, describer: LazyDe
   const probeInputs = Object.entries(draft.probeInputs)
   const bundle = draft.bundle && (await install(draft.bundle, draft.bundleMap, blobs, join(dataFolder, 'bundles')))
   if (bundle)
-    await remembered(memo, `describe:${bundle.hash}`, () => describer.get().describe(bundle.file)).catch(
-      (error: unknown) => {
-        problems.addLines(`${origin.function ?? 'the function'}: ${messageOf(error)}`)
-        throw problems.toError(manifest.name, manifest)
-      },
-    )
+    await remembered(memo, `describe:${bundle.hash}`, () => describer.describe(bundle.file)).catch((error: unknown) => {
+      problems.addLines(`${origin.function ?? 'the function'}: ${messageOf(error)}`)
+      throw problems.toError(manifest.name, manifest)
+    })
   const parts = {
     manifest,
     paths,

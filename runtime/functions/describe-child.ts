@@ -55,13 +55,18 @@ async function check(message: Extract<ToDescriber, { type: 'check' }>): Promise<
   const { pipelines, problems, options } = bindChains(message.manifest, definition)
   if (message.modelFile === undefined) return { type: 'checked', problems, input: options.schema, isQuick: false }
   const session = await engines[message.engine]!.open(message.modelFile)
-  const entry = message.manifest.model.onnx!
-  const model = { engine: message.engine, entry, inputs: session.inputs, outputs: session.outputs }
-  const files = await readFiles(message.files, message.manifest.files)
-  return {
-    type: 'checked',
-    problems: [...problems, ...checkChains(pipelines, model, files, problems)],
-    input: options.schema,
-    isQuick: await isQuick(session),
+  try {
+    const entry = message.manifest.model.onnx!
+    const model = { engine: message.engine, entry, inputs: session.inputs, outputs: session.outputs }
+    const files = await readFiles(message.files, message.manifest.files)
+    return {
+      type: 'checked',
+      problems: [...problems, ...checkChains(pipelines, model, files, problems)],
+      input: options.schema,
+      isQuick: await isQuick(session),
+    }
+  } finally {
+    // The process may look at other functions and their models yet.
+    await session.release()
   }
 }

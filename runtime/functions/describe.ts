@@ -47,6 +47,7 @@ export class Describer implements Disposable {
     env: childEnv(),
   })
   #stderr = ''
+  #isUsed = false
 
   constructor() {
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
@@ -54,8 +55,13 @@ export class Describer implements Disposable {
     })
   }
 
+  /** It has looked at code before. */
+  get isUsed(): boolean {
+    return this.#isUsed
+  }
+
   get isAlive(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null
+    return this.#child.connected && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
   /** @throws Error that says what the function did instead of describing itself */
@@ -77,6 +83,7 @@ export class Describer implements Disposable {
   }
 
   #ask(message: ToDescriber, timeoutMs: number): Promise<FromDescriber> {
+    this.#isUsed = true
     const child = this.#child
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -112,7 +119,8 @@ export class Describer implements Disposable {
       }
       if (!this.isAlive) return onExit(child.exitCode, child.signalCode)
       child.on('exit', onExit).on('message', onMessage as (answer: unknown) => void)
-      child.send(message)
+      // Code that it has looked at before may end it at any moment; its exit is told as well.
+      child.send(message, () => {})
     })
   }
 }

@@ -9,6 +9,7 @@ import { answering, colourModel, identityModel } from './tiny.ts'
 
 const test = suite('what is refused, with its place and reason, while the rest serves')
 
+const jealous = `if (globalThis.taken) throw new Error('somebody was here before')\nglobalThis.taken = true\n`
 const fine: ProjectFiles = {
   'models/identity.onnx': identityModel(),
   'models/colour.onnx': colourModel(),
@@ -18,6 +19,10 @@ const fine: ProjectFiles = {
     manifest: `model: { onnx: 'identity.onnx', hef: { hailo8: 'right.hef', hailo8l: 'none.hef' } }`,
   }),
   'functions/untried.ts': answering('return 1', { manifest: `probe: [{}, { input: 'gone.jpg' }]` }),
+  // Each is well where it is looked at alone; not where another has been before.
+  ...Object.fromEntries(
+    [1, 2, 3].map((n) => [`functions/jealous-${n}.ts`, jealous + answering('return { ok: true }')]),
+  ),
   'functions/_helper.ts': 'export const helper = 1',
   'functions/types.d.ts': 'declare const x: number',
   'functions/notes.txt': 'not a function',
@@ -69,6 +74,11 @@ for (const [name, { expected }] of Object.entries(broken))
       'the log says so too',
     )
   })
+
+test('what one function leaves behind where it is looked at is no fault of another', () => {
+  for (const n of [1, 2, 3]) assert.equal(problemsOf(`jealous-${n}`), [])
+  assert.is(rows.filter(({ name, state }) => name.startsWith('jealous-') && state !== 'refused').length, 3)
+})
 
 test('a ring is told to all who are in it', () => {
   assert.equal(problemsOf('calls-back'), [
