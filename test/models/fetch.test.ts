@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -214,7 +214,7 @@ test('takes no model that it was not pinned to be, and says what to do', async (
 
 test('needs a pellet.lock that can be written only where it has something new to say', async () => {
   const { fetch, fails, root } = trial(server.file('/once', bytes))
-  writeFileSync(join(root, 'no-folder'), '')
+  symlinkSync('nowhere', join(root, 'no-folder'))
   const lockFile = join(root, 'no-folder/pellet.lock')
   assert.match(
     await fails({ lockFile }),
