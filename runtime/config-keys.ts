@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { freemem, totalmem } from 'node:os'
+import { totalmem } from 'node:os'
 import type { Config } from './config.ts'
 import { logLevels, type LogLevel } from './log.ts'
 import { parseBytes, parseDuration } from './units.ts'
@@ -137,7 +137,7 @@ function defaultMemoryBytes(): number {
 function measureMemoryBytes(): number {
   const constrained = process.constrainedMemory?.() ?? 0
   const total = constrained > 0 && constrained < totalmem() ? constrained : totalmem()
-  return Math.max(Math.floor(total / 2), Math.min(freemem(), 256 * 1024 * 1024))
+  return Math.max(Math.floor(total / 2), Math.min(process.availableMemory(), 256 * 1024 * 1024))
 }
 
 function toPort(value: unknown): number | undefined {

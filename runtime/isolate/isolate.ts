@@ -208,5 +208,7 @@ export function crashError(name: string, message: string, code: ErrorCode = 'iso
 function exitMessage(code: number | null, signal: NodeJS.Signals | null): string {
   // Node ends by SIGABRT both for process.abort() and when V8 runs out of heap.
   if (signal === 'SIGABRT' || code === 134) return 'SIGABRT: it aborted, or its heap outgrew limits.heap'
+  // Where Pellet ends one, another reason is told.
+  if (signal === 'SIGKILL') return 'SIGKILL, not by Pellet: the kernel does that where memory is short (journalctl -k)'
   return signal ? `signal ${signal}` : `exit code ${code}`
 }

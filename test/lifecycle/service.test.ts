@@ -60,7 +60,7 @@ function socketsOf(pid: number): string[] {
   return links.flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? [])
 }
 
-test('is ready when it serves on the sockets that it was handed, and its children have none of them', async () => {
+test('is ready when it serves on the sockets that it was handed, its children have none of them and go before it', async () => {
   const early = get({ port: mainPort }, '/v1/one', {})
   const said = await manager.orderUntil('start', 'READY=1')
   assert.is(said, 'READY=1\nSTATUS=serving 2 deployments, 0 loaded', manager.logged())
@@ -72,7 +72,9 @@ test('is ready when it serves on the sockets that it was handed, and its childre
   const main = Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${rows[0]!.pid}/status`, 'utf8'))![1])
   assert.ok(socketsOf(main).filter((inode) => listening.has(inode)).length >= 2)
   assert.is(rows.length, 2)
+  const wouldGoFirst = (pid: number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'))
   for (const { pid } of rows) {
+    assert.ok(wouldGoFirst(pid) > wouldGoFirst(main), 'where memory is short')
     assert.not.match(readFileSync(`/proc/${pid}/environ`, 'utf8'), /LISTEN_|NOTIFY_SOCKET|WATCHDOG_/)
     assert.not.ok(socketsOf(pid).some((inode) => listening.has(inode)))
   }

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { dieWithParent, exitNow } from '../../../ffi/libc.ts'
@@ -17,6 +18,7 @@ import { Turnstile } from './turnstile.ts'
 
 // The process of one loaded deployment: its code and its session. It is ended by SIGKILL, at any moment.
 dieWithParent(Number(process.env['PELLET_PARENT_PID']))
+goFirst()
 let isolate: IsolateServer | undefined
 /** Once it is loaded. */
 let test: (() => Promise<string[]>) | undefined
@@ -40,6 +42,15 @@ process.on('message', (message: ToIsolate) => {
 
 /** One that runs, and one that is ready, so that the engine need not wait for this thread to hand it the next. */
 const inEngineHands = 2
+
+/** Where memory is short the kernel ends one of the isolates, which is started anew, and not main, which serves all. */
+function goFirst(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '300')
+  } catch {
+    // Not Linux, or a supervisor that has it higher.
+  }
+}
 
 function end(): void {
   process.kill(process.pid, 'SIGKILL')
