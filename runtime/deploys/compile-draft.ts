@@ -10,6 +10,7 @@ import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
 import { LazyDescriber } from '../functions/describers.ts'
 import { installBundle } from '../functions/install-bundle.ts'
 import { isFull, noRoom } from '../storage/full.ts'
+import { readVersion } from '../version.ts'
 import type { BlobStore } from '../storage/blobs.ts'
 import { blobsOf } from './draft.ts'
 import { findDamage } from './draft-blobs.ts'
@@ -34,7 +35,12 @@ export async function compileDraft(name: string, value: unknown, options: DraftO
   let shown = (text: string) => text
   const fail = (code: ErrorCode, problems: string[], more: Partial<FailedSource> = {}): StagedDraft => ({
     code,
-    result: { name, origin: { deployed: { atMs: 0 } }, problems: problems.map(shown), ...more },
+    result: {
+      name,
+      origin: { deployed: { atMs: 0 } },
+      problems: [...problems.map(shown), ...(code === 'invalid_manifest' ? otherVersion(name, value) : [])],
+      ...more,
+    },
   })
   const describer = new LazyDescriber(options.describers)
   try {
@@ -61,6 +67,16 @@ export async function compileDraft(name: string, value: unknown, options: DraftO
 }
 
 // --- internal ---
+
+/** What one version takes another may not know. */
+function otherVersion(name: string, value: unknown): string[] {
+  const { version } = (value ?? {}) as { version?: unknown }
+  const own = readVersion()
+  if (typeof version !== 'string' || version === own) return []
+  return [
+    `${name}: it was compiled by Pellet ${version.slice(0, 40)}, and this is ${own}; to have the same on both sides may help`,
+  ]
+}
 
 /** A revision as far as its draft tells, to be compared and not to be run. */
 function outline(draft: Draft): Deployment {

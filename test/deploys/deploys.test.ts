@@ -87,7 +87,7 @@ const broken: [what: string, packed: () => ReturnType<typeof pack>, phase: strin
     () => ({ ...one, draft: { ...one.draft, manifest: { ...one.draft.manifest, name: 'other' } } }),
     'stage',
     'invalid_manifest',
-    /expected one of greet, found one of other/,
+    /expected one of greet, found one of other\ngreet: it was compiled by Pellet 0\.0\.0, and this is /,
   ],
   [
     'a step that is not there',
