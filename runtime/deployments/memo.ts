@@ -9,10 +9,14 @@ export interface Memo {
   set(key: string, value: unknown): Promise<void>
 }
 
+const prefix = 'deployments:memo'
+/** Each start and each deploy reads a few; what falls out is learnt anew where it is wanted. */
+const keptEntries = 1000
+
 /** What was learnt from code, kept in the `deployments:` mount. A build of Pellet trusts only what it learnt itself. */
 export function createMemo(storage: Storage): Memo {
   const build = String(statSync(fileURLToPath(import.meta.url)).mtimeMs)
-  const toKey = (key: string) => `deployments:memo:${createHash('sha256').update(`${build}:${key}`).digest('hex')}`
+  const toKey = (key: string) => `${prefix}:${createHash('sha256').update(`${build}:${key}`).digest('hex')}`
   return {
     // A disk that is full or broken costs time, as what is not remembered is learnt again, and not the deployment.
     async get<Value>(key: string) {
@@ -20,4 +24,14 @@ export function createMemo(storage: Storage): Memo {
     },
     set: (key, value) => storage.setItem(toKey(key), value as never).catch(() => {}),
   }
+}
+
+/** Forgets what was learnt longest ago. @param kept so many entries stay */
+export async function trimMemo(storage: Storage, kept = keptEntries): Promise<void> {
+  const keys = await storage.getKeys(prefix)
+  if (keys.length <= kept) return
+  const learnt: { key: string; atMs: number }[] = []
+  for (const key of keys) learnt.push({ key, atMs: (await storage.getMeta(key)).mtime?.getTime() ?? 0 })
+  learnt.sort((a, b) => b.atMs - a.atMs)
+  for (const { key } of learnt.slice(kept)) await storage.removeItem(key)
 }

@@ -1,5 +1,6 @@
 import type { Storage } from 'unstorage'
 import { compileDraftInChild } from '../deployments/compiler.ts'
+import { trimMemo } from '../deployments/memo.ts'
 import { messageOf, PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
 import type { BlobStore } from '../storage/blobs.ts'
@@ -118,6 +119,7 @@ export class Deploys {
         promised: this.#promised,
         log,
       })
+      await trimMemo(this.#options.storage).catch((error: unknown) => log.warn(messageOf(error)))
     })
   }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { createMemo, trimMemo } from '../../runtime/deployments/memo.ts'
 import { joinSources } from '../../runtime/deployments/sources.ts'
 import { blobsOf } from '../../runtime/deploys/draft.ts'
 import { findDamage } from '../../runtime/deploys/draft-blobs.ts'
@@ -227,6 +228,22 @@ test('a blob is read once, again when its file is another, and goes when it is d
   assert.match(problem!, /^m\.onnx \(blob [0-9a-f]{12}\): .* the file was damaged, and is removed$/)
   assert.equal(others, [])
   assert.is(await blobs.has(draft.models.onnx!), false, 'the next deploy uploads it')
+})
+
+test('what was learnt longest ago is forgotten first', async () => {
+  const folder = temporaryFolder()
+  const storage = createDataStore({ folder })
+  const memo = createMemo(storage)
+  for (const key of ['old', 'older', 'new']) await memo.set(key, key)
+  const fileOf = (key: string) =>
+    readdirSync(entries).find((name) => readFileSync(join(entries, name), 'utf8').endsWith(`\n${key}`))!
+  const entries = join(folder, 'storage/deployments')
+  utimesSync(join(entries, fileOf('old')), 2, 2)
+  utimesSync(join(entries, fileOf('older')), 1, 1)
+  await storage.setItem('deployments:live:a', { kept: true })
+  await trimMemo(storage, 2)
+  assert.equal([await memo.get('new'), await memo.get('old'), await memo.get('older')], ['new', 'old', undefined])
+  assert.ok(await storage.hasItem('deployments:live:a'))
 })
 
 test('a manifest is the same after it was written again, whatever it says', () => {
