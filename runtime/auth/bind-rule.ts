@@ -22,5 +22,5 @@ export async function bindProblem(
   if (tokens.size > 0) return undefined
   const where =
     beyond === undefined ? 'require_token: expected a token' : `host: expected a loopback address, found ${beyond}`
-  return `${where}. Make a token first (pellet token create), which callers must then send; or let everybody on that network use the functions (--public)`
+  return `${where}. Make a token first (pellet token create), which callers must then send; or let everybody on that network use the functions (public: true in pellet.yaml, or --public)`
 }
