@@ -121,7 +121,7 @@ test('of several, those that call others come after them; one that is wrong hold
   write(
     'manifests.yaml',
     'name: caller\nmodel: { onnx: identity.onnx }\nfunction: word\nroute: POST /v1/caller\npre: [keep]\n' +
-      'post: [answer, { call: { deployment: word, send: text, take: text } }]\nfiles: { words: words.txt }\n',
+      `post: [answer, { call: { deployment: word, send: text, take: text } }]\nfiles: { words: ${join(laptop, 'models/words.txt')} }\n`,
   )
   const result = await here(
     'deploy',

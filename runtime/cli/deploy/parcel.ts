@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Deployment } from '../../deployments/deployment.ts'
 import type { BlobRef, Draft } from '../../deploys/protocol.ts'
 import { knownSha256 } from '../../digest.ts'
@@ -71,7 +71,7 @@ export async function toParcel(
     if (chips.includes(chip)) draft.models[chip] = await addFile(file)
     else notes.push(`${displayPath(root, file)} stays here: it is for ${chip}, and the target has ${toList(chips)}`)
   }
-  for (const [key, file] of Object.entries(manifest.files)) draft.files[key] = await addFile(join(modelsFolder, file))
+  for (const [key, file] of Object.entries(deployment.files)) draft.files[key] = await addFile(file)
   for (const [path, file] of Object.entries(deployment.probeInputs)) draft.probeInputs[path] = await addFile(file)
   return { draft, blobs: [...blobs.values()], notes }
 }
