@@ -1,4 +1,6 @@
 import { fork } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { childEnv } from '../child-env.ts'
 import type { Config } from '../config.ts'
@@ -64,7 +66,9 @@ export class ModelFetches {
       if (!missing || missing.deployment !== name || origin.deployed || file?.url === undefined || isTar(file.url))
         continue
       const known = wanted.get(file.file) ?? this.#fetches.get(file.file)
-      const isSame = known !== undefined && JSON.stringify(known.missing) === JSON.stringify(file)
+      // One that is done and still missed: the source came when the others were compiled.
+      const isLate = known?.state.isDone === true && !config.watch
+      const isSame = known !== undefined && !isLate && JSON.stringify(known.missing) === JSON.stringify(file)
       const fetch: Fetch = isSame ? known : { name, missing: file, origins: [], state: {}, failures: 0 }
       fetch.origins = [...(wanted.has(file.file) ? fetch.origins : []), origin]
       missing.fetch = fetch.state
@@ -93,7 +97,8 @@ export class ModelFetches {
     const { name, missing, state } = fetch
     this.#running = fetch
     state.receivedBytes ??= 0
-    if (fetch.failures === 0) log.info({ deployment: name }, `fetching ${missing.file} from ${missing.url}`)
+    const isThere = existsSync(resolve(config.root, missing.file))
+    if (fetch.failures === 0 && !isThere) log.info({ deployment: name }, `fetching ${missing.file} from ${missing.url}`)
     const child = fork(fileURLToPath(new URL('fetch-child.js', import.meta.url)), {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       env: childEnv(),
@@ -116,7 +121,7 @@ export class ModelFetches {
       else if (message.type === 'failed') over(() => this.#failed(fetch, message.message))
       else
         over(() => {
-          log.info({ deployment: name }, `fetched ${missing.file}`)
+          if (!isThere) log.info({ deployment: name }, `fetched ${missing.file}`)
           state.isDone = true
           if (message.results.length > 0) take(message.results)
         })

@@ -1,5 +1,5 @@
 // @timeout 90s
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -99,8 +99,13 @@ test('are fetched by itself where that is set, while all else serves, and go liv
     }
     assert.match(refused.error.message, `late is not deployed, its model is being fetched, ${share} %`)
     assert.is((await pellet.post('/v1/fine', {})).status, 200)
+    // One that wants the same file, and comes while it is under way.
+    writeFileSync(join(pellet.folder, 'manifests/later.yaml'), entry(url, 'MIT') + rest)
+    process.kill(pellet.pid, 'SIGHUP')
+    await pellet.logged(({ msg }) => msg.startsWith('reloaded'))
     release()
-    await pellet.logged(({ msg, deployment }) => msg === 'deployed' && deployment === 'late')
+    for (const name of ['late', 'later'])
+      await pellet.logged(({ msg, deployment }) => msg === 'deployed' && deployment === name)
     assert.is((await row('late')).state, 'cold')
     // What needs a licence that nobody accepted is told once.
     const line = await pellet.logged(
