@@ -45,6 +45,7 @@ export async function readLock(file: string): Promise<Lock> {
     throw new FetchError('stop', `${file}: cannot be read: ${error.message}; check its permissions`)
   })
   try {
+    if (/^<{7} /m.test(text)) throw new Error('a merge that is not finished')
     return lockFile.parse(parse(text))
   } catch (error) {
     const why = error instanceof z.ZodError ? toText(error) : messageOf(error).split('\n')[0]
@@ -130,5 +131,7 @@ function comment(text: string): string {
 }
 
 function toText({ issues }: z.ZodError): string {
-  return issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join(', ')
+  return issues
+    .map(({ path, message }) => [...(path.length > 0 ? [path.join('.')] : []), message].join(': '))
+    .join(', ')
 }

@@ -332,6 +332,8 @@ test('is done by one process at a time, and not hindered by one that was killed'
 
 test('says what is wrong with a lock that people have mangled', async () => {
   const { fails, root } = trial(server.file('/mangled', bytes))
+  writeFileSync(join(root, 'pellet.lock'), 'version: 1\n<<<<<<< HEAD\n')
+  assert.match(await fails(), /found: a merge that is not finished; mend it/)
   for (const text of ['<<<<<<< HEAD\nversion: 1', 'version: 2', 'models: { x: { sha256: y } }\nversion: 1']) {
     writeFileSync(join(root, 'pellet.lock'), text)
     assert.match(

@@ -65,7 +65,12 @@ export class Puller {
     const { name, chip, file, shown, url, member } = target
     const pinned = pinnedModel(await readLock(this.#config.lockFile), url)
     const pins = [...(member === undefined && !pinned?.members ? [pinned?.sha256] : []), ...membersOf(pinned?.members)]
-    const sha256 = await sha256File(file)
+    let sha256: string
+    try {
+      sha256 = await sha256File(file)
+    } catch (error) {
+      return toRow(target, 'failed', { problem: `${shown}: expected a model file, found none: ${messageOf(error)}` })
+    }
     if (target.sha256 !== undefined && target.sha256 !== sha256) {
       const problem = `${shown}: expected sha256 ${target.sha256} as the manifest says, found ${sha256}; correct the manifest, or remove the file and pull again`
       return toRow(target, 'failed', { sha256, problem })
