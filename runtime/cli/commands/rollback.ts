@@ -20,6 +20,12 @@ export default defineCommand({
       valueHint: '[revision]',
     },
     ...targetArgs,
+    probe: {
+      type: 'boolean',
+      default: true,
+      description: 'Try the revision before it goes live',
+      negativeDescription: 'Go live without the probe or the self-test',
+    },
     json: { type: 'boolean', description: 'Print what happens as lines of JSON' },
   },
   async run({ args }) {
@@ -29,7 +35,7 @@ export default defineCommand({
         `rollback: expected a revision as pellet history lists them, by 4 to 64 hexadecimal digits, found ${revision}`,
         2,
       )
-    const path = `/api/deployments/${encodeURIComponent(name)}/rollback`
+    const path = `/api/deployments/${encodeURIComponent(name)}/rollback${args.probe ? '' : '?probe=false'}`
     const order = revision === undefined ? {} : { revision: revision.toLowerCase() }
     const last = await followEvents(await readTarget({ ...args }), path, order, (event) => {
       if (json) console.log(JSON.stringify({ name, ...event }))

@@ -32,7 +32,7 @@ export function toOutcome(name: string, event: Exclude<DeployEvent, { type: 'pha
     return [...(told.length > 1 && isTold ? [`${told.length} problems`] : []), ...lines, rest].join('\n  ')
   }
   const { revision, previous, isChanged, ms, notes } = event
-  const before = previous === null ? ', the first of its name' : `, in the place of ${short(previous)}`
+  const before = previous === null ? ', where nothing served before' : `, in the place of ${short(previous)}`
   const tail = notes.map((note) => `\n  ${note}`).join('')
   if (isDryRun)
     return `revision ${short(revision)} would ${previous === revision ? 'change nothing' : `serve${before}`}${tail}`
