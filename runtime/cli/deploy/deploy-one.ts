@@ -24,8 +24,13 @@ export async function deployOne(deployment: Deployment, options: DeployOptions):
   const { target, about, folders, reporter, signal, isDryRun } = options
   const { name } = deployment
   let isOrdered = false
+  const parcel = await toParcel(deployment, folders, about).catch((error: unknown) => messageOf(error))
+  if (typeof parcel === 'string') {
+    reporter.refused(name, [parcel])
+    return false
+  }
+  const { draft, blobs, notes } = parcel
   try {
-    const { draft, blobs, notes } = await toParcel(deployment, folders, about)
     const missing = await askMissing(target, blobs)
     reporter.packed({ draft, blobs, notes }, missing)
     const order = (query: Record<string, string>, onEvent: (event: DeployEvent) => void) =>
