@@ -7,6 +7,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
+import { ConnectionError } from '../../runtime/cli/client-errors.ts'
+import { followEvents } from '../../runtime/cli/deploy/events.ts'
 import type { LocalBlob } from '../../runtime/cli/deploy/parcel.ts'
 import { upload } from '../../runtime/cli/deploy/upload.ts'
 import type { Target } from '../../runtime/cli/target.ts'
@@ -185,6 +187,26 @@ check('who interrupts is not made to wait', async ({ receiver, send }) => {
   stop.abort()
   assert.ok(await sending)
   assert.ok(receiver.puts.length <= 1)
+})
+
+test('who is not told how a deploy ended hears that, and where it is to be seen', async () => {
+  const line = `${JSON.stringify({ type: 'phase', phase: 'load', message: 'on its way' })}\n`
+  const server = createServer((_req, res) => {
+    res.writeHead(200, { 'content-type': 'application/x-ndjson' }).write(line, () => res.destroy())
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+  const heard: string[] = []
+  const lost = await followEvents({ shown: 'there', url }, '/', {}, ({ type }) => heard.push(type)).catch(
+    (error: unknown) => error,
+  )
+  server.close()
+  assert.instance(lost, ConnectionError)
+  assert.match(
+    (lost as Error).message,
+    /^there: expected to be told how it ended, .*; pellet history says what serves$/,
+  )
+  assert.equal(heard, ['phase'])
 })
 
 test.run()

@@ -1,7 +1,8 @@
 import type { Deployment } from '../../deployments/deployment.ts'
-import type { DeployEvent } from '../../deploys/protocol.ts'
+import type { DeployEvent, DeployPhase } from '../../deploys/protocol.ts'
 import { messageOf } from '../../errors.ts'
 import type { About } from '../../http/admin.ts'
+import { RefusalError } from '../client-errors.ts'
 import type { Target } from '../target.ts'
 import { followEvents } from './events.ts'
 import { toParcel } from './parcel.ts'
@@ -23,7 +24,7 @@ export interface DeployOptions {
 export async function deployOne(deployment: Deployment, options: DeployOptions): Promise<boolean> {
   const { target, about, folders, reporter, signal, isDryRun } = options
   const { name } = deployment
-  let isOrdered = false
+  let phase: DeployPhase | 'upload' = 'upload'
   const parcel = await toParcel(deployment, folders, about).catch((error: unknown) => messageOf(error))
   if (typeof parcel === 'string') {
     reporter.refused(name, [parcel])
@@ -35,7 +36,10 @@ export async function deployOne(deployment: Deployment, options: DeployOptions):
     reporter.packed({ draft, blobs, notes }, missing)
     const order = (query: Record<string, string>, onEvent: (event: DeployEvent) => void) =>
       followEvents(target, `/api/deployments/${name}/revisions?${new URLSearchParams(query)}`, draft, onEvent, signal)
-    const tell = (event: DeployEvent) => reporter.event(name, event)
+    const tell = (event: DeployEvent) => {
+      if (event.type === 'phase') phase = event.phase
+      reporter.event(name, event)
+    }
     if (isDryRun) return (await order({ dry_run: 'true' }, tell)).type === 'done'
     if (toSend(missing) > largeBytes) {
       // What it conflicts with is better known before much is sent.
@@ -46,9 +50,9 @@ export async function deployOne(deployment: Deployment, options: DeployOptions):
       }
     }
     const sendAndOrder = async (onEvent: (event: DeployEvent) => void) => {
-      isOrdered = false
+      phase = 'upload'
       await upload(target, blobs, { watcher: reporter.upload, signal })
-      isOrdered = true
+      phase = 'stage'
       return order(options.isProbed ? {} : { probe: 'false' }, onEvent)
     }
     // A file that was damaged there is removed when it is looked at: once more sends it anew.
@@ -57,10 +61,12 @@ export async function deployOne(deployment: Deployment, options: DeployOptions):
     tell({ type: 'phase', phase: 'stage', message: `${first.problems[0]}; it is sent anew` })
     return (await sendAndOrder(tell)).type === 'done'
   } catch (error) {
+    const isOrdered = phase !== 'upload' && !isDryRun && !(error instanceof RefusalError)
     const rest = isOrdered
       ? `the deploy goes on there, and pellet history ${name} says how it has ended`
       : 'what was sent stays there, and the next deploy goes on behind it'
-    reporter.broken(name, signal.aborted ? `interrupted; ${rest}` : messageOf(error))
+    const message = signal.aborted ? `interrupted; ${rest}` : messageOf(error)
+    reporter.broken(name, phase, isOrdered || signal.aborted ? message : `not deployed: ${message}`)
     return false
   }
 }

@@ -29,6 +29,9 @@ export async function followEvents(
       onEvent(event)
       if (event.type !== 'phase') return event
     }
+  } catch (error) {
+    // Some versions of Node throw what the stream broke by, others end the lines.
+    if (error !== broken) throw error
   } finally {
     stream.destroy()
   }

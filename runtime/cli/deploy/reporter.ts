@@ -1,4 +1,4 @@
-import type { DeployEvent, MissingBlob } from '../../deploys/protocol.ts'
+import type { DeployEvent, DeployPhase, MissingBlob } from '../../deploys/protocol.ts'
 import { formatBytes, formatDuration } from '../../units.ts'
 import type { Parcel } from './parcel.ts'
 import { createUploadProgress } from './upload-progress.ts'
@@ -12,7 +12,7 @@ export interface Reporter {
   upload: UploadWatcher
   event(name: string, event: DeployEvent): void
   /** It ended before the other side could say how: the connection, or a refusal of what was sent. */
-  broken(name: string, message: string): void
+  broken(name: string, phase: DeployPhase | 'upload', message: string): void
   summary(count: number, failed: string[]): void
 }
 
@@ -61,8 +61,7 @@ function textReporter(isDryRun: boolean): Reporter {
       else if (event.type === 'done') console.log(`${name}: ${toOutcome(name, event, isDryRun)}`)
       else console.error(`${name}: not deployed: ${toOutcome(name, event)}`)
     },
-    broken: (name, message) =>
-      console.error(`${name}: ${message.startsWith('interrupted') ? '' : 'not deployed: '}${message}`),
+    broken: (name, _phase, message) => console.error(`${name}: ${message}`),
     summary(count, failed) {
       if (count > 1)
         console.error(
@@ -87,7 +86,7 @@ function jsonReporter(): Reporter {
     },
     upload: { started: silent, sent: silent, ended: silent, broke: silent },
     event: print,
-    broken: (name, message) => print(name, { ...failed, phase: 'upload', message, problems: [] }),
+    broken: (name, phase, message) => print(name, { ...failed, phase, message, problems: [] }),
     summary: silent,
   }
 }
