@@ -11,6 +11,8 @@ export interface DownloadOptions {
   urls: string[]
   /** What the file must be, as far as it is known. */
   expected: { sha256?: string; sizeBytes?: number }
+  /** Why what is whole is not what was wanted: another place may have it. */
+  whyNot?: () => Promise<string | undefined>
   connections: Connections
   signal: AbortSignal
   /** How long to wait after each failure in a row; as many attempts, and one. */
@@ -60,17 +62,17 @@ export async function download(part: PartFile, options: DownloadOptions): Promis
 // --- internal ---
 
 async function downloadFrom(url: string, part: PartFile, options: DownloadOptions): Promise<void> {
-  const { delaysMs, signal, note, expected } = options
+  const { delaysMs, signal, note } = options
   let failures = 0
   for (let attempt = 1; ; attempt++) {
     const before = part.sizeBytes
     try {
       const wasResumed = await receive(url, part, options)
-      const found = part.sha256
-      if (expected.sha256 === undefined || found === expected.sha256) return
+      const problem = await whyWrong(url, part, options)
+      if (!problem) return
       await part.restart()
       // Perhaps what an earlier attempt had left was not of this file.
-      if (!wasResumed) throw new DigestError(url, expected.sha256, found)
+      if (!wasResumed) throw problem
     } catch (error) {
       if (!(error instanceof FetchError) || error.remedy !== 'retry') throw error
       failures = part.sizeBytes - before >= fewBytes ? 1 : failures + 1
@@ -82,6 +84,17 @@ async function downloadFrom(url: string, part: PartFile, options: DownloadOption
       })
     }
   }
+}
+
+async function whyWrong(
+  url: string,
+  part: PartFile,
+  { expected, whyNot }: DownloadOptions,
+): Promise<FetchError | undefined> {
+  const found = part.sha256
+  if (expected.sha256 !== undefined && found !== expected.sha256) return new DigestError(url, expected.sha256, found)
+  const why = await whyNot?.()
+  return why === undefined ? undefined : new FetchError('elsewhere', `${publicUrl(url)}: ${why}`)
 }
 
 /** The bytes are whole, and not what they must be. */

@@ -68,7 +68,9 @@ export async function fetchModel(target: ModelTarget, options: FetchOptions): Pr
       ...(wanted !== undefined && { sha256: wanted }),
       ...(pinned && wanted === pinned.sha256 && { sizeBytes: pinned.size }),
     }
-    await download(part, { ...options, urls: placesOf(url, options.mirrors), expected }).catch((error: unknown) => {
+    const whyNot = isPacked ? {} : { whyNot: () => whyNoModel(part.path, target) }
+    const urls = placesOf(url, options.mirrors)
+    await download(part, { ...options, ...whyNot, urls, expected }).catch((error: unknown) => {
       throw explain(error, target, pinned)
     })
     const whole: LockedModel = {
@@ -109,6 +111,8 @@ async function unpack(
     const wanted = sha256 ?? pinned?.members?.[name]?.sha256
     if (wanted !== undefined && wanted !== found)
       throw explain(new DigestError(`${shown}#${name}`, wanted, found), target, pinned)
+    const why = await whyNoModel(part.path, target)
+    if (why !== undefined) throw new FetchError('stop', `${shown}#${name}: ${why}`)
     await keep(part, target, { ...whole, members: { [name]: { sha256: found, size } } }, options)
     await archive.discard()
     return { sha256: found, sizeBytes: size }
@@ -127,11 +131,6 @@ async function keep(
   { lockFile }: FetchOptions,
 ): Promise<void> {
   await part.sync()
-  const why = await whyNoModel(part.path, target)
-  if (why !== undefined) {
-    await part.restart()
-    throw new FetchError('stop', `${publicUrl(target.url)}: ${why}`)
-  }
   // First the pin: a file without one would be taken for one that people put there themselves.
   await changeLock(lockFile, (lock) => pinModel(lock, target.url, model))
   await part.moveTo(target.file)

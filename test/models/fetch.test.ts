@@ -292,7 +292,15 @@ test('tries mirrors first, and is pinned by where it is from', async () => {
   await fetch({ mirrors: { 'https://zoo.invalid/': [`${dead}/`, `${server.url}/mirror/`] } })
   assert.match(notes.join(), 'the server refuses connections; trying the next place')
   assert.match(readFileSync(join(root, 'pellet.lock'), 'utf8'), `${url}:\n`)
-  // A mirror that has another file is passed over.
+  // A mirror that has no model is passed over, also where nothing is pinned.
+  const model = identityModel()
+  const bad = server.file('/bad/m.onnx', Buffer.alloc(1000, 7))
+  const good = server.file('/good/m.onnx', model)
+  const onnx = trial('https://zoo.invalid/m.onnx', 'm.onnx')
+  const places = { 'https://zoo.invalid/': [bad, good].map((place) => place.replace('m.onnx', '')) }
+  assert.is((await onnx.fetch({ mirrors: places })).sha256, digest(model))
+  assert.match(onnx.notes.join(), `${bad}: models/m.onnx: expected an ONNX model`)
+  // And so is one that has another file.
   server.file('/bad/models/m.bin', randomBytes(bytes.length))
   const again = trial(url, 'm.bin', root)
   const mirrors = { 'https://zoo.invalid/': [`${server.url}/bad/`, `${server.url}/mirror/`] }
