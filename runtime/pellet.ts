@@ -115,7 +115,7 @@ export class Pellet {
       mounts: { ...(kept && { results: kept }) },
       onDamaged,
     })
-    const tokens = await TokenStore.open(storage, (message) => logs.log.warn(message))
+    const tokens = new TokenStore(storage, (message) => logs.log.warn(message))
     const all = { storage, tokens, sizes: await openSizeBook(storage), sockets }
     const pellet = new Pellet(config, logs, all, inspect)
     try {
@@ -254,6 +254,8 @@ export class Pellet {
     const { proxy } = this
     await this.desk.open(this.#socketFolder, createAcceptedHandler(this))
     this.#calls = await listenForCalls(join(this.#socketFolder, callsSocketName), { proxy, routes: () => this.routes })
+    // Not before the folder is seen to be in use: what the command line changes in it until then is read.
+    await this.tokens.load()
     const handler = createHandler(this, this.gate)
     for (const socket of main) this.#listeners.push(await listenInherited(handler, socket))
     if (main.length === 0) this.#listeners.push(await listenTcp(handler, config.host, config.port))

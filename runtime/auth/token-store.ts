@@ -45,6 +45,7 @@ export class TokenError extends Error {}
 /** The tokens of a data folder, each an entry of the mount `tokens:`. What is kept there is read once, and then its own. */
 export class TokenStore {
   readonly #storage: Storage
+  readonly #onIgnored: (message: string) => void
   readonly #now: () => number
   readonly #records = new Map<string, TokenRecord>()
   readonly #damaged = new Set<string>()
@@ -55,11 +56,26 @@ export class TokenStore {
   /** Changes come one after the other: two may want one name. */
   #last: Promise<unknown> = Promise.resolve()
 
-  /** @param onIgnored is told of each record that cannot be read or makes no sense; such a token is not accepted */
+  /** A store that has read what is kept; see its constructor. */
   static async open(storage: Storage, onIgnored: (message: string) => void, now = Date.now): Promise<TokenStore> {
-    const store = new TokenStore(storage, now)
+    const store = new TokenStore(storage, onIgnored, now)
+    await store.load()
+    return store
+  }
+
+  /** @param onIgnored is told of each record that cannot be read or makes no sense; such a token is not accepted */
+  constructor(storage: Storage, onIgnored: (message: string) => void, now = Date.now) {
+    this.#storage = storage
+    this.#onIgnored = onIgnored
+    this.#now = now
+    this.#savedAtMs = now()
+  }
+
+  /** Reads what is kept, once. Until then it accepts nothing. */
+  async load(): Promise<void> {
+    const storage = this.#storage
     const keys = await storage.getKeys('tokens').catch((error: Error) => {
-      onIgnored(`tokens: none is accepted: ${error.message}`)
+      this.#onIgnored(`tokens: none is accepted: ${error.message}`)
       return []
     })
     for (const key of keys) {
@@ -67,22 +83,15 @@ export class TokenStore {
       if (id === usedKey) continue
       // Calls without a token go on, whatever has become of one.
       const record = await storage.getItem(key).catch((error: Error) => error)
-      if (isRecord(record, id)) store.#records.set(id, record)
+      if (isRecord(record, id)) this.#records.set(id, record)
       else if (record !== null) {
-        store.#damaged.add(id)
+        this.#damaged.add(id)
         const end = `so it opens nothing; pellet token revoke ${id} removes it, then make another`
-        onIgnored(`token ${id}: its record cannot be used (${problemOf(record)}), ${end}`)
+        this.#onIgnored(`token ${id}: its record cannot be used (${problemOf(record)}), ${end}`)
       }
     }
     const used = await storage.getItem<Record<string, unknown>>(`tokens:${usedKey}`).catch(() => null)
-    for (const [id, atMs] of Object.entries(used ?? {})) if (isTime(atMs)) store.#usedAtMs.set(id, atMs)
-    return store
-  }
-
-  private constructor(storage: Storage, now: () => number) {
-    this.#storage = storage
-    this.#now = now
-    this.#savedAtMs = now()
+    for (const [id, atMs] of Object.entries(used ?? {})) if (isTime(atMs)) this.#usedAtMs.set(id, atMs)
   }
 
   /** How many are accepted now. */

@@ -6,7 +6,7 @@ import type { CreatedToken } from '../http/tokens.ts'
 import { isInUse } from '../socket-folder.ts'
 import { CliError } from './cli-error.ts'
 import { call, callJson } from './client.ts'
-import { ConnectionError } from './client-errors.ts'
+import { ConnectionError, RefusalError } from './client-errors.ts'
 
 /** The tokens of a project. */
 export interface TokenAccess {
@@ -46,11 +46,21 @@ export function openTokens(config: Config): TokenAccess {
   return {
     rows: () => orInFolder((access) => access.rows()),
     create: (wish) => orInFolder((access) => access.create(wish)),
-    revoke: (idOrName) => orInFolder((access) => access.revoke(idOrName)),
+    revoke: (idOrName) =>
+      orInFolder(async (access) => {
+        const row = await access.revoke(idOrName)
+        // One that was started meanwhile may have read it before it was gone.
+        if (access !== running && (await isInUse(config.dataFolder))) await running.revoke(row.id).catch(ignoreUnknown)
+        return row
+      }),
   }
 }
 
 // --- internal ---
+
+function ignoreUnknown(error: unknown): void {
+  if (!(error instanceof RefusalError)) throw error
+}
 
 /** What a Pellet that systemd starts for this request may take until it answers. */
 const startMs = 8000
