@@ -20,7 +20,7 @@ export interface StoredModel {
   /** `file`: in the models folder, or where a manifest names it. `blob`: of a deploy. `part`: what a fetch has left. */
   kind: 'file' | 'blob' | 'part'
   sizeBytes: number
-  /** Not told of what is not whole. */
+  /** Not told of what is not whole, or cannot be read. */
   sha256: string | null
   /** Where it was fetched from, and when; null where `pellet.lock` knows nothing of it. */
   url: string | null
@@ -72,7 +72,7 @@ async function listFiles({ config, sources, lock }: InventoryOptions): Promise<S
     const stats = await stat(file).catch(() => undefined)
     if (!stats?.isFile()) continue
     const kind = file.endsWith('.part') ? 'part' : 'file'
-    const sha256 = kind === 'part' ? null : await knownSha256(file)
+    const sha256 = kind === 'part' ? null : await knownSha256(file).catch(() => null)
     const pin = sha256 === null ? undefined : pins.get(sha256)
     const real = await realPath(file)
     const usedBy = namesOf(sources.filter((source) => inputs.get(source)!.has(real)))

@@ -69,7 +69,7 @@ export class Puller {
     try {
       sha256 = await sha256File(file)
     } catch (error) {
-      return toRow(target, 'failed', { problem: `${shown}: expected a model file, found none: ${messageOf(error)}` })
+      return toRow(target, 'failed', { problem: `${shown}: cannot be read: ${messageOf(error)}` })
     }
     if (target.sha256 !== undefined && target.sha256 !== sha256) {
       const problem = `${shown}: expected sha256 ${target.sha256} as the manifest says, found ${sha256}; correct the manifest, or remove the file and pull again`
