@@ -62,7 +62,8 @@ export class Reloader {
     try {
       const { dropped } = await compileInChild({ config: pellet.config, flags, signal })
       await pellet.take(dropped)
-      pellet.log.info(`reloaded: ${pellet.routes.deployments.size} deployments`)
+      const { size } = pellet.routes.deployments
+      pellet.log.info(`reloaded: ${size} deployment${size === 1 ? '' : 's'}`)
     } catch (error) {
       if (!signal.aborted)
         pellet.log.error(`the project cannot be read again, all stays as it was: ${messageOf(error)}`)

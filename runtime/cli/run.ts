@@ -36,12 +36,18 @@ export async function run(args: string[]): Promise<number> {
       return error.exitCode
     }
     if (error instanceof Error && error.name === 'CLIError') return misused(`${name}: ${error.message}`, name)
-    console.error(error instanceof Error ? error.message : error)
+    console.error(error instanceof Error ? (deniedText(error) ?? error.message) : error)
     return 1
   }
 }
 
 // --- internal ---
+
+/** Of a file that belongs to somebody else, e.g. to the user of an installed Pellet. */
+function deniedText({ code, path }: NodeJS.ErrnoException): string | undefined {
+  if (code !== 'EACCES' || path === undefined) return undefined
+  return `${path}: expected a file or folder that this user may open, found another user's; use sudo`
+}
 
 async function version(): Promise<number> {
   const { readVersion } = await import('../version.ts')
