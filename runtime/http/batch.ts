@@ -111,11 +111,11 @@ class Batch {
           this.#heldBytes += bytes
         },
       })
-      if (this.#pellet.isRefusing()) throw stopping()
       // All is looked at before it is accepted: what is wrong with it is said at once.
       const found: BatchItem[] = []
       for await (const item of toItems(unhurried(body), this.#req.headers['content-type'], this.#limits))
         found.push(item)
+      if (this.#pellet.isRefusing()) throw stopping()
       const items = { done: 0, total: found.length }
       const run = async (job: LiveJob, writer: AnswerWriter) => {
         await this.#run(

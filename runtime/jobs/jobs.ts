@@ -45,7 +45,6 @@ export class Jobs {
   readonly #live = new Map<string, LiveJob>()
   /** Jobs, and other work that a stop waits for. */
   readonly #under = new Set<Promise<unknown>>()
-  #accepting = 0
 
   constructor(options: JobsOptions) {
     this.#options = options
@@ -53,7 +52,7 @@ export class Jobs {
 
   /** @throws PelletError `queue_full` when there are as many jobs and batches as may be */
   expectPlace(): void {
-    if (this.#under.size + this.#accepting < maxJobs) return
+    if (this.#under.size < maxJobs) return
     const message = `expected at most ${maxJobs} jobs and batches at once, found as many; try again`
     throw new PelletError('queue_full', message, { retryAfterMs: 10_000 })
   }
@@ -68,14 +67,12 @@ export class Jobs {
     const id = randomBytes(16).toString('hex')
     const acceptedAt = now()
     const { deployment, requestId } = order
-    this.#accepting++
     try {
-      await store.accept(id, toRecord(order, acceptedAt))
+      // A stop that begins meanwhile waits for it, and so for the job.
+      await this.track(store.accept(id, toRecord(order, acceptedAt)))
     } catch (error) {
       log.error({ deployment, requestId }, messageOf(error))
       throw toTellable(error, 'the job could not be kept')
-    } finally {
-      this.#accepting--
     }
     const abort = new AbortController()
     const live: LiveJob = {

@@ -1,7 +1,10 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Logger } from '../../runtime/log.ts'
 import { PelletError } from '../../runtime/errors.ts'
 import { toItems } from '../../runtime/jobs/batch-items.ts'
+import type { JobStore } from '../../runtime/jobs/job-store.ts'
+import { Jobs } from '../../runtime/jobs/jobs.ts'
 import { Lane } from '../../runtime/jobs/lane.ts'
 import { splitParts } from '../../runtime/jobs/multipart-stream.ts'
 import { Patience } from '../../runtime/jobs/patience.ts'
@@ -23,6 +26,24 @@ test('Prefer is read as RFC 7240 has it', () => {
   ]
   for (const [header, respondAsync, waitMs] of rows)
     assert.equal(parsePrefer(header), { respondAsync, ...(waitMs !== undefined && { waitMs }) }, header)
+})
+
+test('a stop waits for a job that is being accepted, and for what it does', async () => {
+  let keep = () => {}
+  const steps: string[] = []
+  const store = { accept: () => new Promise<void>((resolve) => (keep = resolve)), writer: () => ({}) }
+  const log = { warn() {}, error() {}, debug() {} } as unknown as Logger
+  const jobs = new Jobs({ store: store as unknown as JobStore, log, now: () => 0, deliver: async () => {} })
+  const run = async () => {
+    await new Promise((resolve) => setImmediate(resolve))
+    steps.push('done')
+  }
+  const accepted = jobs.accept({ deployment: 'a', route: 'POST /a', requestId: '1', shape: 'pellet', run })
+  const drained = jobs.drain(10_000).then(() => steps.push('drained'))
+  await new Promise((resolve) => setImmediate(resolve))
+  keep()
+  await Promise.all([accepted, drained])
+  assert.equal(steps, ['done', 'drained'])
 })
 
 test('a Prefer of 16 KB is read in one pass', () => {
