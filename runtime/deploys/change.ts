@@ -79,7 +79,9 @@ export class Change {
     if (dryRun) return { revision, notes, isChanged: false }
     const isChanged = this.#live()?.revision !== revision
     await this.#goLive(deployment, isChanged, () => this.#parts.commit({ revision, atMs, by }, draft))
-    return { revision, notes, isChanged }
+    // Its own ports were tried once by now.
+    const closed = this.#parts.pellet.ports.rows(name).flatMap(({ problem }) => problem ?? [])
+    return { revision, notes: [...notes, ...closed], isChanged }
   }
 
   /** Loads it and tries it beside what serves, and then switches. What serves already only gets its record. */

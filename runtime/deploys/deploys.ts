@@ -23,7 +23,7 @@ export interface DeploysOptions {
 }
 
 /** What a deploy needs of a Pellet. */
-export type DeployHost = Pick<Pellet, 'config' | 'dispatcher' | 'live' | 'log' | 'meter' | 'proxy'>
+export type DeployHost = Pick<Pellet, 'config' | 'dispatcher' | 'live' | 'log' | 'meter' | 'ports' | 'proxy'>
 
 /** What was deployed here, and every way of changing that: one change at a time. */
 export class Deploys {

@@ -1,5 +1,7 @@
 // @timeout 120s
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -102,11 +104,20 @@ test('whatever it fails by, the old one serves on, and nothing is left of the ne
   )
 })
 
-test('its calls reach what serves', async () => {
+test('its calls reach what serves; a port that it does not get is told', async () => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { port } = other.address() as AddressInfo
   const call = { deployment: 'b', send: 'field', take: 'says' }
-  const manifest = { post: ['answer', { call }], probe: { expect: { says: 'old' } } } as Partial<ManifestInput>
+  const manifest = {
+    listen: port,
+    post: ['answer', { call }],
+    probe: { expect: { says: 'old' } },
+  } as Partial<ManifestInput>
   const { failed, done } = await deploy(pellet, pack('c', '', { manifest, answer: '({ field: 1 })' }))
+  other.close()
   assert.equal([failed, done?.isChanged], [undefined, true])
+  assert.match(done!.notes.join(), new RegExp(`^${port}: expected a free port .*, found it in use`))
 })
 
 test('who deletes what others call is told, and so are their callers', async () => {
