@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { messageOf } from '../errors.ts'
 import type { HailoArch } from '../manifest/manifest.ts'
@@ -92,6 +93,9 @@ export async function fetchModel(target: ModelTarget, options: FetchOptions): Pr
 
 // --- internal ---
 
+/** A larger model is not read into memory to be looked at. */
+const maxReadBytes = 128 * 1024 * 1024
+
 /** The model comes out of its archive, which is not needed any more. */
 async function unpack(
   archive: PartFile,
@@ -145,11 +149,15 @@ async function whyNoModel(path: string, { chip, file, shown }: ModelTarget): Pro
     return why && named(why)
   }
   if (!/\.onnx$/i.test(file)) return undefined
-  const { readOnnxFile } = await import('../engines/onnx-file.ts')
-  return readOnnxFile(path).then(
-    () => undefined,
-    (error: unknown) => named(messageOf(error)),
-  )
+  const { size } = await stat(path)
+  try {
+    if (size > maxReadBytes) await (await import('../engines/onnx-frame.ts')).checkOnnxFrame(path)
+    else await (await import('../engines/onnx-file.ts')).readOnnxFile(path)
+    return undefined
+  } catch (error) {
+    const why = named(messageOf(error))
+    return size > maxReadBytes ? `expected an ONNX model, found something else or a damaged file: ${why}` : why
+  }
 }
 
 /** What the manifest says wins, and must be what was pinned. */

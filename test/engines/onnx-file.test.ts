@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readOnnxFile } from '../../runtime/engines/onnx-file.ts'
+import { checkOnnxFrame } from '../../runtime/engines/onnx-frame.ts'
 import { onnxruntime } from '../../runtime/engines/onnxruntime.ts'
 import { PelletError } from '../../runtime/errors.ts'
 import { temporaryFolder } from '../support/fixture-tmp.ts'
@@ -24,6 +25,28 @@ for (const name of [...sharedModels, 'tcn_encoder_for_edgeinfer'])
   testWithShared(test, `${name}: inputs and outputs as ONNX Runtime has them`, () =>
     sameAsEngine(sharedData(`models/${name}.onnx`)!),
   )
+
+test('whether it is whole, without reading all of it', async () => {
+  const file = join(folder, 'frame.onnx')
+  const bytes = readFileSync(starter('scrfd.onnx'))
+  const says = (these: Uint8Array) => {
+    writeFileSync(file, these)
+    return checkOnnxFrame(file).then(
+      () => 'whole',
+      (error: Error) => error.message,
+    )
+  }
+  assert.is(await says(bytes), 'whole')
+  for (const length of [bytes.length - 1, bytes.length >> 1, 100])
+    assert.match(await says(bytes.subarray(0, length)), /field \d+ says that it has \d+ bytes, and \d+ are left|EOF/)
+  assert.is(await says(new Uint8Array()), 'it has no graph')
+  assert.not.equal(await says(Buffer.alloc(100_000, 7)), 'whole')
+  assert.not.equal(await says(Buffer.concat([bytes, Buffer.from('more')])), 'whole')
+  // Damage inside of the graph.
+  const damaged = Buffer.from(bytes)
+  damaged.fill(0xff, bytes.length >> 1)
+  assert.not.equal(await says(damaged), 'whole')
+})
 
 test('all of a starter model', async () => {
   const { sizeBytes, sha256, irVersion, producer, opsets, operators, parameters, externalData } = await readOnnxFile(
