@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -108,6 +108,10 @@ withSystemd('uninstalling leaves configuration, data and drop-ins of one’s own
   assert.equal(left.map(({ name }) => name).toSorted(), ['override.conf', 'pellet.yaml'])
   assert.ok(existsSync(join(tree, 'var/lib/pellet')))
   assert.is((await pellet('status')).code, 1)
+  assert.is((await pellet('install', '--yes')).code, 0)
+  for (const unit of ['pellet.service', 'pellet.socket']) rmSync(join(units, unit))
+  assert.not.match((await pellet('uninstall')).stdout, 'systemctl', 'there is nothing to disable')
+  assert.is((await pellet('uninstall', '--yes')).code, 0)
   assert.is((await pellet('uninstall', '--yes')).stdout, '  nothing: Pellet is not installed\n')
 })
 

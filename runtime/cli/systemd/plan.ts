@@ -50,8 +50,10 @@ export function planUninstall({ root, places }: PlanOptions): Step[] {
   if (ours.length === 0) return []
   const kept = ['/etc/pellet', '/var/lib/pellet'].filter((path) => existsSync(join(root, path)))
   const isRoot = root === '/'
+  const disable = run('systemctl', ...(isRoot ? ['disable', '--now'] : [`--root=${root}`, 'disable']), ...units)
   return [
-    run('systemctl', ...(isRoot ? ['disable', '--now'] : [`--root=${root}`, 'disable']), ...units),
+    // It fails where none of them is there.
+    ...(units.some((unit) => existsSync(join(root, unitPath(unit)))) ? [disable] : []),
     ...ours.map(({ path }): Step => ({ what: 'remove', target: path })),
     ...kept.map((path): Step => ({ what: 'keep', target: path, why: 'yours; so is the user pellet' })),
     ...(isRoot ? [...reloadUdev(), run('systemctl', 'daemon-reload')] : []),
