@@ -2,7 +2,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { answering, identityModel } from '../deployments/tiny.ts'
 import { runHere } from '../support/cli.ts'
@@ -153,11 +153,19 @@ test('what was damaged there is sent anew by the same deploy', async () => {
   const models = join(pi.folder, '.pellet/storage/models')
   const damaged = join(models, createHash('sha256').update('two\n').digest('hex'))
   writeFileSync(damaged, 'owt\n')
+  rmSync(join(models, createHash('sha256').update(identityModel()).digest('hex')))
+  await here('unload', 'word')
+  assert.match(
+    await (await pi.post('/v1/word', {})).text(),
+    /identity\.onnx as it was uploaded: expected the model that was deployed .*, found none; deploy word again/,
+  )
   const { code, stdout, stderr } = await here('deploy', 'functions/word.ts')
   assert.is(code, 0, stderr)
   assert.match(stdout, /^word: revision [0-9a-f]{12} serves already\n$/)
   assert.match(stderr, /\nword: words\.txt \(blob .*damaged, and is removed; it is sent anew\n/)
   assert.is(readFileSync(damaged, 'utf8'), 'two\n')
+  await here('load', 'word')
+  assert.is(await word(), 'two')
 })
 
 test('a model in several files is refused, for it would lie alone there', async () => {

@@ -103,17 +103,18 @@ async function load(message: Extract<ToIsolate, { type: 'load' }>): Promise<void
 async function expectSameModel({ name, model, manifest, origin }: Deployment): Promise<void> {
   const { file, sizeBytes, modifiedMs, sha256 } = model
   const found = await stat(file).catch(() => undefined)
-  // What is not there is the engine's to tell.
-  if (!found || (found.size === sizeBytes && found.mtimeMs === modifiedMs)) return
-  const digest = await sha256File(file)
+  if (found?.size === sizeBytes && found.mtimeMs === modifiedMs) return
+  // What is not there is the engine's to tell, where it is a file of the project.
+  if (!found && !origin.deployed) return
+  const digest = found && (await sha256File(file))
   if (digest === sha256) return
   const shown = origin.deployed ? `${manifest.model.onnx!.file} as it was uploaded` : file
   const what = origin.deployed
-    ? `it is damaged; deploy ${name} again, or roll it back`
+    ? `deploy ${name} again, which sends it anew`
     : 'restart Pellet to deploy it, or put the file back'
   throw new PelletError(
     'load_failed',
-    `${shown}: expected the model that was deployed (sha256 ${sha256.slice(0, 12)}...), found another (${digest.slice(0, 12)}...); ${what}`,
+    `${shown}: expected the model that was deployed (sha256 ${sha256.slice(0, 12)}...), found ${digest === undefined ? 'none' : `another (${digest.slice(0, 12)}...)`}; ${what}`,
   )
 }
 
