@@ -93,8 +93,12 @@ async function fileBlob(file: string, shown: string): Promise<LocalBlob> {
   return { sha256: await knownSha256(file), sizeBytes: size, shown, source: { file } }
 }
 
+/** A file that is larger has its weights in itself, and is not read into memory to see that. */
+const maxReadBytes = 128 * 1024 ** 2
+
 /** There a model lies without what lies beside it here. @throws CliError */
 async function expectOneFile(file: string, root: string): Promise<void> {
+  if ((await stat(file)).size > maxReadBytes) return
   // What is no ONNX file, and was compiled, is in ORT's own format.
   const beside = await externalFilesOf(file).catch((): string[] => [])
   if (beside.length === 0) return
