@@ -189,6 +189,20 @@ for (const one of processes)
     check(one, await runCli(folder, one.args))
   })
 
+for (const name of Object.keys(commands))
+  test(`the processes of pellet ${name} help and refuse as they do here`, async () => {
+    const lines = [
+      [name, '--help'],
+      [name, '--nonsense'],
+    ]
+    const found = await Promise.all(lines.map((args) => runCli(folder, args)))
+    for (const [i, args] of lines.entries()) assert.equal(found[i], await runHere(folder, args), args.join(' '))
+    assert.equal(
+      found.map(({ code }) => code),
+      [0, 2],
+    )
+  })
+
 test('--version is the package’s', async () => {
   const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8'))
   for (const flag of ['--version', '-v'])
