@@ -90,6 +90,12 @@ export function modelNameOf(deployment: Deployment): string {
   return usedEntry(deployment)?.name ?? deployment.name
 }
 
+/** What stands against sources now and did not before. */
+export function newProblems(before: readonly FailedSource[], after: readonly FailedSource[]): string[] {
+  const known = new Set(before.flatMap(({ problems }) => problems))
+  return after.flatMap(({ problems }) => problems).filter((problem) => !known.has(problem))
+}
+
 /** What a source that cannot be deployed would answer. */
 export function answersOf({ routes, errors }: Manifest): Pick<FailedSource, 'routes' | 'errors'> {
   return { routes: routes.map(({ method, path }) => ({ method, path })), errors }

@@ -1,4 +1,4 @@
-import type { Deployment, FailedSource } from '../deployments/deployment.ts'
+import { newProblems, type Deployment, type FailedSource } from '../deployments/deployment.ts'
 import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
 import { isFull, noRoom } from '../storage/full.ts'
 import { StorageError } from '../storage/atomic-fs.ts'
@@ -119,8 +119,7 @@ export class Change {
     const { deployments, failures } = pellet.live.rehearse(name, candidate)
     const refusal = failures.find((failure) => failure.name === name && failure.origin.deployed)
     if (refusal) throw new Refused('invalid_manifest', refusal)
-    const known = new Set(pellet.live.routes.failures.flatMap(({ problems }) => problems))
-    const news = failures.flatMap(({ problems }) => problems).filter((problem) => !known.has(problem))
+    const news = newProblems(pellet.live.routes.failures, failures)
     const dropped = pellet.live.droppedAs(name)
     const file = dropped?.manifest ?? dropped?.function
     const shadow = file === undefined ? [] : [`${file} of the project does not serve until pellet delete ${name}`]

@@ -1,5 +1,6 @@
 import type { Storage } from 'unstorage'
 import { compileDraftInChild } from '../deployments/compiler.ts'
+import { newProblems } from '../deployments/deployment.ts'
 import { trimMemo } from '../deployments/memo.ts'
 import { messageOf, PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
@@ -76,9 +77,9 @@ export class Deploys {
       await this.#expectDeployed(name)
       const { live } = this.#options.pellet
       const { live: revision = null } = await this.#historyOf(name)
-      const known = new Set(live.routes.failures.flatMap(({ problems }) => problems))
+      const before = live.routes.failures
       await live.switch(name, undefined, () => this.#records.removeLive(name))
-      const notes = live.routes.failures.flatMap(({ problems }) => problems.filter((problem) => !known.has(problem)))
+      const notes = newProblems(before, live.routes.failures)
       return { name, revision, serves: live.routes.deployments.get(name)?.origin ?? null, notes }
     })
   }

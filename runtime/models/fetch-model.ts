@@ -4,12 +4,11 @@ import { messageOf } from '../errors.ts'
 import type { HailoArch } from '../manifest/manifest.ts'
 import { isZip } from '../manifest/paths.ts'
 import { extractMember, MemberError } from './archive.ts'
-import { DigestError, download, type Progress } from './download.ts'
+import { DigestError, download, type DownloadOptions } from './download.ts'
 import { FetchError, publicUrl } from './fetch-error.ts'
 import { changeLock, checkLock, pinModel, pinnedModel, readLock, type LockedModel } from './lock.ts'
 import { placesOf, type Mirrors } from './mirrors.ts'
 import { PartFile } from './part-file.ts'
-import type { Connections } from './request.ts'
 
 /** A model file that can be fetched. */
 export interface ModelTarget {
@@ -29,7 +28,10 @@ export interface ModelTarget {
   license?: string
 }
 
-export interface FetchOptions {
+export interface FetchOptions extends Pick<
+  DownloadOptions,
+  'connections' | 'signal' | 'delaysMs' | 'onProgress' | 'note'
+> {
   /** The project's `pellet.lock`. */
   lockFile: string
   mirrors: Mirrors
@@ -37,11 +39,6 @@ export interface FetchOptions {
   isUpdate: boolean
   /** Name of the licence that was accepted for it. */
   licence?: string
-  connections: Connections
-  signal: AbortSignal
-  delaysMs: readonly number[]
-  onProgress(progress: Progress): void
-  note(line: string): void
 }
 
 export interface FetchedModel {

@@ -46,16 +46,9 @@ export async function restartUnderLoad({ seed, rounds, onRound }: ChaosOptions):
     isOver = true
     await manager.close()
   }
-  const { answered, refused, unread, unconnected, fetched, violations } = tally
+  const { unconnected, fetched, violations } = tally
   if (unconnected > 0) violations.push(`expected no connection to be refused, found ${unconnected}`)
   if (violations.length > 0) keepLog('restarts', manager.logged())
-  const facts = [
-    `${callerCount} callers`,
-    `${answered} answered`,
-    `${refused} told that it stops`,
-    `${unread} cut unread`,
-    `${unconnected} connections refused`,
-    `${fetched} answers of jobs fetched at the end`,
-  ]
+  const facts = [...tally.facts(), `${fetched} answers of jobs fetched at the end`]
   return { name, rounds, facts, violations, tookMs: performance.now() - startedAt }
 }

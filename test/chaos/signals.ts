@@ -42,6 +42,17 @@ export class Tally {
     this.#seen = seen
   }
 
+  /** What became of the requests, for people. */
+  facts(): string[] {
+    return [
+      `${callerCount} callers`,
+      `${this.answered} answered`,
+      `${this.refused} told that it stops`,
+      `${this.unread} cut unread`,
+      `${this.unconnected} connections refused`,
+    ]
+  }
+
   /**
    * A request is lost where main has read its headers and no whole answer came. Before, nobody but the caller knows of it:
    * what lies unread in the kernel when a socket is closed was never the server's, and HTTP has the caller send it again.
@@ -146,13 +157,9 @@ export async function stopUnderLoad({ seed, rounds, onRound }: ChaosOptions): Pr
       await pellet.stop('SIGKILL')
     }
   }
-  const { answered, refused, unread, unconnected, fetched, interrupted, violations } = tally
+  const { fetched, interrupted, violations } = tally
   const facts = [
-    `${callerCount} callers`,
-    `${answered} answered`,
-    `${refused} told that it stops`,
-    `${unread} cut unread`,
-    `${unconnected} connections refused`,
+    ...tally.facts(),
     `${fetched} answers of jobs fetched from the next process`,
     `${interrupted} jobs not done within the grace time`,
     `slowest stop ${(slowestMs / 1000).toFixed(1)} s`,
