@@ -13,6 +13,7 @@ import type { OwnPorts } from './http/own-ports.ts'
 import { RouteTable } from './http/route-table.ts'
 import type { Logger } from './log.ts'
 import type { Meter } from './metrics/meter.ts'
+import { routeNames } from './manifest/paths.ts'
 
 export interface LiveOptions {
   config: Config
@@ -153,7 +154,7 @@ export class Live {
     meter.deploy(deployment)
     this.#since.set(name, origin.deployed?.atMs || Date.now())
     for (const note of notes) log.info({ deployment: name }, note)
-    const routes = manifest.routes.map(({ method, path }) => `${method} ${path}`)
+    const routes = routeNames(manifest.routes)
     log.info({ deployment: name, revision: revision.slice(0, 12), engine, routes }, 'deployed')
   }
 

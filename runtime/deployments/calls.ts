@@ -2,6 +2,7 @@ import { didYouMean } from '../manifest/closest.ts'
 import type { Manifest } from '../manifest/manifest.ts'
 import { answersOf, type Compilation, type Deployment, type DeploymentCall, type FailedSource } from './deployment.ts'
 import type { MissingModel } from './missing-model.ts'
+import { routeNames } from '../manifest/paths.ts'
 
 /** The most deployments that one request may go through. Each keeps its lease until those behind it have answered. */
 const maxCallDepth = 4
@@ -110,7 +111,7 @@ class CallGraph {
       return `${place}: ${notAmong(callee, 'a deployment', names)}`
     }
     if (!this.#targetOf(step))
-      return `${place}: ${notAmong(String(route), `a route of ${callee}`, routesOf(deployment))}`
+      return `${place}: ${notAmong(String(route), `a route of ${callee}`, routeNames(deployment.manifest.routes))}`
     const chain = [name, ...this.#chainFrom(callee)]
     return chain.length > maxCallDepth && !ring
       ? `${place}: expected a chain of at most ${maxCallDepth} deployments, found ${chain.join(' -> ')}`
@@ -169,10 +170,6 @@ function stepsOf({ manifest, places }: Deployment): CallStep[] {
     callee: String(options['deployment']),
     route: options['route'],
   }))
-}
-
-function routesOf({ manifest }: Deployment): string[] {
-  return manifest.routes.map(({ method, path }) => `${method} ${path}`)
 }
 
 function notAmong(found: string, what: string, known: string[]): string {

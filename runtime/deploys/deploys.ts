@@ -14,6 +14,7 @@ import { toRollback, withLive } from './history.ts'
 import type { BlobRef, Deleted, Draft, HistoryRow, MissingBlob } from './protocol.ts'
 import { Turns } from './turns.ts'
 import { DamagedRecord, Records, type Made } from './records.ts'
+import { routeNames } from '../manifest/paths.ts'
 
 export interface DeploysOptions {
   /** The one that they are in. */
@@ -99,7 +100,7 @@ export class Deploys {
         by,
         origin: draft?.origin ?? {},
         model: draft?.manifest.model.onnx?.name ?? name,
-        routes: draft?.manifest.routes.map(({ method, path }) => `${method} ${path}`) ?? [],
+        routes: routeNames(draft?.manifest.routes ?? []),
         sizeBytes: draft ? sizeOf(draft) : 0,
         isDamaged: draft === undefined,
       })

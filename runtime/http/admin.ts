@@ -9,6 +9,7 @@ import type { Pellet } from '../pellet.ts'
 import { registerDeploys } from './deploys.ts'
 import { logsPage } from './logs.ts'
 import type { PortRow } from './own-ports.ts'
+import { routeNames } from '../manifest/paths.ts'
 
 /** The running Pellet itself. */
 export interface About {
@@ -154,7 +155,7 @@ function toListRows(pellet: Pellet): ListRow[] {
       name,
       state: states.get(name) ?? 'cold',
       revision: revision.slice(0, 12),
-      routes: manifest.routes.map(({ method, path }) => `${method} ${path}`),
+      routes: routeNames(manifest.routes),
       model: modelNameOf(deployment),
       engine,
       keep_alive_s: manifest.keepAliveMs === -1 ? -1 : manifest.keepAliveMs / 1000,

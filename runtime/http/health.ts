@@ -5,6 +5,7 @@ import { PelletError } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
 import { docsPage, jsonPage, metricsPage, openApiPage, originOf, toResponse, type PageAnswer } from './page.ts'
 import { checkDeploymentReady, checkReady, whyNotReady } from './readiness.ts'
+import { routeNames } from '../manifest/paths.ts'
 
 /** Pellet's own pages on the main port: answered by main from what it knows. GET, and HEAD with it. */
 export const ownPaths = ['/', '/health', '/health/live', '/health/ready', '/docs', '/openapi.json', '/metrics']
@@ -30,12 +31,12 @@ export function registerHealth(app: H3, pellet: Pellet): void {
     version: pellet.version,
     functions: [...pellet.routes.deployments.values()].map(({ name, manifest }) => ({
       name,
-      routes: manifest.routes.map(({ method, path }) => `${method} ${path}`),
+      routes: routeNames(manifest.routes),
     })),
     not_deployed: absent(pellet).map((failure) => ({
       name: failure.name,
       reason: whyNotDeployed(failure),
-      routes: (failure.routes ?? []).map(({ method, path }) => `${method} ${path}`),
+      routes: routeNames(failure.routes ?? []),
     })),
   }))
 

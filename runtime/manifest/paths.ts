@@ -3,6 +3,11 @@
 /** `POST /v1/detect`: a method, one space, and a literal path without parameters or a slash at its end. */
 export const routePattern = /^(?:GET|POST|PUT|PATCH|DELETE) (?:\/|(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9\-._~]+)+)$/
 
+/** Routes as people write them: `POST /v1/detect`. */
+export function routeNames(routes: readonly { method: string; path: string }[]): string[] {
+  return routes.map(({ method, path }) => `${method} ${path}`)
+}
+
 /** `GET /health`: as `routePattern`, of status routes. */
 export const statusPattern = new RegExp(routePattern.source.replace('GET|POST|PUT|PATCH|DELETE', 'GET'))
 

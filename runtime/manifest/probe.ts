@@ -5,6 +5,7 @@ import { expectationFindings } from './expectation.ts'
 import type { Finding, ManifestPath } from './issues.ts'
 import type { Method, Probe, Route } from './manifest.ts'
 import type { ManifestInput, ProbeInput } from './schema.ts'
+import { routeNames } from './paths.ts'
 
 type Written = ManifestInput['probe']
 
@@ -18,7 +19,7 @@ export function probeFindings({ probe }: Record<string, unknown>): Finding[] {
 
 /** Probes of routes that the manifest does not have. */
 export function routeFindings(probe: Written, routes: readonly Route[]): Finding[] {
-  const names = routes.map(({ method, path }) => `${method} ${path}`)
+  const names = routeNames(routes)
   return listed(probe).flatMap(({ one: { route }, path }): Finding[] => {
     if (route === undefined || names.includes(route)) return []
     const found = JSON.stringify(route)

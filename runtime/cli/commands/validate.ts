@@ -4,6 +4,7 @@ import type { Deployment, FailedSource } from '../../deployments/deployment.ts'
 import { CliError } from '../cli-error.ts'
 import { compileAside, toFailureLines } from '../compile-aside.ts'
 import { projectArgs, readConfig } from '../settings.ts'
+import { routeNames } from '../../manifest/paths.ts'
 
 export default defineCommand({
   meta: {
@@ -52,6 +53,6 @@ export default defineCommand({
 // --- internal ---
 
 function toRow({ name, origin, revision, manifest, notes }: Deployment) {
-  const routes = manifest.routes.map(({ method, path }) => `${method} ${path}`)
+  const routes = routeNames(manifest.routes)
   return { file: origin.manifest ?? origin.function ?? '', name, revision: revision.slice(0, 12), routes, notes }
 }
