@@ -45,7 +45,8 @@ test('it goes on over a restart and says so; a line of JSON each time; Ctrl+C en
 })
 
 test('a terminal has it in one place; who reads no more ends it', async () => {
-  const command = `${process.execPath} ${pelletBin} ps --watch --interval 100ms`
+  // A shell that waits for it would be ended by the Ctrl+C itself.
+  const command = `exec ${process.execPath} ${pelletBin} ps --watch --interval 100ms`
   const child = spawn('script', ['-qec', command, '/dev/null'], { cwd: folder, stdio: ['pipe', 'pipe', 'inherit'] })
   let shown = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (shown += text))
