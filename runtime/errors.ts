@@ -42,6 +42,14 @@ export const errorCodes = {
   load_failed: { status: 503, meaning: 'The model or its function could not be loaded; the message says why.' },
   isolate_crashed: { status: 503, meaning: 'The process that served the request ended in the middle of it.' },
   out_of_memory: { status: 503, meaning: 'The model does not fit into memory, or its process outgrew limits.memory.' },
+  device_unavailable: {
+    status: 503,
+    meaning: 'The NPU cannot be used now: none is there, another program holds it, or its software does not fit.',
+  },
+  device_failed: {
+    status: 503,
+    meaning: 'The NPU was lost, stood still or gave a frame up in the middle of the request.',
+  },
   overloaded: { status: 503, meaning: 'More request bytes are in flight than max_bytes_in_flight allows.' },
   job_interrupted: { status: 503, meaning: 'Pellet ended while the job was under way; what it asked for is not kept.' },
   stopping: { status: 503, meaning: 'Pellet is shutting down.' },

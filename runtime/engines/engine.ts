@@ -1,4 +1,4 @@
-import type { Tensors, TensorType } from '../tensor.ts'
+import type { Quantisation, Tensors, TensorType } from '../tensor.ts'
 
 export type EngineName = 'onnxruntime' | 'hailort'
 
@@ -7,6 +7,8 @@ export interface TensorInfo {
   name: string
   type: TensorType
   shape: readonly (number | string)[]
+  /** Of what an engine hands out or takes in whole numbers (HailoRT). */
+  quant?: Quantisation
 }
 
 export interface OpenOptions {

@@ -1,0 +1,74 @@
+import type { NpuModelInfo } from '../../ffi/shim/npu.ts'
+import type { ErrorCode } from '../errors.ts'
+
+/**
+ * The device host, a child process, is the only one that opens the NPU. Isolates talk to it by HTTP over a unix socket in the
+ * private folder, main over the fork's IPC.
+ *
+ * - `POST /models` with a LoadRequest as JSON: loads a model. 200 with a line of JSON, `LoadedModel`, and the answer stays open:
+ *   the model is theirs for as long as the connection lives. Either side ends it: an isolate that goes, in whatever way, unloads
+ *   its model by that; a host that lost the device, or whose model broke for good, ends it with a last line, `Lost`.
+ * - `POST /models/{id}/frames` with the inputs as raw bytes, one after the other: 200 with the outputs as raw bytes, and how long
+ *   the device took in `x-infer-us`. `x-timeout-ms`: after so long the frame is given up. A client that leaves gives it up, too.
+ * - Refusals are `Refusal` as JSON, with the status of their code.
+ */
+export const deviceSocketName = 'device.sock'
+
+export interface LoadRequest {
+  /** The deployment that it is for, in messages. */
+  name: string
+  /** Absolute path of the HEF. */
+  file: string
+  sha256: string
+  network?: string
+  /** 0: HailoRT's choice. */
+  batch: number
+  powerMode: 'performance' | 'ultra_performance'
+  /** 0 to 31, of HailoRT's scheduler. */
+  priority: number
+  /** Frames in flight at once. */
+  slots: number
+}
+
+export interface LoadedModel {
+  id: number
+  kind: 'hailort' | 'simulated'
+  info: NpuModelInfo
+}
+
+/** Why a model is no longer loaded. It may be loaded again. */
+export interface Lost {
+  lost: string
+  retryAfterMs: number
+}
+
+export interface Refusal {
+  error: { code: ErrorCode; message: string; retryAfterMs?: number }
+  /** The chip is full: others are to be unloaded first. */
+  isFull?: boolean
+}
+
+/** Main to the host. */
+export type ToHost =
+  | { type: 'ping'; nonce: number }
+  /** Unload all, close the device, and end. */
+  | { type: 'close' }
+
+/** The host to main. */
+export type FromHost =
+  | { type: 'listening' }
+  | { type: 'pong'; nonce: number; state: HostState }
+  | { type: 'log'; level: 'info' | 'warn' | 'error'; message: string }
+
+/** For `pellet ps`, metrics and the log. */
+export interface HostState {
+  device: 'closed' | 'opening' | 'open' | 'recycling' | 'lost'
+  /** What it does now that takes long, and since when on the host's own clock; for the watch on hangs. */
+  operation?: { what: string; sinceMs: number }
+  models: { name: string; flying: number; waiting: number; frames: number; timeouts: number }[]
+  hardUnloads: number
+  timeouts: number
+  losses: number
+  /** Degrees Celsius, where the device told it. */
+  temperature?: number
+}
