@@ -1,5 +1,5 @@
-import { boxToSource, defineFunction, drawBox, nms, PelletError, step, toFloat32, toJpeg, z } from 'pellet'
-import type { CheckContext, ModelInfo, Picture, Tensor, TensorInfo, Tensors } from 'pellet'
+import { boxToSource, defineFunction, drawBox, nms, numbersOf, PelletError, step, toFloat32, toJpeg, z } from 'pellet'
+import type { CheckContext, ModelInfo, Picture, TensorInfo, Tensors } from 'pellet'
 
 /** Objects in a picture: where they are, what they are, how sure that is. COCO's 80 classes, or those that the labels name. */
 export default defineFunction({
@@ -211,9 +211,8 @@ function headsReader(outputs: readonly TensorInfo[], size: Size): Reader | undef
   }
   return gridReader(heads.grids, heads.classes, toBox, (outputs) => {
     const { boxes, scores } = heads.grids[0]!
-    const { data, scale, zero } = numbersOf(outputs[scores.name]!)
     // Quantised, probabilities may be a step beyond 0 and 1.
-    return scores.name === boxes.name || data.some((score) => Math.abs((score - zero) * scale - 0.5) > 0.51)
+    return scores.name === boxes.name || toFloat32(outputs[scores.name]).some((score) => Math.abs(score - 0.5) > 0.51)
   })
 }
 
@@ -251,34 +250,43 @@ function meanBin(values: number[]): number {
   return weights.reduce((all, weight, bin) => all + weight * bin, 0) / sum
 }
 
-/** Looks at scores first, as they are stored; only what passes is scaled and gets a box. */
+/** Looks at scores first, as they are stored, each class perhaps on a scale of its own; only what passes gets a box. */
 function gridReader(grids: Grid[], classes: number, toBox: ToBox, hasLogits?: (outputs: Tensors) => boolean): Reader {
   const read: Reader['read'] = (outputs, minimum, give) => {
     const isLogits = hasLogits?.(outputs) ?? false
     const least = isLogits ? Math.log(minimum / (1 - minimum)) : minimum
     for (const { stride, width, cells, boxes, scores, objectness } of grids) {
-      const { data, scale, zero, value } = numbersOf(outputs[scores.name]!)
+      const numbers = numbersOf(outputs[scores.name])
       const { from, cellStep, channelStep } = scores
-      const places = numbersOf(outputs[boxes.name]!)
+      const places = numbersOf(outputs[boxes.name])
+      const ofClasses = Array.from({ length: classes }, (_, i) => numbers.least(least, from + i * channelStep))
+      const floor = Math.min(...ofClasses)
       for (let cell = 0; cell < cells; cell++) {
         // No class is surer than 1: where there is no object, its classes need no look.
-        const sureness = objectness ? value(objectness.from + cell * cellStep) : 1
+        const sureness = objectness ? numbers.at(objectness.from + cell * cellStep) : 1
         if (!(sureness >= minimum)) continue
         const first = from + cell * cellStep
-        let best = -1
-        let most = least / scale + zero
-        // From the last, so that of equal ones the first wins.
-        for (let at = first + (classes - 1) * channelStep; at >= first; at -= channelStep)
-          if (data[at]! >= most) most = data[(best = at)]!
-        if (best === -1) continue
-        const score = (isLogits ? 1 / (1 + Math.exp(-value(best))) : value(best)) * sureness
+        // From the last, so that of equal ones the first wins. Most cells have none, and this loop is all that they cost.
+        let best = lastFrom(floor, numbers.data, first, first + (classes - 1) * channelStep, channelStep)
+        if (best < first) continue
+        for (let at = best - channelStep; at >= first; at -= channelStep)
+          if (numbers.data[at]! >= floor && numbers.at(at) >= numbers.at(best)) best = at
+        const most = numbers.at(best)
+        const score = (isLogits ? 1 / (1 + Math.exp(-most)) : most) * sureness
         if (!(score >= minimum)) continue
-        const channel = (index: number) => places.value(boxes.from + cell * boxes.cellStep + index * boxes.channelStep)
+        const channel = (index: number) => places.at(boxes.from + cell * boxes.cellStep + index * boxes.channelStep)
         give(toBox(channel, cell % width, Math.floor(cell / width), stride), score, (best - first) / channelStep)
       }
     }
   }
   return { classes, read }
+}
+
+/** The last index, from `end` down to `first`, of a number of at least `floor`; below `first` where there is none. */
+function lastFrom(floor: number, data: ArrayLike<number>, first: number, end: number, step: number): number {
+  let at = end
+  while (at >= first && !(data[at]! >= floor)) at -= step
+  return at
 }
 
 function nmsReader(outputs: readonly TensorInfo[], { width, height }: Size): Reader | undefined {
@@ -317,14 +325,6 @@ function rowsAmong(outputs: readonly TensorInfo[], fits: (rows: number, columns:
 
 function around(x: number, y: number, width: number, height: number, unit = 1): Box {
   return [(x - width / 2) * unit, (y - height / 2) * unit, (x + width / 2) * unit, (y + height / 2) * unit]
-}
-
-/** A tensor's values as they are stored, and what they stand for: (value - zero) * scale. */
-function numbersOf(tensor: Tensor) {
-  const isPlain = !['float16', 'int64', 'uint64'].includes(tensor.type)
-  const data = isPlain ? (tensor.data as Float32Array) : toFloat32(tensor)
-  const { scale, zeroPoint: zero } = (isPlain && tensor.quant) || { scale: 1, zeroPoint: 0 }
-  return { data, scale, zero, value: (at: number) => (data[at]! - zero) * scale }
 }
 
 /** The names of the classes; blank lines at the end are none. @throws PelletError when there are not `count` */

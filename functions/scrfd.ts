@@ -3,16 +3,16 @@ import {
   drawBox,
   drawPoint,
   nms,
+  numbersOf,
   PelletError,
   similarity,
   step,
-  toFloat32,
   toJpeg,
   warp,
   withFormats,
   z,
 } from 'pellet'
-import type { CheckContext, ModelInfo, Picture, Pixels, StepContext, Tensor, TensorInfo, Tensors } from 'pellet'
+import type { CheckContext, ModelInfo, Numbers, Picture, Pixels, StepContext, TensorInfo, Tensors } from 'pellet'
 
 /** Eyes, nose and corners of the mouth; left and right are the picture's, in the order in which SCRFD gives them. */
 const landmarkNames = ['left_eye', 'right_eye', 'nose', 'left_mouth', 'right_mouth']
@@ -265,13 +265,14 @@ function candidatesOf(outputs: Tensors, threshold: number, { input, source }: St
   const places: { x: number; y: number; stride: number; anchor: number; points: Numbers | undefined }[] = []
   for (const level of levels) {
     const { stride, columns } = level
-    const { data, scale, zeroPoint } = numbersOf(outputs[level.score]!)
-    const distances = numbersOf(outputs[level.box]!)
-    const points = level.points === undefined ? undefined : numbersOf(outputs[level.points]!)
-    const reach = (at: number) => (distances.data[at]! - distances.zeroPoint) * distances.scale * stride
-    const least = threshold / scale + zeroPoint
+    const confidences = numbersOf(outputs[level.score])
+    const distances = numbersOf(outputs[level.box])
+    const points = level.points === undefined ? undefined : numbersOf(outputs[level.points])
+    const reach = (at: number) => distances.at(at) * stride
+    const { data } = confidences
+    const [even, odd] = [confidences.least(threshold, 0), confidences.least(threshold, 1)]
     for (let anchor = 0; anchor < data.length; anchor++) {
-      if (!(data[anchor]! >= least)) continue
+      if (!(data[anchor]! >= (anchor & 1 ? odd : even))) continue
       const cell = Math.floor(anchor / anchorsPerCell)
       const x = (cell % columns) * stride
       const y = Math.floor(cell / columns) * stride
@@ -280,7 +281,7 @@ function candidatesOf(outputs: Tensors, threshold: number, { input, source }: St
       // Else it lies in the letterbox's margin, or is made of NaN.
       const isWithin = right > 0 && bottom > 0 && left < source.width && top < source.height
       if (!isWithin || !(left < right && top < bottom)) continue
-      scores.push((data[anchor]! - zeroPoint) * scale)
+      scores.push(confidences.at(anchor))
       boxes.push(left, top, right, bottom)
       places.push({ x, y, stride, anchor, points })
     }
@@ -288,22 +289,10 @@ function candidatesOf(outputs: Tensors, threshold: number, { input, source }: St
   const landmarksOf = (index: number) => {
     const { x, y, stride, anchor, points } = places[index]!
     if (!points) return undefined
-    const offset = (at: number) => (points.data[anchor * 10 + at]! - points.zeroPoint) * points.scale * stride
+    const offset = (at: number) => points.at(anchor * 10 + at) * stride
     return landmarkNames.flatMap((_, i) => input.toSource(x + offset(i * 2), y + offset(i * 2 + 1)))
   }
   return { scores, boxes, landmarksOf }
-}
-
-/** A tensor's numbers as the engine gave them: real = (data - zeroPoint) * scale. */
-interface Numbers {
-  data: ArrayLike<number>
-  scale: number
-  zeroPoint: number
-}
-
-function numbersOf(tensor: Tensor): Numbers {
-  const { scale, zeroPoint } = tensor.quant ?? { scale: 1, zeroPoint: 0 }
-  return { data: (tensor.quant ? tensor.data : toFloat32(tensor)) as ArrayLike<number>, scale, zeroPoint }
 }
 
 /** A face as the API tells it: whole pixels, the box within the picture and never empty. */

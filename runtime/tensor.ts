@@ -25,10 +25,13 @@ export type TensorData =
   | BigUint64Array
   | BigInt64Array
 
-/** How integer values map to real ones: real = (value - zeroPoint) * scale. */
+/**
+ * How integer values map to real ones: real = (value - zeroPoint) * scale. A list has one for each feature, which is the last
+ * dimension: of the value at `i` it is the one at `i % length`.
+ */
 export interface Quantisation {
-  scale: number
-  zeroPoint: number
+  scale: number | readonly number[]
+  zeroPoint: number | readonly number[]
 }
 
 /** A dense array in row-major order; `dims` multiply to `data.length`. */

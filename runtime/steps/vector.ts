@@ -1,6 +1,6 @@
 import { PelletError } from '../errors.ts'
 import type { Tensor } from '../tensor.ts'
-import { fromFloat16 } from './float16.ts'
+import { floatsOf } from './numbers.ts'
 
 /** One of the best: its place in the tensor, its value, and its name where labels were given. */
 export interface Scored {
@@ -10,8 +10,8 @@ export interface Scored {
 }
 
 /**
- * The values as real numbers, whatever the tensor holds: float16 bits, quantised integers ((value - zeroPoint) * scale),
- * 64-bit integers. A float32 tensor gives its own array, not a copy. Beyond 2^24 integers are rounded to float32.
+ * The values as real numbers, whatever the tensor holds: float16 bits, quantised integers ((value - zeroPoint) * scale, by
+ * feature too), 64-bit integers. A float32 tensor gives its own array, not a copy. Beyond 2^24 integers are rounded to float32.
  * @throws PelletError `function_failed` without a tensor
  */
 export function toFloat32(tensor: Tensor | undefined): Float32Array {
@@ -84,23 +84,6 @@ export function l2Normalize(tensor: Tensor | undefined): Tensor {
 }
 
 // --- internal ---
-
-function floatsOf(what: string, tensor: Tensor | undefined): Float32Array {
-  if (!tensor?.data)
-    throw new PelletError(
-      'function_failed',
-      `${what}: expected a tensor, found ${tensor === undefined ? 'undefined' : typeof tensor}; the model has no output of the name that was read`,
-    )
-  const { data, type, quant } = tensor
-  if (data instanceof Float32Array && !quant) return data
-  const values = new Float32Array(data.length)
-  if (type === 'float16') for (let i = 0; i < values.length; i++) values[i] = fromFloat16(data[i] as number)
-  else if (quant) {
-    const { scale, zeroPoint } = quant
-    for (let i = 0; i < values.length; i++) values[i] = (Number(data[i]) - zeroPoint) * scale
-  } else for (let i = 0; i < values.length; i++) values[i] = Number(data[i])
-  return values
-}
 
 function rowOf(what: string, tensor: Tensor | undefined): Float32Array {
   const values = floatsOf(what, tensor)

@@ -6,6 +6,7 @@ import type { Tensor, Tensors } from '../../runtime/tensor.ts'
 import { deviation } from '../references/measure.ts'
 import {
   answerFor,
+  byFeature,
   driverOf,
   exported,
   heads,
@@ -47,6 +48,12 @@ const layouts: Record<string, Tensors> = {
     isNchw: true,
     boxesTo: quantised(Int8Array, 0.1, 60),
     scoresTo: quantised(Int8Array, 1 / 255, -128),
+  }),
+  'yolov8, maps of bytes, by feature': heads(things, {
+    hasBatch: true,
+    isLogits: true,
+    boxesTo: byFeature(0.1, 160),
+    scoresTo: byFeature(0.09, 160),
   }),
   'nms by class': { nms: nmsByClass(things) },
 }

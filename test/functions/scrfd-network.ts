@@ -85,6 +85,18 @@ export function quantised(
   }
 }
 
+/** As a HEF has it whose features have a scale and a zero point each. */
+export function byFeature(values: Float32Array, dims: number[]): Tensor {
+  const features = dims.at(-1)!
+  const scale = Array.from({ length: features }, (_, i) => 1 / (60 + (i % 2) * 4))
+  const zeroPoint = Array.from({ length: features }, (_, i) => 40 + i)
+  const data = Uint8Array.from(
+    values,
+    (value, i) => Math.round(value / scale[i % features]!) + zeroPoint[i % features]!,
+  )
+  return { type: 'uint8', dims, data, quant: { scale, zeroPoint } }
+}
+
 export function info(name: string, shape: TensorInfo['shape']): TensorInfo {
   return { name, type: 'float32', shape }
 }

@@ -6,6 +6,7 @@ import { check } from './driver.ts'
 import {
   anchors,
   answerOf,
+  byFeature,
   decoded,
   driverOf,
   halves,
@@ -34,6 +35,7 @@ decode(
       'maps with a batch': { isMap: true, hasBatch: true },
       'maps of bytes': { isMap: true, hasBatch: false, to: quantised(Uint8Array, 'uint8', 1 / 64, 40) },
       'maps of signed bytes': { isMap: true, hasBatch: false, to: quantised(Int8Array, 'int8', 1 / 60, -60) },
+      'maps of bytes, each feature on a scale of its own': { isMap: true, hasBatch: true, to: byFeature },
       'maps of 16 bits': { isMap: true, hasBatch: false, to: quantised(Uint16Array, 'uint16', 1e-4, 30_000) },
       'rows of halves': { isMap: false, hasBatch: true, to: halves },
     }

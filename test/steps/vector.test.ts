@@ -1,6 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fromFloat16, roundHalfEven, toFloat16 } from '../../runtime/steps/float16.ts'
+import { numbersOf } from '../../runtime/steps/numbers.ts'
 import { argMax, l2Normalize, softmax, toFloat32, topK } from '../../runtime/steps/vector.ts'
 import type { Tensor, TensorType } from '../../runtime/tensor.ts'
 import { distance, failureOf } from './fixture-steps.ts'
@@ -43,6 +44,37 @@ helpers('toFloat32 dequantises with scale and zero point, float32 carriers inclu
   assert.equal([...toFloat32({ type: 'float32', dims: [1], data: Float32Array.of(12), quant })], [1])
 })
 
+helpers('toFloat32 dequantises by feature, the last dimension', () => {
+  const data = Uint8Array.of(10, 20, 30, 11, 21, 31)
+  const tensor: Tensor = { type: 'uint8', dims: [1, 2, 3], data, quant: { scale: [1, 2, 3], zeroPoint: [10, 0, 30] } }
+  assert.equal([...toFloat32(tensor)], [0, 40, 0, 1, 42, 3])
+  // One list is enough, and who gives the tensor other dimensions keeps the features.
+  assert.equal(
+    [...toFloat32({ ...tensor, dims: [6], quant: { scale: 0.5, zeroPoint: [10, 0, 30] } })],
+    [0, 10, 0, 0.5, 10.5, 0.5],
+  )
+})
+
+helpers('numbersOf keeps what is stored, and says what it stands for and what to compare it with', () => {
+  const data = Uint8Array.of(10, 20, 30, 11, 21, 31)
+  for (const quant of [{ scale: [1, 2, 3], zeroPoint: [10, 0, 30] }, { scale: 0.25, zeroPoint: 8 }, undefined]) {
+    const tensor: Tensor = { type: 'uint8', dims: [2, 3], data, ...(quant && { quant }) }
+    const numbers = numbersOf(tensor)
+    assert.is(numbers.data, data)
+    const reals = [...toFloat32(tensor)]
+    assert.equal(
+      reals.map((_, i) => numbers.at(i)),
+      reals,
+    )
+    for (const [i, real] of reals.entries()) assert.is(numbers.least(real, i), data[i])
+  }
+  const others: Tensor[] = [
+    { type: 'float16', dims: [1], data: Uint16Array.of(0x3c00) },
+    { type: 'int64', dims: [1], data: BigInt64Array.of(1n) },
+  ]
+  for (const tensor of others) assert.equal([numbersOf(tensor).at(0), numbersOf(tensor).least(1, 0)], [1, 1])
+})
+
 helpers('a missing tensor is named as the problem', async () => {
   for (const [name, run] of Object.entries({
     topK: () => topK(undefined, 1),
@@ -50,6 +82,7 @@ helpers('a missing tensor is named as the problem', async () => {
     argMax: () => argMax(undefined),
     l2Normalize: () => l2Normalize(undefined),
     toFloat32: () => toFloat32(undefined),
+    numbersOf: () => numbersOf(undefined),
   })) {
     const { code, message } = await failureOf(run)
     assert.is(code, 'function_failed')
