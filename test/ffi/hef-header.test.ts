@@ -130,6 +130,27 @@ test('which chips take it, and why others do not', async () => {
   assert.match(refusalOn('hailo8', old)!, /^it is of an old compiler \(3.14.0\), whose files HailoRT no longer takes/)
 })
 
+test('the installed HailoRT decides where it is known', async () => {
+  const newer = await withExtension(1, 31)
+  assert.is(refusalOn('hailo8', newer), undefined)
+  assert.is(refusalOn('hailo8', newer, '4.21.0'), undefined)
+  assert.is(
+    refusalOn('hailo8', newer, '4.20.0'),
+    'HailoRT 4.20.0 does not know what it needs: EXTENSION_31; take one that is compiled for it (Model Zoo v2.14), or use a newer HailoRT',
+  )
+  assert.is(refusalOn('hailo8', await withExtension(1, 40), '4.24.0'), undefined)
+  assert.is(refusalOn('hailo8', newer, '5.2.0'), undefined, 'a HailoRT for another chip says nothing of this one')
+
+  const strict = await withExtension(103, 35)
+  const of51 = { ...strict, compiler: { version: '5.1.1' } }
+  assert.is(refusalOn('hailo10h', of51), undefined)
+  assert.is(refusalOn('hailo10h', of51, '5.1.0'), undefined)
+  assert.is(
+    refusalOn('hailo10h', of51, '5.2.0'),
+    'it is for HailoRT 5.1 alone, and 5.2.0 is installed; take one that is compiled for it (Model Zoo v5.2)',
+  )
+})
+
 test('500 mutations of HEFs end in an error or the right answer', async () => {
   const { results, slowestMs } = await mutateHefs({ count: 500, seed: 1 })
   assert.is(results.refused + results.same + results.other, 500)
