@@ -52,7 +52,7 @@ const layouts: Record<string, Tensors> = {
   'yolov8, maps of bytes, by feature': heads(things, {
     hasBatch: true,
     isLogits: true,
-    boxesTo: byFeature(0.1, 160),
+    boxesTo: byFeature(0.065, 235),
     scoresTo: byFeature(0.09, 160),
   }),
   'nms by class': { nms: nmsByClass(things) },
