@@ -1,0 +1,204 @@
+import { execFile } from 'node:child_process'
+import { createHash, randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
+import { access, mkdir, readFile, readdir, realpath, rename, rm, stat } from 'node:fs/promises'
+import { basename, delimiter, dirname, extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { findHailort, missingOf } from './hailort-files.ts'
+
+/** A library that is compiled on this machine, from sources that come with Pellet. */
+export interface LibraryPlan {
+  /** What is compiled, absolute paths. The first one names the library. */
+  sources: string[]
+  /** What they include of ours, absolute paths: a change of one compiles anew. */
+  headers?: string[]
+  compiler: Language
+  flags: string[]
+  /** For the linker, e.g. `-pthread` or the absolute path of a library. */
+  libraries: string[]
+  /** Where libraries are kept; made if need be. */
+  folder: string
+  /** What else the result depends on, e.g. `4.23.0`; part of the file's name. */
+  key: string
+  env?: NodeJS.ProcessEnv
+}
+
+export type Language = 'c' | 'c++'
+
+export interface CompiledLibrary {
+  file: string
+  /** It was not there before. */
+  isNew: boolean
+}
+
+/** Something that has to be installed first. */
+export interface Missing {
+  /** `g++`, `libhailort`, ... */
+  what: string
+  /** Where it was looked for, and what was found there. */
+  found: string
+  /** A command or a sentence. */
+  advice: string
+}
+
+/** A library cannot be compiled here. The message says what is missing and how to get it, or what the compiler said. */
+export class ShimBuildError extends Error {
+  override readonly name = 'ShimBuildError'
+  /** Empty where nothing is missing, but the compiler failed. */
+  readonly missing: readonly Missing[]
+
+  constructor(message: string, missing: readonly Missing[] = []) {
+    super([message, ...missing.map(({ what, found, advice }) => `${what} is missing (${found}): ${advice}`)].join('; '))
+    this.missing = missing
+  }
+}
+
+/**
+ * Compiles a library unless it is there already: keyed by `key`, the text of its sources and headers, its flags and the
+ * compiler. Where no compiler is left, one of any compiler will do. Concurrent callers do no harm: the last one wins with the same.
+ * @throws ShimBuildError where there is no compiler, or it fails
+ */
+export async function compileLibrary(plan: LibraryPlan): Promise<CompiledLibrary> {
+  const { folder, env = process.env } = plan
+  const name = basename(plan.sources[0]!, extname(plan.sources[0]!))
+  const stem = `${name}-${plan.key}-${await digestOf(plan)}`
+  const compiler = await findCompiler(plan.compiler, env)
+  const present = await readdir(folder).catch((): string[] => [])
+  const ofSame = (file: string) => file.startsWith(`${stem}-`) && file.endsWith('.so')
+  const wanted = compiler ? `${stem}-${await identityOf(compiler)}.so` : present.find(ofSame)
+  if (wanted && present.includes(wanted)) return { file: join(folder, wanted), isNew: false }
+  if (!compiler) throw new ShimBuildError(`${name} cannot be compiled`, [missingCompiler(plan.compiler, env)])
+
+  const file = join(folder, wanted!)
+  const aside = `${file}.${randomUUID()}.part`
+  await mkdir(folder, { recursive: true })
+  try {
+    const sharing = ['-shared', '-fPIC', '-fvisibility=hidden']
+    await run(compiler, [...plan.flags, ...sharing, '-o', aside, ...plan.sources, ...plan.libraries], env)
+    await rename(aside, file)
+  } catch (error) {
+    await rm(aside, { force: true })
+    throw new ShimBuildError(`${name}: ${compiler} failed: ${reasonOf(error)}`)
+  }
+  await tidy(folder, `${name}-`)
+  return { file, isNew: true }
+}
+
+/** The shim for the HailoRT that is installed. */
+export interface BuiltShim extends CompiledLibrary {
+  /** Of HailoRT, as `4.23.0`. */
+  version: string
+}
+
+/**
+ * Compiles the shim against the HailoRT that is installed (`findHailort`), unless that is done already, into `npu/` of the data
+ * folder. Some seconds where there is something to do. Touches no device and loads no library.
+ * @throws ShimBuildError with all that is missing
+ */
+export async function buildShim(options: { dataFolder: string; env?: NodeJS.ProcessEnv }): Promise<BuiltShim> {
+  const { dataFolder, env = process.env } = options
+  const found = await findHailort(env)
+  const { library, version = 'unknown', include, prefix } = found
+  const folder = join(dataFolder, 'npu')
+  const compiler = await findCompiler('c++', env)
+  const missing = missingOf(found)
+  if (missing.length > 0 || !library || !include) {
+    throw new ShimBuildError(cannotBuild, compiler ? missing : [missingCompiler('c++', env), ...missing])
+  }
+  const built = await compileLibrary({
+    sources: [sourceFile('shim/pellet_npu.cpp')],
+    headers: [sourceFile('shim/pellet_npu.h')],
+    compiler: 'c++',
+    // With -z defs, headers of another HailoRT than the library's are found out here and not when a model is loaded.
+    flags: ['-std=c++17', '-O2', '-I', include],
+    libraries: [library, '-pthread', '-Wl,-z,defs', ...(prefix ? [`-Wl,-rpath,${dirname(library)}`] : [])],
+    folder,
+    key: version,
+    env,
+  })
+  return { ...built, version }
+}
+
+/** What `missing` of a ShimBuildError says of a compiler. */
+export function missingCompiler(language: Language, env: NodeJS.ProcessEnv = process.env): Missing {
+  const own = env[compilers[language].variable]
+  const names = own ? [own] : compilers[language].names
+  const { program } = compilers[language]
+  return { what: program, found: `no ${names.join(', ')} in PATH`, advice: `apt install ${program}` }
+}
+
+/** Path of a compiler: `$CC` or `$CXX` if set, else the usual names, looked for in PATH. */
+export async function findCompiler(
+  language: Language,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string | undefined> {
+  const own = env[compilers[language].variable]
+  for (const name of own ? [own] : compilers[language].names) {
+    const folders = name.includes('/') ? [''] : (env['PATH'] ?? '').split(delimiter)
+    for (const folder of folders) {
+      const file = join(folder, name)
+      const isProgram = await access(file, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+      if (isProgram) return file
+    }
+  }
+  return undefined
+}
+
+/** Where a file of `ffi/` lies in this installation; only TypeScript is compiled into `dist/`. */
+export function sourceFile(path: string): string {
+  return fileURLToPath(new URL(`../../../ffi/${path}`, import.meta.url))
+}
+
+// --- internal ---
+
+const compilers = {
+  c: { variable: 'CC', names: ['cc', 'gcc', 'clang'], program: 'gcc' },
+  'c++': { variable: 'CXX', names: ['c++', 'g++', 'clang++'], program: 'g++' },
+} as const
+
+const cannotBuild = 'the shim over HailoRT cannot be compiled'
+const compileLimitMs = 180_000
+/** Of one name. A Pellet that runs may still start a device host from an older one. */
+const keptBuilds = 3
+
+async function digestOf({ sources, headers = [], flags, libraries }: LibraryPlan): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify([process.arch, flags, libraries]))
+  for (const file of [...sources, ...headers]) hash.update(basename(file)).update(await readFile(file))
+  return hash.digest('hex').slice(0, 12)
+}
+
+/** Of a compiler, without running it: an upgrade replaces its file. */
+async function identityOf(compiler: string): Promise<string> {
+  const file = await realpath(compiler)
+  const { size, mtimeMs } = await stat(file)
+  return createHash('sha256').update(`${file} ${size} ${mtimeMs}`).digest('hex').slice(0, 8)
+}
+
+async function run(compiler: string, args: string[], env: NodeJS.ProcessEnv): Promise<void> {
+  // Messages of a compiler are read by programs here: in English, without colours.
+  const options = { env: { ...env, LC_ALL: 'C' }, timeout: compileLimitMs, maxBuffer: 16 << 20 }
+  await promisify(execFile)(compiler, args, options)
+}
+
+/** The first errors of a compiler, or why it did not run at all. */
+function reasonOf(error: unknown): string {
+  const { stderr = '', message, killed } = error as Error & { stderr?: string; killed?: boolean }
+  if (killed) return `it took more than ${compileLimitMs / 1000} s`
+  const lines = stderr.split('\n').filter((line) => /error|undefined reference|cannot find/i.test(line))
+  return lines.slice(0, 3).join('; ') || stderr.trim().slice(-500) || message
+}
+
+/** Removes old builds, and what a builder that was killed left behind. */
+async function tidy(folder: string, prefix: string): Promise<void> {
+  const own = (await readdir(folder)).filter((file) => file.startsWith(prefix)).map((file) => join(folder, file))
+  const files = await Promise.all(
+    own.map(async (file) => ({ file, at: (await stat(file).catch(() => undefined))?.mtimeMs ?? 0 })),
+  )
+  const builds = files.filter(({ file }) => file.endsWith('.so')).sort((a, b) => b.at - a.at)
+  const parts = files.filter(({ file, at }) => file.endsWith('.part') && Date.now() - at > 2 * compileLimitMs)
+  for (const { file } of [...builds.slice(keptBuilds), ...parts]) await rm(file, { force: true })
+}
