@@ -1,6 +1,6 @@
 import type { Config } from './config.ts'
 import { forDebugging } from './deployments/debugging.ts'
-import { fileOf, isFailed } from './deployments/deployment.ts'
+import { fileOf, isFailed, isSame, shownEngine } from './deployments/deployment.ts'
 import type { Compilation, Deployment, DeploymentResult, Origin } from './deployments/deployment.ts'
 import type { Dispatcher } from './deployments/dispatcher.ts'
 import { removeOldBundles } from './deployments/old-bundles.ts'
@@ -130,7 +130,7 @@ export class Live {
     this.#problems.update(failures, new Set(deployments.map(fileOf)))
     const names = new Set(deployments.map(({ name }) => name))
     for (const name of before.keys()) if (!names.has(name)) this.#remove(name)
-    const changed = deployments.filter(({ name, revision }) => before.get(name)?.revision !== revision)
+    const changed = deployments.filter((deployment) => !isSame(before.get(deployment.name), deployment))
     for (const deployment of deployments) {
       if (staged?.deployment.revision === deployment.revision) staged.promote(deployment)
       else dispatcher.deploy(deployment)
@@ -150,7 +150,8 @@ export class Live {
   /** A revision goes live: its deployment is new, or those in flight finish on the old one. */
   #deploy(deployment: Deployment): void {
     const { log, meter } = this.#options
-    const { name, revision, manifest, engine, notes, origin } = deployment
+    const { name, revision, manifest, notes, origin } = deployment
+    const engine = shownEngine(deployment)
     meter.deploy(deployment)
     this.#since.set(name, origin.deployed?.atMs || Date.now())
     for (const note of notes) log.info({ deployment: name }, note)

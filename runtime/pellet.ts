@@ -13,6 +13,7 @@ import type { Inspect } from './deployments/isolates.ts'
 import { Preloads } from './deployments/preloads.ts'
 import { openSizeBook, type SizeBook } from './deployments/size-book.ts'
 import { Deploys } from './deploys/deploys.ts'
+import { noNpu, type NpuStatus } from './device/npu.ts'
 import { createHandler } from './http/app.ts'
 import { createAcceptedHandler } from './http/accepted.ts'
 import { listenForCalls } from './http/calls.ts'
@@ -58,6 +59,8 @@ export interface StartOptions {
   inspect?: Inspect | undefined
   /** Open before this process; instead of those that the configuration names. */
   sockets?: InheritedSockets
+  /** Under way, as the compilation is. Absent: there is none. */
+  npu?: Promise<NpuStatus>
 }
 
 /** The composition root: one running Pellet. */
@@ -82,6 +85,8 @@ export class Pellet {
   /** Of all that listens on TCP. */
   readonly gate: Gate
   readonly live: Live
+  /** What there is of an NPU; known when the routes are, and found anew when the configuration is read again. */
+  npu: NpuStatus = noNpu
   readonly #fetches: ModelFetches
   #listeners: Listener[] = []
   #calls: Server | undefined
@@ -106,7 +111,7 @@ export class Pellet {
     config: Config,
     logs: Logs,
     compiled: Promise<Compiled>,
-    { inspect, sockets = new InheritedSockets([], config.port) }: StartOptions = {},
+    { inspect, sockets = new InheritedSockets([], config.port), npu }: StartOptions = {},
   ): Promise<Pellet> {
     const onDamaged = (damage: Damage) => logs.log.warn(formatDamage(damage))
     const kept = await createResultsDriver(config.cacheStore, onDamaged)
@@ -121,6 +126,7 @@ export class Pellet {
     try {
       await pellet.#listen(sockets)
       const { dropped, deployed } = await compiled
+      if (npu) pellet.npu = await npu
       await pellet.live.start(dropped, deployed)
       void pellet.deploys.collect()
     } catch (error) {
@@ -181,6 +187,7 @@ export class Pellet {
     this.desk = new JobDesk({ config, log, clock, storage, concurrencyOf })
     this.#fetches = new ModelFetches({
       config,
+      npu: () => this.npu,
       log,
       signal: this.#ending.signal,
       take: (results) => void this.live.takeSome(results).catch((error: unknown) => log.error(messageOf(error))),

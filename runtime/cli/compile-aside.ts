@@ -24,7 +24,8 @@ export async function compileAside<Value>(
   }
   process.once('SIGINT', onSignal)
   try {
-    return await compile({ ...config, dataFolder: folder, memo: createMemo(createDataStore({ folder })) })
+    const memo = createMemo(createDataStore({ folder }))
+    return await compile({ ...config, dataFolder: folder, memo, isForAnywhere: true })
   } finally {
     process.off('SIGINT', onSignal)
     remove()
@@ -33,7 +34,7 @@ export async function compileAside<Value>(
 
 /**
  * What is wrong, and below it how to get a model; where that is another's who is told about as well, only there.
- * @param isBrief for chips only who tells it: of a whole project most people have none
+ * @param isBrief for other chips only who tells it: of a whole project most people have none
  */
 export function toFailureLines(
   { name, origin, problems, missing }: FailedSource,
@@ -42,9 +43,9 @@ export function toFailureLines(
 ): string[] {
   if (!missing) return problems
   const { deployment, files } = missing
-  const chips = files.flatMap(({ chip }) => chip ?? [])
-  if (deployment === name && isBrief && chips.length > 0)
-    return [...problems, `  for ${chips.join(', ')}: pellet validate ${origin.manifest ?? origin.function}`]
+  const others = files.slice(1).map(({ chip }) => chip ?? 'the CPU')
+  if (deployment === name && isBrief && others.length > 0)
+    return [...problems, `  for ${others.join(', ')}: pellet validate ${origin.manifest ?? origin.function}`]
   if (deployment === name) return [...problems, ...otherWays(missing).map((way) => `  ${way}`)]
   if (failures.some((failure) => failure.name === deployment)) return problems
   return [

@@ -60,7 +60,12 @@ export class Reloader {
   async #compile(): Promise<void> {
     const { pellet, flags, signal } = this.#options
     try {
-      const { dropped } = await compileInChild({ config: pellet.config, flags, signal })
+      const { dropped } = await compileInChild({
+        config: pellet.config,
+        flags,
+        npu: Promise.resolve(pellet.npu),
+        signal,
+      })
       await pellet.take(dropped)
       const { size } = pellet.routes.deployments
       pellet.log.info(`reloaded: ${size} deployment${size === 1 ? '' : 's'}`)

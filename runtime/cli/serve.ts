@@ -5,6 +5,7 @@ import { bindProblem } from '../auth/bind-rule.ts'
 import { isLoopback } from '../auth/loopback.ts'
 import type { Config } from '../config.ts'
 import { compileInChild, WatchingCompiler } from '../deployments/compiler.ts'
+import { noNpu } from '../device/npu.ts'
 import type { Inspect } from '../deployments/isolates.ts'
 import { messageOf } from '../errors.ts'
 import { InheritedSockets } from '../http/inherited.ts'
@@ -76,15 +77,18 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
   if (isatty(0)) process.on('SIGHUP', stop)
   else process.on('SIGHUP', () => (reloader ? void reloader.reload() : (isReloadWanted = true)))
   // The compiler starts before main loads its own modules: both take a quarter of a second, side by side.
-  const options = { config, flags, signal: stopping.signal }
+  const npu = Promise.resolve(noNpu)
+  const options = { config, flags, npu, signal: stopping.signal }
   const watching = config.watch ? new WatchingCompiler(options) : undefined
   const compiled = watching?.first ?? compileInChild(options)
   const { Pellet } = await import('../pellet.ts')
-  const pellet = await Pellet.start(config, { log, ring }, compiled, { inspect, sockets }).catch((error: unknown) => {
-    const isWanted = stopping.signal.aborted
-    stopping.abort()
-    if (!isWanted) throw error
-  })
+  const pellet = await Pellet.start(config, { log, ring }, compiled, { inspect, sockets, npu }).catch(
+    (error: unknown) => {
+      const isWanted = stopping.signal.aborted
+      stopping.abort()
+      if (!isWanted) throw error
+    },
+  )
   if (pellet) {
     watching?.subscribe({
       results: (next) => pellet.take(next).catch((error: unknown) => log.error(messageOf(error))),

@@ -1,9 +1,9 @@
 import { messageOf } from '../errors.ts'
 import type { LazyDescriber } from '../functions/describers.ts'
-import type { Manifest } from '../manifest/manifest.ts'
+import { entryOf, type Manifest, type ModelKey } from '../manifest/manifest.ts'
 import type { RoutePaths } from '../manifest/normalize.ts'
 import type { Deployment } from './deployment.ts'
-import type { ResolvedModel } from './model-file.ts'
+import { pathOf, type ResolvedModel } from './model-file.ts'
 import type { Memo } from './memo.ts'
 import { toRevision } from './revision.ts'
 import type { SourceProblems } from './source-problems.ts'
@@ -29,6 +29,8 @@ export interface Assembly {
   describer: LazyDescriber
   /** What was found so far, and where things are written. */
   problems: SourceProblems
+  /** The models that would run elsewhere are looked at as well. */
+  areOthersChecked?: boolean
 }
 
 /**
@@ -37,42 +39,40 @@ export interface Assembly {
  */
 export async function assemble(
   { manifest, paths, bundle, model, files, probeInputs, digests }: RevisionParts,
-  { memo, describer, problems }: Assembly,
+  { memo, describer, problems, areOthersChecked = false }: Assembly,
 ): Promise<Omit<Deployment, 'origin' | 'places'>> {
-  const revision = toRevision(manifest, bundle?.hash, { ...digests, model: model?.sha256 ?? '' })
+  const { sha256 = '', key = 'onnx' } = model?.model ?? {}
+  const revision = toRevision(manifest, bundle?.hash, { ...digests, model: sha256 })
   // Without the model or a file that it reads, a step's own check would complain of the consequence.
   const isWhole = model !== undefined && problems.issues.length === 0
-  const check = {
-    manifest,
-    engine: model?.engine ?? 'onnxruntime',
-    files,
-    ...(isWhole && { modelFile: model.file }),
-    ...(bundle && { bundleFile: bundle.file }),
+  const check = { manifest, files, ...(bundle && { bundleFile: bundle.file }) }
+  const blame = (key: ModelKey) => (error: unknown) => {
+    problems.add(pathOf(key), messageOf(error))
+    throw problems.toError(manifest.name, manifest)
   }
-  const learn = () => describer.check(check)
+  const learn = () => describer.check({ ...check, ...(isWhole && { model: { key, file: model.model.file } }) })
   const isRemembered = isWhole || problems.missesModelOnly
-  const checked = await (isRemembered ? remembered(memo, `check:${revision}`, learn) : learn()).catch(
-    (error: unknown) => {
-      problems.add(['model', 'onnx'], messageOf(error))
-      throw problems.toError(manifest.name, manifest)
-    },
-  )
+  const checked = await (isRemembered ? remembered(memo, `check:${key}:${revision}`, learn) : learn()).catch(blame(key))
   for (const problem of checked.problems) problems.addChainProblem(problem, manifest, paths)
+  if (areOthersChecked && isWhole && checked.problems.length === 0)
+    for (const other of model.others) {
+      const { problems: found } = await describer.check({ ...check, model: other }).catch(blame(other.key))
+      for (const problem of found)
+        problems.addChainProblem(problem, manifest, paths, entryOf(manifest.model, other.key)!.file)
+    }
   if (problems.issues.length > 0 || model === undefined) throw problems.toError(manifest.name, manifest)
-  const { file, sizeBytes, modifiedMs, sha256, engine, notes } = model
+  const { others: _others, ...resolved } = model
   return {
     name: manifest.name,
     revision,
     manifest,
     calls: [],
     ...(bundle && { bundleFile: bundle.file }),
-    engine,
-    model: { file, sizeBytes, modifiedMs, sha256 },
+    ...resolved,
     files,
     probeInputs,
     input: checked.input,
     isQuick: checked.isQuick,
-    notes,
   }
 }
 

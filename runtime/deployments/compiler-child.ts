@@ -13,9 +13,9 @@ process.once('message', (task: ToCompiler) => void work(task).catch(fail))
 // --- internal ---
 
 async function work(task: ToCompiler): Promise<void> {
-  const { config } = task
+  const { config, npu } = task
   const storage = createDataStore({ folder: config.dataFolder })
-  const options = { ...config, memo: createMemo(storage), blobs: openBlobs(config.dataFolder) }
+  const options = { ...config, npu, memo: createMemo(storage), blobs: openBlobs(config.dataFolder) }
   // A draft needs neither the bundler nor the YAML parser, which take as long to load as all else.
   if (task.type === 'draft') {
     const { compileDraft } = await import('../deploys/compile-draft.ts')

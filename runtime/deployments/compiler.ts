@@ -3,11 +3,14 @@ import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { childEnv } from '../child-env.ts'
 import type { Config, ConfigChange } from '../config.ts'
+import type { NpuStatus } from '../device/npu.ts'
 import type { StagedDraft } from '../deploys/compile-draft.ts'
 import type { DeploymentResult } from './deployment.ts'
 
 /** What the compiler's process is told, once. */
-export type ToCompiler =
+export type ToCompiler = CompilerTask & { npu: NpuStatus }
+
+export type CompilerTask =
   | ProjectTask
   | { type: 'draft'; config: Config; name: string; draft: unknown; isDryRun: boolean }
 
@@ -39,6 +42,8 @@ export interface Compiled {
 export interface CompilerOptions {
   config: Config
   flags: Record<string, unknown>
+  /** The process starts while it is looked for. */
+  npu: Promise<NpuStatus>
   /** Ends it. */
   signal: AbortSignal
 }
@@ -60,8 +65,8 @@ const restartMs = 1000
  * @throws Error when the process ends without an answer, or is ended by `signal`
  */
 export function compileInChild(options: CompilerOptions): Promise<Compiled> {
-  const { config, flags, signal } = options
-  return answerOf({ type: 'project', config, flags, watch: false }, signal, (message) =>
+  const { config, flags } = options
+  return answerOf({ type: 'project', config, flags, watch: false }, options, (message) =>
     message.type === 'compiled' ? message : undefined,
   )
 }
@@ -70,9 +75,9 @@ export function compileInChild(options: CompilerOptions): Promise<Compiled> {
 export async function compileDraftInChild(
   name: string,
   draft: unknown,
-  { config, signal, isDryRun = false }: Omit<CompilerOptions, 'flags'> & { isDryRun?: boolean },
+  { isDryRun = false, ...options }: Omit<CompilerOptions, 'flags'> & { isDryRun?: boolean },
 ): Promise<StagedDraft> {
-  return answerOf({ type: 'draft', config, name, draft, isDryRun }, signal, (message) =>
+  return answerOf({ type: 'draft', config: options.config, name, draft, isDryRun }, options, (message) =>
     message.type === 'draft' ? message.staged : undefined,
   )
 }
@@ -86,9 +91,11 @@ export class WatchingCompiler {
   #latest: DeploymentResult[] | undefined
   #onFirst: (compiled: Compiled) => void = () => {}
   #onFailure: (error: Error) => void = () => {}
+  /** Ends the process that runs now. */
+  #stop = new AbortController()
 
   constructor(options: CompilerOptions) {
-    this.#options = options
+    this.#options = { ...options }
     this.first = new Promise((resolve, reject) => {
       this.#onFirst = resolve
       this.#onFailure = reject
@@ -103,24 +110,39 @@ export class WatchingCompiler {
     if (this.#latest) events.results(this.#latest)
   }
 
+  /** There is another NPU now: all is compiled anew. */
+  renew(npu: NpuStatus): void {
+    this.#options.npu = Promise.resolve(npu)
+    const before = this.#stop
+    this.#run()
+    before.abort()
+  }
+
   // --- internal ---
 
   #run(): void {
-    const { config, flags, signal } = this.#options
-    run({ type: 'project', config, flags, watch: true }, signal, {
-      message: (message) => {
-        if (message.type === 'compiled') this.#onFirst(message)
-        if (message.type === 'compiled') this.#take(message.dropped)
-        else if (message.type === 'results') this.#take(message.results)
-        else if (message.type === 'config') this.#events?.configChanged(message.changes)
-        else if (message.type === 'trouble') this.#events?.trouble(message.message)
+    const { config, flags, npu, signal } = this.#options
+    const stop = (this.#stop = new AbortController())
+    const ends = AbortSignal.any([signal, stop.signal])
+    run(
+      { type: 'project', config, flags, watch: true },
+      { npu, signal: ends },
+      {
+        message: (message) => {
+          if (message.type === 'compiled') this.#onFirst(message)
+          if (message.type === 'compiled') this.#take(message.dropped)
+          else if (message.type === 'results') this.#take(message.results)
+          else if (message.type === 'config') this.#events?.configChanged(message.changes)
+          else if (message.type === 'trouble') this.#events?.trouble(message.message)
+        },
+        ended: (reason) => {
+          if (stop.signal.aborted) return
+          if (signal.aborted || !this.#latest) return this.#onFailure(new Error(reason))
+          this.#events?.trouble(`${reason}; it is started again, until then changes go unseen`)
+          setTimeout(() => signal.aborted || this.#run(), restartMs).unref()
+        },
       },
-      ended: (reason) => {
-        if (signal.aborted || !this.#latest) return this.#onFailure(new Error(reason))
-        this.#events?.trouble(`${reason}; it is started again, until then changes go unseen`)
-        setTimeout(() => signal.aborted || this.#run(), restartMs).unref()
-      },
-    })
+    )
   }
 
   #take(results: DeploymentResult[]): void {
@@ -137,14 +159,16 @@ interface CompilerProcessEvents {
   ended(reason: string): void
 }
 
+type CompilerTerms = Pick<CompilerOptions, 'npu' | 'signal'>
+
 /** Starts a process for one answer. */
 function answerOf<Answer>(
-  task: ToCompiler,
-  signal: AbortSignal,
+  task: CompilerTask,
+  terms: CompilerTerms,
   pick: (message: FromCompiler) => Answer | undefined,
 ): Promise<Answer> {
   const answer = new Promise<Answer>((resolve, reject) => {
-    run(task, signal, {
+    run(task, terms, {
       message: (message) => {
         const picked = pick(message)
         if (picked !== undefined) resolve(picked)
@@ -157,7 +181,7 @@ function answerOf<Answer>(
   return answer
 }
 
-function run(task: ToCompiler, signal: AbortSignal, events: CompilerProcessEvents): void {
+function run(task: CompilerTask, { npu, signal }: CompilerTerms, events: CompilerProcessEvents): void {
   mkdirSync(task.config.dataFolder, { recursive: true, mode: 0o700 })
   const child = fork(fileURLToPath(new URL('compiler-child.js', import.meta.url)), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -177,5 +201,5 @@ function run(task: ToCompiler, signal: AbortSignal, events: CompilerProcessEvent
   )
   child.once('error', (error) => end(error.message))
   child.once('exit', (code, by) => end(`the compiler ended early (${by ?? `exit code ${code}`})`))
-  child.send(task)
+  void npu.then((found) => child.connected && child.send({ ...task, npu: found } satisfies ToCompiler))
 }

@@ -1,5 +1,14 @@
+import type { HailoChip } from '../../ffi/hef/arch.ts'
+import type { ShownEngine } from '../device/npu.ts'
 import type { EngineName } from '../engines/engine.ts'
-import type { ErrorShape, Manifest, Method, ModelEntry } from '../manifest/manifest.ts'
+import {
+  entryOf,
+  type ErrorShape,
+  type Manifest,
+  type Method,
+  type ModelEntry,
+  type ModelKey,
+} from '../manifest/manifest.ts'
 import type { MissingModel } from './missing-model.ts'
 
 /** A revision of a deployment: everything that an isolate needs, as plain data. Immutable. */
@@ -19,8 +28,17 @@ export interface Deployment {
   /** The bundled function; absent when built-in steps suffice. */
   bundleFile?: string
   engine: EngineName
-  /** `modifiedMs`: as it was when it was hashed; a file that changed since is hashed again before it is loaded. */
-  model: { file: string; sizeBytes: number; modifiedMs: number; sha256: string }
+  /** What a HEF runs on. Absent: on the CPU. */
+  chip?: HailoChip
+  /** Nothing is computed: the answers are those of the simulated device. */
+  isSimulated?: true
+  /** Why it runs on the CPU, although it has a HEF. */
+  fallback?: string
+  /**
+   * `key`: which of the manifest's models it is. `modifiedMs`: as it was when it was hashed; a file that changed since is
+   * hashed again before it is loaded.
+   */
+  model: { key: ModelKey; file: string; sizeBytes: number; modifiedMs: number; sha256: string }
   /** Absolute paths of the manifest's `files`. */
   files: Record<string, string>
   /** Absolute paths of its probes' inputs, by the paths that the manifest gives. */
@@ -80,14 +98,24 @@ export function fileOf({ name, origin }: Pick<Deployment, 'name' | 'origin'>): s
   return origin.deployed ? `${name} as it was deployed` : (origin.manifest ?? origin.function ?? name)
 }
 
+/** The engine as answers and listings tell it: what is simulated says so. */
+export function shownEngine({ engine, isSimulated }: Pick<Deployment, 'engine' | 'isSimulated'>): ShownEngine {
+  return isSimulated ? 'simulated' : engine
+}
+
+/** Whether a deployment is what it was before: of what was deployed, the revision stays where the NPU comes or goes. */
+export function isSame(before: Deployment | undefined, { revision, engine }: Deployment): boolean {
+  return before?.revision === revision && before.engine === engine
+}
+
 /** The model entry that a deployment's engine runs. */
-export function usedEntry({ manifest, engine }: Deployment): ModelEntry | undefined {
-  return engine === 'onnxruntime' ? manifest.model.onnx : Object.values(manifest.model.hef ?? {})[0]
+export function usedEntry({ manifest, model }: Deployment): ModelEntry {
+  return entryOf(manifest.model, model.key)!
 }
 
 /** The name of that entry, as people and metrics know the model. */
 export function modelNameOf(deployment: Deployment): string {
-  return usedEntry(deployment)?.name ?? deployment.name
+  return usedEntry(deployment).name
 }
 
 /** What stands against sources now and did not before. */

@@ -5,7 +5,7 @@ import { Scheduler } from '../scheduler/scheduler.ts'
 import { stagedName } from '../scheduler/staging.ts'
 import type { DeploymentSnapshot, Effect, KillReason } from '../scheduler/types.ts'
 import type { Stall } from '../vitals.ts'
-import type { Deployment } from './deployment.ts'
+import { isSame, type Deployment } from './deployment.ts'
 import { Examiner, type Doubt } from './examiner.ts'
 import { Isolates, type IsolatesOptions } from './isolates.ts'
 import type { AcquireOptions, Lease, LeaseReceiver } from './lease.ts'
@@ -77,7 +77,7 @@ export class Dispatcher {
     const before = this.#deployments.get(name)
     this.#deployments.set(name, deployment)
     this.#revisions.set(revision, deployment)
-    if (before?.revision === revision) return
+    if (isSame(before, deployment)) return
     this.#apply(this.#scheduler.deploy(toTerms(deployment, this.#sizeOf(deployment))))
     if (before) this.#forget(before.revision)
   }

@@ -45,9 +45,7 @@ export function howToGet(name: string, { chip, url, license }: MissingFile): str
 
 /** Every other file that would do; a line each. */
 export function otherWays({ deployment, files }: MissingModel): string[] {
-  return files
-    .slice(1)
-    .map((file) => `for ${file.chip}, which this version cannot run yet: ${file.file}; ${howToGet(deployment, file)}`)
+  return files.slice(1).map((file) => `for ${file.chip ?? 'the CPU'}: ${file.file}; ${howToGet(deployment, file)}`)
 }
 
 /** For callers: `faces is not deployed, for it calls arcface, whose model is missing`. What more there is to say is no business of theirs. */

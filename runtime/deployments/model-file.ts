@@ -1,27 +1,39 @@
 import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { noNpu, type NpuStatus } from '../device/npu.ts'
 import { knownSha256 } from '../digest.ts'
-import type { EngineName } from '../engines/engine.ts'
+import { engineOf } from '../engines/engine.ts'
 import { displayPath } from '../display-path.ts'
-import type { HailoArch, Manifest, ModelEntry } from '../manifest/manifest.ts'
+import { entryOf, type HailoArch, type Manifest, type ModelEntry, type ModelKey } from '../manifest/manifest.ts'
+import type { Deployment } from './deployment.ts'
+import { chooseModel, keysFor, type HefOutlook } from './engine-choice.ts'
 import { howToGet, type MissingFile } from './missing-model.ts'
 
-export interface ResolvedModel {
-  engine: EngineName
-  file: string
-  sizeBytes: number
-  modifiedMs: number
-  sha256: string
-  notes: string[]
+/** What a deployment says of the model that runs. */
+export interface ResolvedModel extends Pick<
+  Deployment,
+  'engine' | 'chip' | 'isSimulated' | 'fallback' | 'model' | 'notes'
+> {
+  /** The manifest's other models, as far as their files are there. */
+  others: ModelFile[]
 }
 
-/** Where models are, and the project that messages show their paths in. */
+export interface ModelFile {
+  key: ModelKey
+  file: string
+}
+
+/** Where models are, the project that messages show their paths in, and what there is to run them on. */
 export interface ModelFolders {
   root: string
   modelsFolder: string
   /** Files that were uploaded with a deploy, and are their digest: they are used instead of those in the models folder. */
-  blobs?: Partial<Record<'onnx' | HailoArch, { file: string; sha256: string }>>
+  blobs?: Partial<Record<ModelKey, { file: string; sha256: string }>>
+  /** Absent: as where there is none. */
+  npu?: NpuStatus | undefined
+  /** It need not run on this machine: every model that is there is looked at. */
+  isForAnywhere?: boolean
 }
 
 /** A model that cannot be used, with the manifest's path that is to blame. */
@@ -39,18 +51,31 @@ export class ModelError extends Error {
 
 /** Chooses the engine and finds the model file. @throws ModelError */
 export async function resolveModel({ name, model }: Manifest, folders: ModelFolders): Promise<ResolvedModel> {
-  const { engine, hef, onnx } = model
-  const noHailort = 'this version of Pellet has no HailoRT engine yet'
-  if (engine === 'hailort')
-    throw new ModelError(
-      ['model', 'engine'],
-      `expected an engine that is here, found hailort: ${noHailort}; use auto with an onnx entry`,
-    )
-  if (!onnx)
-    throw new ModelError(['model'], `expected an onnx entry, found only hef: ${noHailort}, so a HEF alone cannot run`)
-  for (const [chip, entry] of Object.entries(hef ?? {})) await checkHef(chip as HailoArch, entry, folders)
-  const notes = hef && engine === 'auto' ? [`falls back to ONNX Runtime on the CPU: ${noHailort}`] : []
-  return { engine: 'onnxruntime', ...(await digestFile(name, onnx, missingFiles(model, folders), folders)), notes }
+  const { npu = noNpu, isForAnywhere } = folders
+  const hefs: Partial<Record<HailoArch, HefOutlook>> = {}
+  for (const [chip, entry] of Object.entries(model.hef ?? {}) as [HailoArch, ModelEntry][])
+    hefs[chip] = await lookAtHef(chip, entry, folders, npu)
+  const choice = chooseModel(model, { npu, hefs, isForAnywhere })
+  if ('refusal' in choice) throw new ModelError(choice.path, choice.refusal)
+  const { fallback, note, missing } = choice
+  // Where neither is there, the NPU's is the one to fetch.
+  const isCpuThere = model.onnx !== undefined && existsSync(locate('onnx', model.onnx, folders).file)
+  const key = missing && !isCpuThere ? missing : choice.key
+  const file = await digestFile(name, key, missingFiles(model, key, folders), model, folders)
+  const how = missing ? `; ${howToGet(name, toMissing(missing, model.hef![missing]!, folders))}` : ''
+  const why = fallback && `falls back to ONNX Runtime on the CPU: ${fallback}${how}`
+  return {
+    engine: engineOf(key),
+    ...(key !== 'onnx' && { chip: npu.isUsable ? npu.chip : key }),
+    ...(key !== 'onnx' && npu.isUsable && npu.kind === 'simulated' && { isSimulated: true as const }),
+    ...(why !== undefined && { fallback: why }),
+    model: file,
+    notes: [why, note].filter((line) => line !== undefined),
+    others: modelKeys(model)
+      .filter((other) => other !== key)
+      .map((other) => ({ key: other, file: locate(other, entryOf(model, other)!, folders).file }))
+      .filter((other) => existsSync(other.file)),
+  }
 }
 
 /** Absolute paths of every model file that a manifest names, there or not. */
@@ -59,11 +84,27 @@ export function modelFiles({ model }: Manifest, { modelsFolder }: ModelFolders):
   return entries.flatMap((entry) => (entry ? [resolve(modelsFolder, entry.file)] : []))
 }
 
+/** Where a manifest names a model. */
+export function pathOf(key: ModelKey): string[] {
+  return key === 'onnx' ? ['model', 'onnx'] : ['model', 'hef', key]
+}
+
 // --- internal ---
 
-async function digestFile(name: string, entry: ModelEntry, missing: MissingFile[], folders: ModelFolders) {
-  const path = ['model', 'onnx']
-  const located = locate('onnx', entry, folders)
+function modelKeys({ onnx, hef = {} }: Manifest['model']): ModelKey[] {
+  return [...(onnx ? (['onnx'] as const) : []), ...(Object.keys(hef) as HailoArch[])]
+}
+
+async function digestFile(
+  name: string,
+  key: ModelKey,
+  missing: MissingFile[],
+  model: Manifest['model'],
+  folders: ModelFolders,
+): Promise<Deployment['model']> {
+  const path = pathOf(key)
+  const entry = entryOf(model, key)!
+  const located = locate(key, entry, folders)
   const { file, shown } = located
   const found = await stat(file).catch((error: NodeJS.ErrnoException) => error.code ?? 'an error')
   if (found === 'ENOENT')
@@ -72,20 +113,31 @@ async function digestFile(name: string, entry: ModelEntry, missing: MissingFile[
     const reason = typeof found === 'string' ? found : 'something that is no file'
     throw new ModelError(path, `expected a model file at ${shown}, found ${reason}`)
   }
-  return { file, sizeBytes: found.size, modifiedMs: found.mtimeMs, sha256: await checkDigest(path, entry, located) }
+  const sha256 = await checkDigest(path, entry, located)
+  return { key, file, sizeBytes: found.size, modifiedMs: found.mtimeMs, sha256 }
 }
 
-/** That a HEF, where it is there, is one for its chip: with another it would come out on the board only. */
-async function checkHef(chip: HailoArch, entry: ModelEntry, folders: ModelFolders): Promise<void> {
-  const path = ['model', 'hef', chip]
+/**
+ * That a HEF, where it is there, is one for its chip: with another it would come out on the board only.
+ * @throws ModelError
+ */
+async function lookAtHef(
+  chip: HailoArch,
+  entry: ModelEntry,
+  folders: ModelFolders,
+  npu: NpuStatus,
+): Promise<HefOutlook> {
+  const path = pathOf(chip)
   const located = locate(chip, entry, folders)
   const { file, shown } = located
-  if (!existsSync(file)) return
+  if (!existsSync(file)) return { shown, isThere: false }
   // Loaded where a project has a HEF: most have none.
-  const { whyNot } = await import('./hef-check.ts')
+  const { whyNot, whyNotHere } = await import('./hef-check.ts')
   const reason = await whyNot(chip, file)
   if (reason !== undefined) throw new ModelError(path, reason.replaceAll(file, shown))
   if (entry.sha256) await checkDigest(path, entry, located)
+  const isOurs = npu.isUsable && keysFor(npu.chip).includes(chip)
+  return { shown, isThere: true, refusal: isOurs ? await whyNotHere(npu, file) : undefined }
 }
 
 interface Located {
@@ -96,7 +148,7 @@ interface Located {
   sha256?: string
 }
 
-function locate(key: 'onnx' | HailoArch, entry: ModelEntry, { root, modelsFolder, blobs = {} }: ModelFolders): Located {
+function locate(key: ModelKey, entry: ModelEntry, { root, modelsFolder, blobs = {} }: ModelFolders): Located {
   const file = resolve(modelsFolder, entry.file)
   return { file, ...blobs[key], shown: displayPath(root, file) }
 }
@@ -113,16 +165,24 @@ async function checkDigest(path: string[], entry: ModelEntry, located: Located):
   return sha256
 }
 
-/** What could be fetched: the entry that this machine runs first, the others for who has the chip. */
-function missingFiles({ onnx, hef = {} }: Manifest['model'], { root, modelsFolder }: ModelFolders): MissingFile[] {
-  const entries = Object.entries(hef) as [HailoArch | undefined, ModelEntry][]
-  if (onnx) entries.unshift([undefined, onnx])
-  return entries.map(([chip, { file, url, member, license, sha256 }]) => ({
-    ...(chip !== undefined && { chip }),
+/** What could be fetched: the entry that is wanted, then the others that would do. */
+function missingFiles(model: Manifest['model'], wanted: ModelKey, folders: ModelFolders): MissingFile[] {
+  const others = modelKeys(model).filter((key) => key !== wanted)
+  const doing = others.filter((key) => model.engine === 'auto' || engineOf(key) === engineOf(wanted))
+  return [wanted, ...doing].map((key) => toMissing(key, entryOf(model, key)!, folders))
+}
+
+function toMissing(
+  key: ModelKey,
+  { file, url, member, license, sha256 }: ModelEntry,
+  { root, modelsFolder }: ModelFolders,
+): MissingFile {
+  return {
+    ...(key !== 'onnx' && { chip: key }),
     file: displayPath(root, resolve(modelsFolder, file)),
     ...(url !== undefined && { url }),
     ...(member !== undefined && { member }),
     ...(license !== undefined && { license }),
     ...(sha256 !== undefined && { sha256 }),
-  }))
+  }
 }

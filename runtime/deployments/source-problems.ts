@@ -52,14 +52,18 @@ export class SourceProblems {
     this.#missing = missing
   }
 
-  addChainProblem(problem: ChainProblem, manifest: Manifest, paths: RoutePaths[]): void {
+  /** @param file of the model that it is found with, where that is not the one that runs */
+  addChainProblem(problem: ChainProblem, manifest: Manifest, paths: RoutePaths[], file?: string): void {
     const { route, stage, index, path, expected, found } = problem
     const chain = paths[route]![stage]
     const use = index === undefined ? undefined : manifest.routes[route]![stage as 'pre' | 'post'][index]
     const place = index === undefined ? chain : [...chain, index, ...(path.length > 0 ? [use!.step] : [])]
     if (found !== '') this.#issues.push(this.#place({ path: [...place, ...path], expected, found }))
     // A step's own check speaks in a sentence of its own.
-    else this.add([...place, ...path], expected.startsWith(`${use?.step}: `) ? expected : `${use?.step}: ${expected}`)
+    else {
+      const sentence = expected.startsWith(`${use?.step}: `) ? expected : `${use?.step}: ${expected}`
+      this.add([...place, ...path], file === undefined ? sentence : `with ${file}: ${sentence}`)
+    }
   }
 
   /** Where something is written, as messages begin. */

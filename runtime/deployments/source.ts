@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { knownSha256 } from '../digest.ts'
+import type { NpuStatus } from '../device/npu.ts'
 import { messageOf } from '../errors.ts'
 import { displayPath } from '../display-path.ts'
 import { bundleFunction, BundleError, type Bundle } from '../functions/bundle.ts'
@@ -28,6 +29,10 @@ export interface CompileOptions {
   memo: Memo
   /** Pellet's own port on TCP, which no deployment may have; 0: whichever is free. */
   port: number
+  /** Absent: as where there is none. */
+  npu?: NpuStatus
+  /** Every model that is there is looked at, and that this machine cannot run one is no fault. */
+  isForAnywhere?: boolean
   /** The probes are to be made: what they send must be there. Of a file that is only dropped it is told, for it serves without. */
   areProbesMade?: boolean
   /** Processes in which code is looked at; where this is absent, each source has one of its own. */
@@ -123,8 +128,9 @@ class SourceCompiler {
       probeInputs: probe.files,
       digests: { ...digests, ...probe.digests },
     }
-    const { memo } = this.#options
-    const whole = await assemble(parts, { memo, describer: this.#describer, problems: this.#problems })
+    const { memo, isForAnywhere = false } = this.#options
+    const assembly = { memo, describer: this.#describer, problems: this.#problems, areOthersChecked: isForAnywhere }
+    const whole = await assemble(parts, assembly)
     const calls = callSteps(manifest).map(({ route, step }) => [...paths[route]!.post, step])
     return {
       ...whole,

@@ -3,9 +3,12 @@ import { join } from 'node:path'
 import { assemble, remembered, type Assembly } from '../deployments/assemble.ts'
 import { answersOf, type Deployment, type FailedSource } from '../deployments/deployment.ts'
 import { ModelError, resolveModel, type ModelFolders } from '../deployments/model-file.ts'
+import { keysFor } from '../deployments/engine-choice.ts'
 import type { CompileOptions } from '../deployments/source.ts'
 import { toRevision } from '../deployments/revision.ts'
 import { SourceError, SourceProblems } from '../deployments/source-problems.ts'
+import type { NpuStatus } from '../device/npu.ts'
+import { engineOf } from '../engines/engine.ts'
 import { messageOf, PelletError, type ErrorCode } from '../errors.ts'
 import { LazyDescriber } from '../functions/describers.ts'
 import { installBundle } from '../functions/install-bundle.ts'
@@ -48,7 +51,7 @@ export async function compileDraft(name: string, value: unknown, options: DraftO
     const { draft } = read
     shown = (text) => withoutBlobs(text, draft, options.blobs)
     const damage = await findDamage(draft, options.blobs, options.memo)
-    if (damage.length > 0 && options.isDryRun) return { result: outline(draft), draft }
+    if (damage.length > 0 && options.isDryRun) return { result: outline(draft, options.npu), draft }
     if (damage.length > 0) return fail('blob_missing', damage, answersOf(draft.manifest))
     return await compile(read, options, describer)
   } catch (error) {
@@ -79,9 +82,11 @@ function otherVersion(name: string, value: unknown): string[] {
 }
 
 /** A revision as far as its draft tells, to be compared and not to be run. */
-function outline(draft: Draft): Deployment {
+function outline(draft: Draft, npu: NpuStatus | undefined): Deployment {
   const { name, manifest, origin, places, bundle, models } = draft
-  const sha256 = models.onnx?.sha256 ?? ''
+  const wanted = npu?.isUsable && manifest.model.engine !== 'onnxruntime' ? keysFor(npu.chip) : []
+  const key = [...wanted, 'onnx' as const].find((one) => models[one]) ?? 'onnx'
+  const sha256 = models[key]?.sha256 ?? ''
   return {
     name,
     revision: toRevision(manifest, bundle?.sha256, { ...digestsOf(draft), model: sha256 }),
@@ -89,8 +94,8 @@ function outline(draft: Draft): Deployment {
     origin,
     places,
     calls: [],
-    engine: 'onnxruntime',
-    model: { file: '', sizeBytes: 0, modifiedMs: 0, sha256 },
+    engine: engineOf(key),
+    model: { key, file: '', sizeBytes: 0, modifiedMs: 0, sha256 },
     files: {},
     probeInputs: {},
     input: {},
@@ -109,13 +114,14 @@ function digestsOf({ files, probeInputs }: Draft): Record<string, string> {
 
 async function compile(read: ReadDraft, options: DraftOptions, describer: LazyDescriber): Promise<StagedDraft> {
   const { draft, input, paths } = read
-  const { blobs, memo, root, modelsFolder, dataFolder } = options
+  const { blobs, memo, root, modelsFolder, dataFolder, npu } = options
   const { manifest, places, origin } = draft
   const fileOf = ({ sha256 }: { sha256: string }) => ({ file: blobs.fileOf(sha256), sha256 })
   const problems = new SourceProblems(placeOf(draft, input))
   const folders: ModelFolders = {
     root,
     modelsFolder,
+    npu,
     blobs: Object.fromEntries(Object.entries(draft.models).map(([key, ref]) => [key, fileOf(ref)])),
   }
   const model = await resolveModel(manifest, folders).catch((error: unknown) => {
@@ -143,13 +149,13 @@ async function compile(read: ReadDraft, options: DraftOptions, describer: LazyDe
   const assembly: Assembly = { memo, describer, problems }
   const result: Deployment = { ...(await assemble(parts, assembly)), origin, places }
   // A model that was here already is kept with what was uploaded: the revision is whole whatever becomes of that file.
-  const { sha256, sizeBytes } = result.model
+  const { key, sha256, sizeBytes } = result.model
   await blobs.adopt(result.model.file, { sha256, sizeBytes })
   const file = blobs.fileOf(sha256)
   const { mtimeMs } = await stat(file)
   return {
-    result: { ...result, model: { file, sizeBytes, sha256, modifiedMs: mtimeMs } },
-    draft: { ...draft, models: { ...draft.models, onnx: { sha256, sizeBytes } } },
+    result: { ...result, model: { key, file, sizeBytes, sha256, modifiedMs: mtimeMs } },
+    draft: { ...draft, models: { ...draft.models, [key]: { sha256, sizeBytes } } },
   }
 }
 

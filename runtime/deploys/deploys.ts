@@ -25,7 +25,7 @@ export interface DeploysOptions {
 }
 
 /** What a deploy needs of a Pellet. */
-export type DeployHost = Pick<Pellet, 'config' | 'dispatcher' | 'live' | 'log' | 'meter' | 'ports' | 'proxy'>
+export type DeployHost = Pick<Pellet, 'config' | 'dispatcher' | 'live' | 'log' | 'meter' | 'npu' | 'ports' | 'proxy'>
 
 /** What was deployed here, and every way of changing that: one change at a time. */
 export class Deploys {
@@ -128,7 +128,8 @@ export class Deploys {
   // --- internal ---
 
   #compilerOptions() {
-    return { config: this.#options.pellet.config, signal: this.#options.ending }
+    const { config, npu } = this.#options.pellet
+    return { config, npu: Promise.resolve(npu), signal: this.#options.ending }
   }
 
   #change(name: string, by: Made['by'], options: ChangeOptions, tell: Tell): Change {

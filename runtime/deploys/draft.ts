@@ -1,4 +1,4 @@
-import type { Manifest } from '../manifest/manifest.ts'
+import { entryOf, type ModelKey } from '../manifest/manifest.ts'
 import type { BlobRef, Draft } from './protocol.ts'
 
 /** Every blob of a draft, with what it is called in messages: a file and a probe's input may have one name. */
@@ -6,7 +6,10 @@ export function blobsOf({ bundle, bundleMap, models, files, probeInputs, manifes
   const named: [string, BlobRef | undefined][] = [
     ['the function', bundle],
     ['the function’s source map', bundleMap],
-    ...Object.entries(models).map(([key, ref]): [string, BlobRef] => [modelFileOf(manifest, key), ref]),
+    ...Object.entries(models).map(([key, ref]): [string, BlobRef] => [
+      entryOf(manifest.model, key as ModelKey)?.file ?? key,
+      ref,
+    ]),
     ...Object.entries(files).map(([key, ref]): [string, BlobRef] => [manifest.files[key] ?? key, ref]),
     ...Object.entries(probeInputs),
   ]
@@ -17,11 +20,4 @@ export function blobsOf({ bundle, bundleMap, models, files, probeInputs, manifes
 export function sizeOf(draft: Draft): number {
   const sizes = new Map(blobsOf(draft).map(([, { sha256, sizeBytes }]) => [sha256, sizeBytes]))
   return [...sizes.values()].reduce((sum, size) => sum + size, 0)
-}
-
-// --- internal ---
-
-function modelFileOf({ model }: Manifest, key: string): string {
-  const entry = key === 'onnx' ? model.onnx : model.hef?.[key as keyof typeof model.hef]
-  return entry?.file ?? key
 }

@@ -1,6 +1,6 @@
 import type { Deployment } from '../deployments/deployment.ts'
 import type { ErrorCode } from '../errors.ts'
-import type { HailoArch, Manifest } from '../manifest/manifest.ts'
+import type { Manifest, ModelKey } from '../manifest/manifest.ts'
 
 /*
  * What `pellet deploy` and the Pellet that it deploys to say to each other. Plain data over HTTP, on the admin socket or over
@@ -34,7 +34,7 @@ export interface Draft {
   /** Its source map. */
   bundleMap?: BlobRef
   /** The model files that are there where it was compiled. Of one that is not, the manifest has a URL. */
-  models: Partial<Record<'onnx' | HailoArch, BlobRef>>
+  models: Partial<Record<ModelKey, BlobRef>>
   /** By the manifest's names. */
   files: Record<string, BlobRef>
   /** Inputs of its probes, by the path that the manifest gives them. */

@@ -23,5 +23,8 @@ export interface UnusableNpu {
   reason: string
 }
 
+/** Where nobody has looked. */
+export const noNpu: NpuStatus = { isUsable: false, isAbsent: true, reason: 'no NPU was found' }
+
 /** As `X-Pellet-Engine` has it. */
 export type ShownEngine = 'onnxruntime' | 'hailort' | 'simulated'

@@ -1,3 +1,4 @@
+import type { ModelKey } from '../manifest/manifest.ts'
 import type { Quantisation, Tensors, TensorType } from '../tensor.ts'
 
 export type EngineName = 'onnxruntime' | 'hailort'
@@ -16,13 +17,26 @@ export interface OpenOptions {
   threads?: number
 }
 
+/** What a model takes and gives. */
+export interface ModelDescription {
+  inputs: readonly TensorInfo[]
+  outputs: readonly TensorInfo[]
+  /** It runs so fast that a thread of its own would cost more than it saves. */
+  isQuick: boolean
+}
+
 /**
  * What runs models. `test/engines/conformance.ts` holds for every engine; a new one is one file here and one row there.
  */
 export interface Engine {
   readonly name: EngineName
-  /** The engine library's own version, e.g. "1.30.0". */
-  readonly version: string
+  /** The engine library's own version, e.g. "1.30.0"; that of HailoRT is the machine's. */
+  readonly version?: string
+  /**
+   * What a model file takes and gives. No device is touched.
+   * @throws PelletError as `open`
+   */
+  describe(file: string): Promise<ModelDescription>
   /**
    * Loads a model file.
    * @throws PelletError `load_failed` when the file is no model of this engine, `out_of_memory` when it does not fit
@@ -41,4 +55,9 @@ export interface Session {
   run(inputs: Tensors): Promise<Tensors>
   /** Gives the model back. Safe to call twice; waits for a run under way. */
   release(): Promise<void>
+}
+
+/** What runs a model of a manifest. */
+export function engineOf(key: ModelKey): EngineName {
+  return key === 'onnx' ? 'onnxruntime' : 'hailort'
 }

@@ -1,5 +1,6 @@
 import type { Engine, EngineName } from './engine.ts'
+import { hailort } from './hailort.ts'
 import { onnxruntime } from './onnxruntime.ts'
 
-/** The engines that this Pellet has, by name. */
-export const engines: Partial<Record<EngineName, Engine>> = { onnxruntime }
+/** The engines, by name. What each needs is loaded when it is used first. */
+export const engines: Record<EngineName, Engine> = { onnxruntime, hailort }

@@ -6,6 +6,7 @@ import type { Tensor, TensorData, Tensors, TensorType } from '../tensor.ts'
 import { arrayTypes, checkInputs, toText } from './check-inputs.ts'
 import type { Engine, OpenOptions, Session, TensorInfo } from './engine.ts'
 import { checkModelFile, readHead } from './model-bytes.ts'
+import { isQuick } from './quick.ts'
 
 type Ort = typeof import('onnxruntime-node')
 
@@ -16,6 +17,15 @@ type Ort = typeof import('onnxruntime-node')
 export const onnxruntime: Engine = {
   name: 'onnxruntime',
   version: (createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string }).version,
+  async describe(file) {
+    const session = await open(file)
+    try {
+      return { inputs: session.inputs, outputs: session.outputs, isQuick: await isQuick(session) }
+    } finally {
+      // The process may look at other models yet.
+      await session.release()
+    }
+  },
   open,
 }
 

@@ -7,7 +7,7 @@ import type { FromThread, ThreadData, ThreadError, ToThread } from './thread.ts'
 // The thread of one loaded model: see thread.ts.
 const { engine, file, options } = workerData as ThreadData
 try {
-  const session = await engines[engine]!.open(file, options)
+  const session = await engines[engine].open(file, options)
   let last: Promise<void> = Promise.resolve()
   parentPort!.on('message', (message: ToThread) => (last = last.then(() => run(session, message))))
   send({ type: 'opened', inputs: session.inputs, outputs: session.outputs })

@@ -100,7 +100,7 @@ export function openOnThread(engine: EngineName, file: string, options: OpenOpti
 /** Opens a model on this thread: for one that is quick (quick.ts). @throws PelletError as `Engine.open` does */
 export async function openHere(engine: EngineName, file: string, options: OpenOptions): Promise<LoadedModel> {
   const { engines } = await import('./index.ts')
-  const session = await engines[engine]!.open(file, options)
+  const session = await engines[engine].open(file, options)
   return {
     inputs: session.inputs,
     outputs: session.outputs,

@@ -1,11 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { dieWithParent } from '../../ffi/libc.ts'
+import { engineOf } from '../engines/engine.ts'
 import { engines } from '../engines/index.ts'
-import { isQuick } from '../engines/quick.ts'
 import { messageOf } from '../errors.ts'
 import { firstFrames, importFunction, readFiles } from '../isolate/child/function.ts'
 import { createOptionReader } from '../isolate/child/options.ts'
 import { bindChains, checkChains } from '../isolate/child/pipeline.ts'
+import { entryOf } from '../manifest/manifest.ts'
 import type { FromDescriber, ToDescriber } from './describe.ts'
 
 dieWithParent(Number(process.env['PELLET_PARENT_PID']))
@@ -53,20 +54,13 @@ function toData(manifest: unknown): unknown {
 async function check(message: Extract<ToDescriber, { type: 'check' }>): Promise<FromDescriber> {
   const definition = message.bundleFile ? await importFunction(message.bundleFile) : undefined
   const { pipelines, problems, options } = bindChains(message.manifest, definition)
-  if (message.modelFile === undefined) return { type: 'checked', problems, input: options.schema, isQuick: false }
-  const session = await engines[message.engine]!.open(message.modelFile)
-  try {
-    const entry = message.manifest.model.onnx!
-    const model = { engine: message.engine, entry, inputs: session.inputs, outputs: session.outputs }
-    const files = await readFiles(message.files, message.manifest.files)
-    return {
-      type: 'checked',
-      problems: [...problems, ...checkChains(pipelines, model, files, problems)],
-      input: options.schema,
-      isQuick: await isQuick(session),
-    }
-  } finally {
-    // The process may look at other functions and their models yet.
-    await session.release()
-  }
+  const checked = { type: 'checked', input: options.schema } as const
+  if (message.model === undefined) return { ...checked, problems, isQuick: false }
+  const { key, file } = message.model
+  const engine = engineOf(key)
+  const entry = entryOf(message.manifest.model, key)!
+  const { inputs, outputs, isQuick } = await engines[engine].describe(file)
+  const files = await readFiles(message.files, message.manifest.files)
+  const found = checkChains(pipelines, { engine, entry, inputs, outputs }, files, problems)
+  return { ...checked, problems: [...problems, ...found], isQuick }
 }

@@ -1,9 +1,8 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { childEnv } from '../child-env.ts'
-import type { EngineName } from '../engines/engine.ts'
 import type { ChainProblem } from '../isolate/child/pipeline.ts'
-import type { Manifest } from '../manifest/manifest.ts'
+import type { Manifest, ModelKey } from '../manifest/manifest.ts'
 
 /** What lives in function code, as data. */
 export interface FunctionDescription {
@@ -19,9 +18,8 @@ export type ToDescriber =
       type: 'check'
       bundleFile?: string
       manifest: Manifest
-      engine: EngineName
       /** Absent: only what can be said without the model. */
-      modelFile?: string
+      model?: { key: ModelKey; file: string }
       files: Record<string, string>
     }
 
@@ -71,7 +69,7 @@ export class Describer implements Disposable {
     return answer.description
   }
 
-  /** Checks a manifest against its steps and its model. @throws Error when the model cannot be opened */
+  /** Checks a manifest against its steps and its model. @throws Error when the model cannot be read */
   async check(request: Omit<Extract<ToDescriber, { type: 'check' }>, 'type'>) {
     const answer = await this.#ask({ type: 'check', ...request }, checkTimeoutMs)
     if (answer.type !== 'checked') throw new Error(`expected a check, found ${answer.type}`)

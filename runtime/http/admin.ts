@@ -1,11 +1,13 @@
 import { getRouterParam, type H3, type H3Event } from 'h3/node'
-import { modelNameOf } from '../deployments/deployment.ts'
-import type { FailedSource, Origin } from '../deployments/deployment.ts'
+import { modelNameOf, shownEngine, type FailedSource, type Origin } from '../deployments/deployment.ts'
+import { keysFor } from '../deployments/engine-choice.ts'
 import { formatFetch, type MissingModel } from '../deployments/missing-model.ts'
+import type { NpuStatus } from '../device/npu.ts'
 import type { EngineName } from '../engines/engine.ts'
 import { PelletError } from '../errors.ts'
 import type { HailoArch } from '../manifest/manifest.ts'
 import type { Pellet } from '../pellet.ts'
+import type { DeploymentSnapshot } from '../scheduler/types.ts'
 import { registerDeploys } from './deploys.ts'
 import { logsPage } from './logs.ts'
 import type { PortRow } from './own-ports.ts'
@@ -21,13 +23,22 @@ export interface About {
   /** What models may run on here, and the chips that a HEF may be for: who deploys sends no others. */
   engines: EngineName[]
   chips: HailoArch[]
+  npu: AboutNpu
 }
+
+/** The NPU; `reason`: why there is none that can be used. */
+export type AboutNpu =
+  | { is_usable: true; kind: 'hailort' | 'simulated'; chip: HailoArch; library: string; firmware: string | null }
+  | { is_usable: false; reason: string }
 
 /** One row of `pellet ps`. Sizes in bytes, times in seconds. */
 export interface PsRow {
   name: string
   state: string
+  /** As `X-Pellet-Engine`. */
   engine: string
+  /** Why it runs on the CPU, although it has a HEF. */
+  fallback: string | null
   model: string
   revision: string
   pid: number | null
@@ -96,8 +107,21 @@ export function registerAdmin(app: H3, pellet: Pellet): void {
 
 // --- internal ---
 
-function toAbout({ version, address }: Pellet): About {
-  return { version, address, started_at_ms: Math.round(performance.timeOrigin), engines: ['onnxruntime'], chips: [] }
+function toAbout({ version, address, npu }: Pellet): About {
+  return {
+    version,
+    address,
+    started_at_ms: Math.round(performance.timeOrigin),
+    engines: npu.isUsable ? ['onnxruntime', 'hailort'] : ['onnxruntime'],
+    chips: npu.isUsable ? keysFor(npu.chip) : [],
+    npu: toAboutNpu(npu),
+  }
+}
+
+function toAboutNpu(npu: NpuStatus): AboutNpu {
+  if (!npu.isUsable) return { is_usable: false, reason: npu.reason }
+  const { kind, chip, library, firmware = null } = npu
+  return { is_usable: true, kind, chip, library, firmware }
 }
 
 function known(pellet: Pellet, event: H3Event): string {
@@ -123,8 +147,7 @@ function toPsRows(pellet: Pellet): PsRow[] {
   return pellet.dispatcher.snapshot().map((row) => ({
     name: row.name,
     state: row.state,
-    engine: row.engine,
-    model: modelOf(pellet, row.name),
+    ...modelOf(pellet, row),
     revision: row.revision.slice(0, 12),
     pid: row.pid ?? null,
     memory_bytes: row.sizeBytes,
@@ -140,24 +163,25 @@ function toPsRows(pellet: Pellet): PsRow[] {
   }))
 }
 
-/** Empty for one that was removed and whose isolate still ends. */
-function modelOf(pellet: Pellet, name: string): string {
+/** The model has no name where its deployment was removed and its isolate still ends. */
+function modelOf(pellet: Pellet, { name, engine }: DeploymentSnapshot): Pick<PsRow, 'engine' | 'fallback' | 'model'> {
   const deployment = pellet.routes.deployments.get(name)
-  return deployment ? modelNameOf(deployment) : ''
+  if (!deployment) return { engine, fallback: null, model: '' }
+  return { engine: shownEngine(deployment), fallback: deployment.fallback ?? null, model: modelNameOf(deployment) }
 }
 
 function toListRows(pellet: Pellet): ListRow[] {
   const states = new Map(pellet.dispatcher.snapshot().map(({ name, state }) => [name, state]))
   const { failures } = pellet.routes
   const live = [...pellet.routes.deployments.values()].map((deployment): ListRow => {
-    const { name, revision, manifest, engine, origin } = deployment
+    const { name, revision, manifest, origin } = deployment
     return {
       name,
       state: states.get(name) ?? 'cold',
       revision: revision.slice(0, 12),
       routes: routeNames(manifest.routes),
       model: modelNameOf(deployment),
-      engine,
+      engine: shownEngine(deployment),
       keep_alive_s: manifest.keepAliveMs === -1 ? -1 : manifest.keepAliveMs / 1000,
       listen: pellet.ports.rows(name),
       ...sourceOf(pellet, name, origin),

@@ -1,4 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import { shownEngine } from '../deployments/deployment.ts'
 import type { Lease } from '../deployments/lease.ts'
 import { callHeader, exchangeHeader, resultHeader } from '../isolate/calls.ts'
 import type { CacheSession } from '../results/cache-session.ts'
@@ -66,7 +67,7 @@ export function toAnswerHeaders(answer: IncomingMessage, lease: Lease, requestId
   const phases = headers['server-timing']
   const waits = `queue;dur=${lease.queueMs.toFixed(2)}, load;dur=${lease.loadMs.toFixed(2)}`
   headers['server-timing'] = typeof phases === 'string' ? `${waits}, ${phases}` : waits
-  headers['x-pellet-engine'] = deployment.engine
+  headers['x-pellet-engine'] = shownEngine(deployment)
   headers['x-pellet-revision'] = deployment.revision.slice(0, 12)
   headers['x-request-id'] = requestId
   return headers

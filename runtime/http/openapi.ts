@@ -1,4 +1,4 @@
-import { usedEntry, type Deployment } from '../deployments/deployment.ts'
+import { shownEngine, usedEntry, type Deployment } from '../deployments/deployment.ts'
 import { errorCodes, type ErrorCode } from '../errors.ts'
 import type { ErrorShape, Route, StatusRoute } from '../manifest/manifest.ts'
 import { toStatus } from '../error-body.ts'
@@ -56,7 +56,7 @@ export function toOpenApi(title: string, version: string, parts: ApiPart[]): Jso
 /** e.g. `scrfd_2.5g_bnkps on onnxruntime, licence MIT` */
 export function describeModel(deployment: Deployment): string {
   const entry = usedEntry(deployment)
-  return `${entry?.name ?? 'model'} on ${deployment.engine}${entry?.license ? `, licence: ${entry.license}` : ''}`
+  return `${entry.name} on ${shownEngine(deployment)}${entry.license ? `, licence: ${entry.license}` : ''}`
 }
 
 // --- internal ---

@@ -1,4 +1,4 @@
-import { modelNameOf, type Deployment } from '../deployments/deployment.ts'
+import { modelNameOf, shownEngine, type Deployment } from '../deployments/deployment.ts'
 import type { Readiness } from '../deployments/preloads.ts'
 import type { StatusBody, StatusCase, StatusRoute } from '../manifest/manifest.ts'
 import { toStatusParts, type StatusPart, type StatusVariable } from '../manifest/status-variables.ts'
@@ -43,8 +43,8 @@ function factsOf(pellet: Pellet, deployment: Deployment): Facts {
 const variables: Record<StatusVariable, (facts: Facts) => unknown> = {
   name: ({ deployment }) => deployment.name,
   model: ({ deployment }) => modelNameOf(deployment),
-  engine: ({ deployment }) => deployment.engine,
-  device: ({ deployment }) => (deployment.engine === 'onnxruntime' ? 'cpu' : undefined),
+  engine: ({ deployment }) => shownEngine(deployment),
+  device: ({ deployment }) => deployment.chip ?? 'cpu',
   version: ({ pellet }) => pellet.version,
   revision: ({ deployment }) => deployment.revision.slice(0, 12),
   digest: ({ deployment }) => deployment.model.sha256,

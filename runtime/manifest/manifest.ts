@@ -6,6 +6,9 @@ export type HailoArch = 'hailo8' | 'hailo8l' | 'hailo10h'
 
 export const namesOfChips: readonly HailoArch[] = ['hailo8', 'hailo8l', 'hailo10h']
 
+/** Which of a manifest's models: that for the CPU, or the HEF for a chip. */
+export type ModelKey = 'onnx' | HailoArch
+
 /** What a model file wants done outside it. Sizes and types are the file's own and are never repeated here. */
 export interface ModelEntry {
   /** The name that answers carry as `model`. @default the file name without its ending */
@@ -128,4 +131,9 @@ export interface Manifest {
   cache?: CacheTerms
   /** What a new revision must answer before it goes live. None: its model is run once. */
   probe: Probe[]
+}
+
+/** The entry of one of its models. */
+export function entryOf({ onnx, hef = {} }: Manifest['model'], key: ModelKey): ModelEntry | undefined {
+  return key === 'onnx' ? onnx : hef[key]
 }

@@ -28,16 +28,16 @@ process.once('message', (task: ToFetcher) => {
 
 // --- internal ---
 
-async function work({ config, name, missing, origins }: ToFetcher): Promise<FromFetcher> {
+async function work({ config, npu, name, missing, origins }: ToFetcher): Promise<FromFetcher> {
   const file = resolve(config.root, missing.file)
   // Somebody may have put it there meanwhile.
-  if (!existsSync(file)) await fetchMissing({ config, name, missing, origins })
+  if (!existsSync(file)) await fetchMissing({ config, name, missing })
   if (origins.length === 0) return { type: 'done', results: [] }
   const memo = createMemo(createDataStore({ folder: config.dataFolder }))
-  return { type: 'done', results: await compileOrigins(origins, { ...config, memo }) }
+  return { type: 'done', results: await compileOrigins(origins, { ...config, npu, memo }) }
 }
 
-async function fetchMissing({ config, name, missing }: ToFetcher): Promise<void> {
+async function fetchMissing({ config, name, missing }: Pick<ToFetcher, 'config' | 'name' | 'missing'>): Promise<void> {
   const { lockFile, mirrors, acceptLicences } = config
   const target = toTarget(name, missing, config)!
   const notice = noticeOf(await readCatalog(), target)

@@ -6,12 +6,14 @@ import { childEnv } from '../child-env.ts'
 import type { Config } from '../config.ts'
 import type { DeploymentResult, FailedSource, Origin } from '../deployments/deployment.ts'
 import type { FetchState, MissingFile } from '../deployments/missing-model.ts'
+import type { NpuStatus } from '../device/npu.ts'
 import type { Logger } from '../log.ts'
 import { isTar } from '../manifest/paths.ts'
 
 /** What the fetching process is told, once. */
 export interface ToFetcher {
   config: Config
+  npu: NpuStatus
   /** The deployment that it is for. */
   name: string
   missing: MissingFile
@@ -26,6 +28,7 @@ export type FromFetcher =
 
 export interface FetchesOptions {
   config: Config
+  npu(): NpuStatus
   log: Logger
   /** Ends what is under way; what has come stays for the next start. */
   signal: AbortSignal
@@ -93,7 +96,7 @@ export class ModelFetches {
   }
 
   #run(fetch: Fetch): void {
-    const { config, log, take } = this.#options
+    const { config, npu, log, take } = this.#options
     const { name, missing, state } = fetch
     this.#running = fetch
     state.receivedBytes ??= 0
@@ -132,7 +135,7 @@ export class ModelFetches {
     )
     // A project that is watched is compiled there.
     const origins = config.watch ? [] : fetch.origins
-    child.send({ config, name, missing, origins } satisfies ToFetcher)
+    child.send({ config, npu: npu(), name, missing, origins } satisfies ToFetcher)
   }
 
   #failed(fetch: Fetch, problem: string): void {

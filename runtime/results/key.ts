@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Deployment } from '../deployments/deployment.ts'
+import { shownEngine, type Deployment } from '../deployments/deployment.ts'
 
 /**
  * Keys of kept answers: `name:generation:r<digest>` for an answer, by what was understood of its request, and
@@ -35,9 +35,10 @@ export function generationOf(
   version: string,
 ): string {
   const revisions = new Map<string, string>()
-  const visit = ({ name, revision, engine, calls }: Deployment) => {
+  const visit = (one: Deployment) => {
+    const { name, revision, calls } = one
     if (revisions.has(name)) return
-    revisions.set(name, `${name} ${revision} ${engine}`)
+    revisions.set(name, `${name} ${revision} ${shownEngine(one)}`)
     for (const call of calls) {
       const callee = deployments.get(call.deployment)
       if (callee) visit(callee)

@@ -1,5 +1,5 @@
 import type { Storage } from 'unstorage'
-import type { Deployment } from '../deployments/deployment.ts'
+import { shownEngine, type Deployment } from '../deployments/deployment.ts'
 import type { Logger } from '../log.ts'
 import type { ResultsTraits } from '../storage/results-driver.ts'
 import { readCacheControl } from './cache-control.ts'
@@ -243,6 +243,8 @@ export class ResultCache {
 
 let serials = 0
 
-function toGeneration({ name, engine }: Deployment, id: string, { ttlMs, maxBytes }: CacheTerms): Generation {
+function toGeneration(deployment: Deployment, id: string, { ttlMs, maxBytes }: CacheTerms): Generation {
+  const { name } = deployment
+  const engine = shownEngine(deployment)
   return { name, id, serial: ++serials, engine, ttlMs, maxEntryBytes: Math.min(maxEntryBytes, maxBytes) }
 }

@@ -183,7 +183,9 @@ export const broken: Record<string, { files: ProjectFiles; expected: (string | R
   },
   'hef-only': {
     files: { 'manifests/hef-only.yaml': 'model:\n  hef: { hailo8: a.hef }\n' },
-    expected: [/^manifests\/hef-only\.yaml:\d+:\d+ model: expected an onnx entry, found only hef: .*HailoRT/],
+    expected: [
+      /^manifests\/hef-only\.yaml:\d+:\d+ model: expected an NPU for a HEF alone, but no NPU was found; give an onnx entry as well/,
+    ],
   },
   'hef-text': {
     files: { 'manifests/hef-text.yaml': withHef('text.hef'), 'models/text.hef': '{ "mock_hef": true }\n' },

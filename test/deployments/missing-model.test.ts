@@ -150,8 +150,8 @@ test('fails pellet validate of the file, which tells every way to get it', async
   assert.is(code, 1)
   assert.equal(stderr.trimEnd().split('\n'), [
     detectLine,
-    '  for hailo8, which this version cannot run yet: models/hailo8/yolox.hef; get it: pellet pull detect@hailo8 (licence: Apache-2.0)',
-    '  for hailo10h, which this version cannot run yet: models/deep/yolox.hef; put it there',
+    '  for hailo8: models/hailo8/yolox.hef; get it: pellet pull detect@hailo8 (licence: Apache-2.0)',
+    '  for hailo10h: models/deep/yolox.hef; put it there',
   ])
 })
 

@@ -67,7 +67,7 @@ export function deploymentOf(
     places: { name: '', routes: [], ports: [], probes: [], calls: [], ...places },
     calls: [],
     engine: 'onnxruntime',
-    model: { file: '', sizeBytes: 0, modifiedMs: 0, sha256: '' },
+    model: { key: 'onnx', file: '', sizeBytes: 0, modifiedMs: 0, sha256: '' },
     files: {},
     probeInputs: {},
     input: {},

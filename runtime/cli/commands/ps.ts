@@ -65,10 +65,19 @@ export function toPsTable(rows: PsRow[]): string {
   const errors = rows
     .filter((row) => row.last_error !== null && row.state !== 'ready')
     .map((row) => `\n${row.name}: ${row.last_error}`)
-  return toTable(headings, cells) + errors.join('')
+  return toTable(headings, cells) + [...errors, ...fallbackLines(rows)].join('')
 }
 
 // --- internal ---
+
+/** Why models with a HEF run on the CPU: most often for one reason. */
+function fallbackLines(rows: PsRow[]): string[] {
+  const reasons = [...new Set(rows.map(({ fallback }) => fallback))].filter((reason) => reason !== null)
+  return reasons.map((reason) => {
+    const names = rows.filter(({ fallback }) => fallback === reason).map(({ name }) => name)
+    return `\n${names.join(', ')}: ${reason}`
+  })
+}
 
 const shortestIntervalMs = 100
 

@@ -1,6 +1,5 @@
 import { basename, resolve } from 'node:path'
 import type { HailoChip } from '../../../ffi/hef/arch.ts'
-import type { HefTensor } from '../../../ffi/hef/types.ts'
 import { arrayTypes, toText } from '../../engines/check-inputs.ts'
 import type { TensorInfo } from '../../engines/engine.ts'
 import { readOnnxFile } from '../../engines/onnx-file.ts'
@@ -51,18 +50,16 @@ export function valuesText(values: readonly TensorInfo[]): string {
 
 // --- internal ---
 
-/** As HailoRT gives them: without a batch, quantised where the chip computes in whole numbers. */
+/** As HailoRT gives them, quantised where the chip computes in whole numbers. */
 async function readHefShape(path: string): Promise<ModelShape> {
   const { readHefModel } = await import('../../engines/hef-file.ts')
+  const { tensorsOfHef } = await import('../../engines/hef-tensors.ts')
   const { refusalOn } = await import('../../../ffi/hef/arch.ts')
   const hef = await readHefModel(path)
   const [chip] = hef.arch.runsOn
   const refusal = refusalOn(chip ?? 'hailo8', hef)
   if (refusal !== undefined || !chip) throw new CliError(`${path}: expected a HEF that runs on a chip, but ${refusal}`)
-  const toInfo = ({ name, type, shape = [0, 0, 0], order }: HefTensor): OutputInfo => {
-    const isRow = order === 'NC'
-    return { name, type, shape: isRow ? [1, shape[2]] : [1, ...shape] }
-  }
+  const { inputs, outputs } = tensorsOfHef(hef, path)
   const groups = hef.networkGroups
   if (groups.some(({ outputs }) => outputs.length > 1 || outputs.some(({ nms }) => nms)))
     throw new CliError(
@@ -73,8 +70,8 @@ async function readHefShape(path: string): Promise<ModelShape> {
     path: resolve(path),
     external: [],
     file: basename(path),
-    inputs: groups.flatMap(({ inputs }) => inputs.map(toInfo)),
-    outputs: groups.flatMap(({ outputs }) => outputs.map(toInfo)),
+    inputs,
+    outputs,
     metadata: {},
     chip,
   }

@@ -54,7 +54,6 @@ export function createIsolateServer(
         'content-type': type,
         'content-length': Buffer.byteLength(body),
         'server-timing': toServerTiming(phases),
-        'x-pellet-engine': loaded.model.engine,
       })
       res.end(body)
     } catch (error) {
