@@ -1,4 +1,4 @@
-import { defineFunction, PelletError, step, toFloat32, z } from 'pellet'
+import { defineFunction, PelletError, step, toFloat32, toTensor, z } from 'pellet'
 import type { CheckContext, ErrorDetail, ModelInfo, Tensor, TensorInfo, Tensors } from 'pellet'
 
 /** Channels of an IMU window, their units, and the largest magnitude that a sensor can mean. */
@@ -129,13 +129,13 @@ function readScaling(model: ModelInfo): Scaling {
   if (
     !input ||
     model.inputs.length !== 1 ||
-    input.type !== 'float32' ||
+    !(input.type === 'float32' || input.quant) ||
     typeof rows !== 'number' ||
     columns !== 9 ||
     more.length > 0
   )
     throw new Error(
-      `tcn.window: expected a model with one float32 input such as [1, 100, 9], samples by channels, found ${found}`,
+      `tcn.window: expected a model with one input of float32, or quantised, such as [1, 100, 9], samples by channels, found ${found}`,
     )
   const { mean, std } = model.entry
   for (const [key, values] of Object.entries({ mean, std }))
@@ -150,8 +150,7 @@ function readScaling(model: ModelInfo): Scaling {
 function toInput({ input, mean, std }: Scaling, data: Float32Array): Tensors {
   for (let i = 0, channel = 0; i < data.length; i++, channel = channel === 8 ? 0 : channel + 1)
     data[i] = Math.fround(data[i]! - mean[channel]!) / std[channel]!
-  const dims = input.shape.map((size) => (typeof size === 'number' ? size : 1))
-  return { [input.name]: { type: 'float32', dims, data } }
+  return { [input.name]: toTensor(input, data) }
 }
 
 const names = channels.map(({ name }) => name).join(' ')

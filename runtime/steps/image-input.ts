@@ -1,5 +1,6 @@
 import type { TensorInfo } from '../engines/engine.ts'
 import { PelletError } from '../errors.ts'
+import type { Quantisation } from '../tensor.ts'
 import type { ModelInfo } from './step.ts'
 
 /** A model's input that takes a picture. */
@@ -11,6 +12,7 @@ export interface ImageInput {
   /** Undefined where the model leaves it open. */
   width: number | undefined
   height: number | undefined
+  quant?: Quantisation
 }
 
 /**
@@ -46,7 +48,10 @@ function describe({ name, type, shape }: TensorInfo): string {
   return `"${name}" ${type} [${shape.join(', ')}]`
 }
 
-function read({ name, type, shape }: TensorInfo, told: ImageInput['layout'] | undefined): ImageInput | undefined {
+function read(
+  { name, type, shape, quant }: TensorInfo,
+  told: ImageInput['layout'] | undefined,
+): ImageInput | undefined {
   if (shape.length !== 4 || (typeof shape[0] === 'number' && shape[0] !== 1)) return undefined
   const layout = told ?? layoutOf(shape)
   if (!layout) return undefined
@@ -54,7 +59,8 @@ function read({ name, type, shape }: TensorInfo, told: ImageInput['layout'] | un
   // A free channel dimension, with a layout that is told, takes colour.
   const depth = typeof channels === 'number' ? channels : 3
   if (depth !== 1 && depth !== 3) return undefined
-  return { name, type, layout, channels: depth, width: fixed(width), height: fixed(height) }
+  const size = { width: fixed(width), height: fixed(height) }
+  return { name, type, layout, channels: depth, ...size, ...(quant && { quant }) }
 }
 
 function layoutOf(shape: TensorInfo['shape']): ImageInput['layout'] | undefined {

@@ -1,39 +1,33 @@
-import { lendArray, type ArrayOver } from '../buffers.ts'
+import { lendArray } from '../buffers.ts'
 import { PelletError } from '../errors.ts'
 import type { ModelEntry } from '../manifest/manifest.ts'
-import type { TensorData, TensorType } from '../tensor.ts'
+import { arrayOf, toElement, type Elements } from './elements.ts'
 import { composePicture } from './encoded.ts'
-import { roundHalfEven, toFloat16 } from './float16.ts'
 import type { ImageInput } from './image-input.ts'
 import type { Picture } from './picture.ts'
 import { type Placed, type Raster } from './raster.ts'
 import { copyInto } from './sample.ts'
 
-/** Elements that pixels can become. */
-export type Elements = Exclude<TensorData, BigUint64Array | BigInt64Array>
-
 /**
  * Makes the function that turns a picture's pixels into a model's input: (value - mean) / std, values 0 to 255, in the input's type and
  * layout. Integer types take the result rounded (halves to even, as numpy does) and clamped to their range; one channel
- * takes the luma. `mean` and `std` lists are in the order of the model's own channels. Everything that depends on the
- * model alone is worked out here, once: a table of 256 elements for each channel.
+ * takes the luma. `mean` and `std` lists are in the order of the model's own channels. A quantised input (HEF) takes pixels as
+ * they are, since its network does the rest; where the entry has a `mean` or `std` of its own, the result is quantised for it.
+ * Everything that depends on the model alone is worked out here, once: a table of 256 elements for each channel.
  * @throws PelletError `invalid_manifest` where type, mean or std do not fit
  */
 export function createPacker(input: ImageInput, entry: ModelEntry): (picture: Picture) => Promise<Elements> {
-  const ArrayOf = arrays[input.type]
-  if (!ArrayOf)
-    throw new PelletError(
-      'invalid_manifest',
-      `tensor: expected input "${input.name}" of type ${Object.keys(arrays).join(', ')}, found ${input.type}`,
-    )
+  const ArrayOf = arrayOf('tensor', input)
   const means = perChannel('mean', entry.mean ?? 0, input.channels)
   const stds = perChannel('std', entry.std ?? 1, input.channels)
   if (stds.includes(0))
     throw new PelletError('invalid_manifest', "tensor: expected std other than 0 in the model's entry, found 0")
 
+  const isScaled = entry.mean !== undefined || entry.std !== undefined
+  const toStored = toElement(input.type, isScaled ? input.quant : undefined)
   const tables = means.map((mean, channel) => {
     const table = new ArrayOf(256)
-    for (let level = 0; level < 256; level++) table[level] = elementOf((level - mean) / stds[channel]!, input.type)
+    for (let level = 0; level < 256; level++) table[level] = toStored((level - mean) / stds[channel]!, channel)
     return table
   })
   if (input.channels === 1)
@@ -63,27 +57,6 @@ export function createPacker(input: ImageInput, entry: ModelEntry): (picture: Pi
 
 // --- internal ---
 
-const arrays: Partial<Record<TensorType, ArrayOver<Elements> & (new (length: number) => Elements)>> = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  uint8: Uint8Array,
-  int8: Int8Array,
-  uint16: Uint16Array,
-  int16: Int16Array,
-  uint32: Uint32Array,
-  int32: Int32Array,
-}
-
-const ranges: Partial<Record<TensorType, [low: number, high: number]>> = {
-  uint8: [0, 255],
-  int8: [-128, 127],
-  uint16: [0, 65_535],
-  int16: [-32_768, 32_767],
-  uint32: [0, 4_294_967_295],
-  int32: [-2_147_483_648, 2_147_483_647],
-}
-
 function perChannel(key: string, value: number | number[], channels: number): number[] {
   if (typeof value === 'number') return Array.from({ length: channels }, () => value)
   if (value.length === channels) return value
@@ -91,12 +64,6 @@ function perChannel(key: string, value: number | number[], channels: number): nu
     'invalid_manifest',
     `tensor: expected ${key} in the model's entry as one number or ${channels}, found ${value.length}`,
   )
-}
-
-function elementOf(value: number, type: TensorType): number {
-  if (type === 'float16') return toFloat16(value)
-  const range = ranges[type]
-  return range ? Math.min(Math.max(roundHalfEven(value), range[0]), range[1]) : value
 }
 
 /** Luma by the weights of ITU-R BT.601 in 16 bits, as PIL's convert('L') has it; grey pixels stay what they are. */

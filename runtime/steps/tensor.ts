@@ -1,7 +1,8 @@
 import { z } from '#zod'
 import { PelletError } from '../errors.ts'
 import { imageInputOf, type ImageInput } from './image-input.ts'
-import { createPacker, type Elements } from './pack.ts'
+import { createPacker } from './pack.ts'
+import type { Elements } from './elements.ts'
 import type { Picture } from './picture.ts'
 import { step, type ModelInfo, type Step } from './step.ts'
 

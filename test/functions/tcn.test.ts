@@ -66,6 +66,18 @@ answers('scales each channel in float32', async () => {
   }
 })
 
+answers('quantises the scaled window for the input of a HEF', async () => {
+  const input = { name: 'imu', type: 'uint8', shape: [1, 1, 100, 9], quant: { scale: 0.05, zeroPoint: 128 } } as const
+  const driver = await drive('tcn', tcn, undefined, { inputs: [input], outputs: [latent, scores] })
+  check(driver)
+  const x = windowOf((row, channel) => (row === 0 ? [0, 3, 9.78, 30, 0, 0, 0, 0, -2000][channel]! : 0))
+  const { tensors } = await call(driver, { fields: { x }, outputs: outputsOf() })
+  const { type, dims, data } = tensors['imu']!
+  assert.equal([type, ...dims], ['uint8', 1, 1, 100, 9])
+  // (0 - 0.12) / 3.92 / 0.05 + 128 = 127.4, and so on; what is beyond the range stays at its end.
+  assert.equal([...(data as Uint8Array).subarray(0, 4), data[8]], [127, 144, 128, 255, 0])
+})
+
 answers(
   'its test puts a window of raw zeros through the model, whatever the request says, and reports on it',
   async () => {
@@ -273,11 +285,14 @@ answers('a model that does not fit is refused at deploy, in a sentence', async (
     [{ outputs: [latent], files: { centroids: { a: 1 } } }, /found other JSON/],
     [{ outputs: [{ ...scores, shape: [1, 10] }, latent] }, /expected 12 values in the output motif_scores.*\[1, 10\]/],
     [{ outputs: [scores] }, /expected a model with the output latent_embeddings.*"motif_scores"/],
-    [{ inputs: [{ ...input, shape: [1, 100, 6] }] }, /one float32 input such as \[1, 100, 9\].*\[1, 100, 6\]/],
+    [
+      { inputs: [{ ...input, shape: [1, 100, 6] }] },
+      /one input of float32, or quantised, such as \[1, 100, 9\].*\[1, 100, 6\]/,
+    ],
     [{ inputs: [{ ...input, shape: [1, 'T', 9] }] }, /\[1, T, 9\]/],
     [{ inputs: [{ ...input, type: 'uint8' }] }, /"imu_window" uint8/],
-    [{ inputs: [] }, /one float32 input/],
-    [{ inputs: [input, input] }, /one float32 input/],
+    [{ inputs: [] }, /one input of float32/],
+    [{ inputs: [input, input] }, /one input of float32/],
     [{ entry: { mean: 0, std: std! } }, /expected mean in the model's entry as 9 numbers.*found 0/],
     [{ entry: { mean: mean!, std: [1, 2] } }, /expected std in the model's entry as 9 numbers.*found \[1,2\]/],
   ] as [DriverParts, RegExp][]) {

@@ -136,6 +136,18 @@ tensors('uint8 NHWC takes the pixels as they are', async () => {
   assert.equal([...(turned.data as Uint8Array)], naive(pixels, 'nhwc', [0, 0, 0], [1, 1, 1], true))
 })
 
+tensors('a quantised input takes the pixels as they are, unless the entry says what they are to become', async () => {
+  const pixels = noise(6, 4)
+  const info: Partial<TensorInfo> = { type: 'uint8', shape: nhwc(4, 6), quant: { scale: 0.5, zeroPoint: 10 } }
+  const { data } = await run(pixels, info)
+  assert.equal(new Uint8Array(data as Uint8Array), pixels.data)
+  const scaled = await run(pixels, info, { mean: [0, 100, 200], std: 4 })
+  const expected = naive(pixels, 'nhwc', [0, 100, 200], [4, 4, 4]).map((real) => Math.max(0, real / 0.5 + 10))
+  assert.ok(distance(scaled.data as Uint8Array, expected) <= 0.5)
+  const byFeature = await run(pixels, { ...info, quant: { scale: [1, 2, 4], zeroPoint: 0 } }, { mean: 0 })
+  assert.is((byFeature.data as Uint8Array)[2], Math.round(pixels.data[2]! / 4))
+})
+
 tensors('one channel takes the luma, and grey pixels stay what they are', async () => {
   const pixels = noise(6, 4)
   const { dims, data } = await run(pixels, { shape: nchw(4, 6, 1) }, { mean: 0, std: 255 })
