@@ -48,6 +48,22 @@ export interface Refusal {
   isFull?: boolean
 }
 
+/** What the host is started with: its only argument, as JSON. */
+export interface HostOptions {
+  kind: 'hailort' | 'simulated'
+  /** The library to load: the shim, or the simulated device. */
+  file: string
+  socketPath: string
+  /** Absent: any. */
+  deviceId?: string
+  /** HailoRT's group. */
+  group?: string
+  /** Longest that a frame may be on the device. */
+  frameTimeoutMs: number
+  /** Longest that an operation may take, in ms, where it is not the usual time. */
+  limits?: Partial<Record<'open' | 'identify' | 'load' | 'unload' | 'close' | 'priority', number>>
+}
+
 /** Main to the host. */
 export type ToHost =
   | { type: 'ping'; nonce: number }
