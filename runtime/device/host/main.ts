@@ -1,6 +1,6 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { dieWithParent, exitNow } from '../../../ffi/libc.ts'
-import type { Npu } from '../../../ffi/shim/npu.ts'
+import { loadNpu } from '../../../ffi/shim/shim.ts'
 import { systemClock } from '../../clock.ts'
 import type { FromHost, HostOptions, ToHost } from '../protocol.ts'
 import { Device } from './device.ts'
@@ -14,15 +14,13 @@ process.on('SIGTERM', () => {})
 process.on('SIGINT', () => {})
 process.on('disconnect', () => exitNow(0))
 
-const options = JSON.parse(process.argv[2]!) as HostOptions
-const { kind, socketPath, frameTimeoutMs, deviceId, group } = options
-const npu = await load(options)
+const { kind, file, socketPath, frameTimeoutMs, deviceId, group, limits } = JSON.parse(process.argv[2]!) as HostOptions
 const device = new Device({
-  npu,
+  npu: loadNpu(file),
   deviceId,
   group,
   frameTimeoutMs,
-  limits: { ...operationLimits, ...options.limits },
+  limits: { ...operationLimits, ...limits },
   clock: systemClock,
   log: (level, message) => send({ type: 'log', level, message }),
   end,
@@ -39,11 +37,6 @@ server.listen(socketPath, () => {
 })
 
 // --- internal ---
-
-async function load({ file }: HostOptions): Promise<Npu> {
-  if (kind === 'simulated') return (await import('../../../ffi/sim/simulated.ts')).loadSimulated(file)
-  return (await import('../../../ffi/shim/shim.ts')).loadNpu(file)
-}
 
 function send(message: FromHost): void {
   process.send!(message, () => {})
