@@ -1,6 +1,6 @@
 import type { HailoChip } from '../hef/arch.ts'
+import type { Slow } from '../slow.ts'
 import type { Layouts, StructName } from './layouts.ts'
-import { callSlowly, type Slow } from './slow.ts'
 import { HailoError, type HailoOperation } from './statuses.ts'
 import { Struct } from './struct.ts'
 
@@ -106,7 +106,7 @@ export class HailortDevice implements AsyncDisposable {
   async #call(name: keyof DeviceCalls, operation: HailoOperation, ...args: unknown[]): Promise<void> {
     // A handle that was released would be followed all the same.
     if (this.#isClosed) throw new TypeError(`${name}: expected an open device, found a closed one`)
-    const status = await callSlowly(this.#calls[name], this.#handle, ...args)
+    const status = await this.#calls[name](this.#handle, ...args)
     if (status !== 0) throw new HailoError(status, operation)
   }
 }

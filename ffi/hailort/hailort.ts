@@ -1,8 +1,7 @@
 import { createRequire } from 'node:module'
+import { toSlow, type Slow } from '../slow.ts'
 import { HailortDevice, type DeviceCalls } from './device.ts'
 import { knownVersions, layoutsOf, versionLayout, type Layouts } from './layouts.ts'
-import { findHailort } from './locate.ts'
-import { callSlowly, type Slow } from './slow.ts'
 import { HailoError } from './statuses.ts'
 import { Struct } from './struct.ts'
 
@@ -25,20 +24,19 @@ export class Hailort {
   readonly #calls: Calls
   readonly #layouts: Layouts | undefined
 
-  /** @throws HailortUnusableError where there is none, or it cannot be loaded */
-  static load(files = findHailort()): Hailort {
+  /** @param file As `findHailort` of ffi/shim/hailort-files.ts finds it @throws HailortUnusableError where it cannot be loaded */
+  static load(file: string): Hailort {
     const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
-    const failures: string[] = []
-    for (const file of files) {
-      try {
-        return new Hailort(file, declare(koffi.load(file)))
-      } catch (error) {
-        failures.push(`${file}: ${(error as Error).message}`)
-      }
+    let calls: Calls
+    try {
+      calls = declare(koffi.load(file))
+    } catch (error) {
+      throw new HailortUnusableError(
+        `expected HailoRT's library, found ${file}, which cannot be loaded: ${(error as Error).message}; install it anew`,
+        { cause: error },
+      )
     }
-    throw new HailortUnusableError(
-      `expected HailoRT's library, found none that can be loaded (${failures.join('; ') || 'none is there'}); install hailo-all (Hailo-8 and 8L) or hailo-h10-all (Hailo-10H)`,
-    )
+    return new Hailort(file, calls)
   }
 
   private constructor(file: string, calls: Calls) {
@@ -67,7 +65,7 @@ export class Hailort {
     const found = Buffer.alloc(mostDevices * layout.size)
     const count = Buffer.alloc(8)
     count.writeBigUInt64LE(BigInt(mostDevices))
-    expectSuccess(await callSlowly(this.#calls.hailo_scan_devices, null, found, count))
+    expectSuccess(await this.#calls.hailo_scan_devices(null, found, count))
     return Array.from({ length: Math.min(Number(count.readBigUInt64LE()), mostDevices) }, (_, i) =>
       new Struct(layout, found.subarray(i * layout.size, (i + 1) * layout.size)).text('id'),
     )
@@ -86,7 +84,7 @@ export class Hailort {
     const name = new Struct(layouts.hailo_device_id_t)
     name.setText('id', id)
     const handle = Buffer.alloc(8)
-    expectSuccess(await callSlowly(this.#calls.hailo_create_device_by_id, name.bytes, handle))
+    expectSuccess(await this.#calls.hailo_create_device_by_id(name.bytes, handle))
     return new HailortDevice(id, handle.readBigUInt64LE(), this.#calls, layouts)
   }
 
@@ -108,21 +106,23 @@ interface Calls extends DeviceCalls {
 }
 
 function declare(library: ReturnType<(typeof import('koffi'))['load']>): Calls {
-  const calls = Object.entries({
-    hailo_get_library_version: 'uint32_t hailo_get_library_version(void *version)',
-    hailo_get_status_message: 'const char *hailo_get_status_message(uint32_t status)',
-    hailo_scan_devices: 'uint32_t hailo_scan_devices(void *params, void *ids, void *count)',
-    hailo_create_device_by_id: 'uint32_t hailo_create_device_by_id(void *id, void *device)',
-    hailo_release_device: 'uint32_t hailo_release_device(void *device)',
-    hailo_identify: 'uint32_t hailo_identify(void *device, void *identity)',
-    hailo_get_extended_device_information:
+  const slow = (prototype: string) => toSlow(library.func(prototype))
+  return {
+    hailo_get_library_version: library.func('uint32_t hailo_get_library_version(void *version)') as never,
+    hailo_get_status_message: library.func('const char *hailo_get_status_message(uint32_t status)') as never,
+    hailo_scan_devices: slow('uint32_t hailo_scan_devices(void *params, void *ids, void *count)'),
+    hailo_create_device_by_id: slow('uint32_t hailo_create_device_by_id(void *id, void *device)'),
+    hailo_release_device: slow('uint32_t hailo_release_device(void *device)'),
+    hailo_identify: slow('uint32_t hailo_identify(void *device, void *identity)'),
+    hailo_get_extended_device_information: slow(
       'uint32_t hailo_get_extended_device_information(void *device, void *information)',
-    hailo_get_chip_temperature: 'uint32_t hailo_get_chip_temperature(void *device, void *temperature)',
-    hailo_power_measurement:
+    ),
+    hailo_get_chip_temperature: slow('uint32_t hailo_get_chip_temperature(void *device, void *temperature)'),
+    hailo_power_measurement: slow(
       'uint32_t hailo_power_measurement(void *device, uint32_t what, uint32_t type, void *measurement)',
-    hailo_get_throttling_state: 'uint32_t hailo_get_throttling_state(void *device, void *is_active)',
-  }).map(([name, prototype]) => [name, library.func(prototype)])
-  return Object.fromEntries(calls) as Calls
+    ),
+    hailo_get_throttling_state: slow('uint32_t hailo_get_throttling_state(void *device, void *is_active)'),
+  }
 }
 
 function expectSuccess(status: number): void {

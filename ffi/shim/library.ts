@@ -1,10 +1,8 @@
 import { createRequire } from 'node:module'
+import { toSlow, type Slow } from '../slow.ts'
 
 /** A handle of the library, as koffi gives it. */
 export type Handle = bigint
-
-/** A function that blocks: `call` runs it on a thread of the pool. */
-export type Slow<Args extends unknown[]> = (...args: Args) => Promise<number>
 
 /** The functions of `pellet_npu.h`. Nothing outside `ffi/` sees them. */
 export interface NpuLibrary {
@@ -100,19 +98,3 @@ export function textOf(bytes: Buffer): string {
 
 /** PN_ABI of pellet_npu.h. */
 const wantedAbi = 1
-
-/** koffi keeps no Buffer of a call alive while it runs: this does. */
-const inCalls = new Set<unknown[]>()
-
-function toSlow(fn: { async(...args: unknown[]): unknown }): Slow<unknown[]> {
-  return async (...args) => {
-    inCalls.add(args)
-    try {
-      return await new Promise<number>((resolve, reject) => {
-        fn.async(...args, (error: unknown, status: number) => (error ? reject(error as Error) : resolve(status)))
-      })
-    } finally {
-      inCalls.delete(args)
-    }
-  }
-}
