@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { totalmem } from 'node:os'
-import type { Config } from './config.ts'
+import type { HailoChip } from '../ffi/hef/arch.ts'
+import type { Config, HailortSetting } from './config.ts'
 import { logLevels, type LogLevel } from './log.ts'
 import { parseBytes, parseDuration } from './units.ts'
 
@@ -17,6 +18,7 @@ export interface Setting {
 const path = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
 const duration = (value: unknown) => parseDuration(value as string | number)
 const bytes = (value: unknown) => parseBytes(value as string | number)
+const hailoChips: HailoChip[] = ['hailo8', 'hailo8l', 'hailo10h']
 
 export const settings: Record<string, Setting> = {
   host: {
@@ -121,6 +123,31 @@ export const settings: Record<string, Setting> = {
     parse: toMirrors,
     fallback: () => ({}),
   },
+  hailort: {
+    field: 'hailort',
+    expected: `auto, off, simulated, or ${hailoChips.map((chip) => `simulated:${chip}`).join(', ')}`,
+    parse: toHailort,
+    fallback: () => 'auto',
+  },
+  device: {
+    field: 'deviceId',
+    expected: 'the id of a device such as 0000:01:00.0 (pellet doctor lists them)',
+    // HailoRT 5 takes what looks like an address for one, and connects to it.
+    parse: (value) => toMatching(value, /^$|^([\da-f]{4,8}:)?[\da-f]{2}:[\da-f]{2}\.[0-7]$/i),
+    fallback: () => '',
+  },
+  device_group: {
+    field: 'deviceGroup',
+    expected: 'up to 64 letters, digits, - and _',
+    parse: (value) => toMatching(value, /^[\w-]{0,64}$/),
+    fallback: () => '',
+  },
+  device_frame_timeout: {
+    field: 'deviceFrameTimeoutMs',
+    expected: 'a duration such as 10s',
+    parse: (value) => (duration(value) > 0 ? duration(value) : undefined),
+    fallback: () => '10s',
+  },
   watch: { field: 'watch', expected: 'true or false', parse: toBoolean, fallback: () => false },
 }
 
@@ -191,6 +218,22 @@ function toCacheStore(value: unknown): string | undefined {
   if (value === 'fs' || value === 'memory') return value
   const isRedis = typeof value === 'string' && URL.canParse(value) && /^rediss?:$/.test(new URL(value).protocol)
   return isRedis && new URL(value).hostname !== '' ? value : undefined
+}
+
+function toHailort(value: unknown): HailortSetting | undefined {
+  // YAML has a word of its own for off.
+  if (value === false) return 'off'
+  const words: HailortSetting[] = [
+    'auto',
+    'off',
+    'simulated',
+    ...hailoChips.map((chip) => `simulated:${chip}` as const),
+  ]
+  return words.find((word) => word === value)
+}
+
+function toMatching(value: unknown, pattern: RegExp): string | undefined {
+  return typeof value === 'string' && pattern.test(value) ? value : undefined
 }
 
 function toLogLevel(value: unknown): LogLevel | undefined {

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { HailoChip } from '../ffi/hef/arch.ts'
 import { settings } from './config-keys.ts'
 import type { LogLevel } from './log.ts'
 
@@ -47,9 +48,19 @@ export interface Config {
   /** Other places for files of models: what stands there for the beginning of a URL. */
   mirrors: Record<string, string[]>
   logLevel: LogLevel
+  /** Which NPU: the machine's, none, or a simulated one. */
+  hailort: HailortSetting
+  /** The id of the NPU; empty: any. */
+  deviceId: string
+  /** HailoRT's group: programs of one share a device where HailoRT can; empty: HailoRT's version decides. */
+  deviceGroup: string
+  /** After so long a frame on the NPU is given up. */
+  deviceFrameTimeoutMs: number
   /** Look at the project's files whenever they change, this configuration included. */
   watch: boolean
 }
+
+export type HailortSetting = 'auto' | 'off' | 'simulated' | `simulated:${HailoChip}`
 
 /** A setting that is another now. */
 export interface ConfigChange {
