@@ -42,8 +42,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options
-    const budgets = { onnxruntime: options.memoryBytes }
-    this.#scheduler = new Scheduler({ budgets }, options.clock.now)
+    this.#scheduler = new Scheduler({ budgetBytes: options.memoryBytes }, options.clock.now)
     const scheduler = this.#scheduler
     this.#examiner = new Examiner(options.clock, {
       isAlive: ({ id }) => this.#isolates.has(id),
@@ -157,7 +156,7 @@ export class Dispatcher {
 
   /** Another budget for all isolates: what is loaded beyond it goes when it is idle. */
   setMemory(memoryBytes: number): void {
-    this.#apply(this.#scheduler.setBudget('onnxruntime', memoryBytes))
+    this.#apply(this.#scheduler.setBudget(memoryBytes))
   }
 
   load(name: string): void {

@@ -10,8 +10,9 @@ export function toTerms({ name, revision, engine, manifest }: Deployment, sizeBy
 
 /**
  * A first guess at an isolate's size, until one was measured: Node with the engine and sharp (about 70 MB on x64), and
- * for the model about three times its file (weights, the optimised copy, activations; measured on the starter models).
+ * for the model about three times its file (weights, the optimised copy, activations; measured on the starter models). A
+ * model on the NPU is not in its isolate.
  */
-export function predictBytes({ model }: Deployment): number {
-  return 70 * 2 ** 20 + 3 * model.sizeBytes
+export function predictBytes({ engine, model }: Deployment): number {
+  return 70 * 2 ** 20 + (engine === 'onnxruntime' ? 3 * model.sizeBytes : 0)
 }

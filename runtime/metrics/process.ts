@@ -20,7 +20,7 @@ export function addProcess(families: Families, facts: Facts, deploys: Record<Dep
     [{}, facts.refused()],
   ])
   families.gauge('pellet_memory_budget_bytes', 'Memory that loaded isolates may take', () => [
-    [{ engine: 'onnxruntime' }, facts.budgetBytes()],
+    [{}, facts.budgetBytes()],
   ])
   families.gauge('pellet_request_bytes_in_flight', 'Bytes of requests that are under way (max_bytes_in_flight)', () => [
     [{}, facts.bytesInFlight()],

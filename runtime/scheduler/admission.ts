@@ -9,7 +9,7 @@ const maxRetryAfterMs = 60_000
 /** Takes a request that cannot be granted at once into the queue, or refuses it; before anything is loaded for it. */
 export function admit(ledger: Ledger, request: Request): void {
   const { deployment } = request
-  const { current, queue, terms, failure, retryAt, pool } = deployment
+  const { current, queue, terms, failure, retryAt } = deployment
   if (current === undefined && failure !== undefined && retryAt > ledger.now) {
     const leftMs = retryAt - ledger.now
     return ledger.refuse(request, failure.code, messages.backingOff(terms.name, failure.message, leftMs), leftMs)
@@ -33,7 +33,7 @@ export function admit(ledger: Ledger, request: Request): void {
   ledger.wake(request.deadlineAt)
   ledger.update(deployment)
   // It may be what its own callers hold that is in the way.
-  if (request.isChained) ledger.touch(pool)
+  if (request.isChained) ledger.isDirty = true
 }
 
 // --- internal ---

@@ -1,6 +1,7 @@
 import type { Ledger } from './ledger.ts'
 import * as messages from './messages.ts'
-import type { Deployment, Isolate, Pool, Request } from './state.ts'
+import { isPinned } from './state.ts'
+import type { Deployment, Isolate, Request } from './state.ts'
 
 /**
  * Requests that a granted request makes of other deployments. The caller keeps its place until it is answered: so what it
@@ -19,19 +20,21 @@ export function heldIsolates(ledger: Ledger): ReadonlySet<Isolate> {
 }
 
 /** Chained requests whose callee can never be loaded beside what their own chain and what is pinned hold. */
-export function refuseHopeless(ledger: Ledger, pool: Pool): void {
-  for (const deployment of pool.wanting) {
+export function refuseHopeless(ledger: Ledger): void {
+  const { budgetBytes } = ledger
+  for (const deployment of ledger.wanting) {
     if (deployment.queue.chained === 0) continue
-    const { terms, sizeBytes, queue, retry, lastError = '' } = deployment
+    const { terms, sizeBytes, queue, beside, lastError = '' } = deployment
     for (const request of queue.chainedOnes()) {
-      const chain = chainOf(request, pool)
+      const chain = chainOf(request)
       if (chain.size === 0) continue
-      const staying = [...pool.isolates].filter((isolate) => chain.has(isolate) || isPinned(isolate))
-      const isFull = retry?.isAlone === true
-      if (!isFull && bytesOf(staying) + sizeBytes <= pool.budgetBytes) continue
+      const staying = [...ledger.isolates.values()].filter((isolate) => chain.has(isolate) || isPinned(isolate))
+      const rivals = staying.filter((isolate) => isolate.engine === terms.engine)
+      const isFull = rivals.filter((isolate) => !isPinned(isolate)).length > beside
+      if (!isFull && bytesOf(staying) + sizeBytes <= budgetBytes) continue
       const message = isFull
-        ? messages.fullBeside(terms, staying, lastError)
-        : messages.neverTogether(terms, sizeBytes, staying, pool.budgetBytes)
+        ? messages.fullBeside(terms, rivals, lastError)
+        : messages.neverTogether(terms, sizeBytes, staying, budgetBytes)
       queue.remove(request)
       ledger.note(deployment, 'no_room', message)
       ledger.refuse(request, 'out_of_memory', message, ledger.options.maxBackOffMs)
@@ -50,7 +53,7 @@ export function refuseDeadlocked(ledger: Ledger): boolean {
   let youngest: Request | undefined
   while (stuck.size > 0) {
     const held = heldFor(ledger, stuck)
-    const free = [...stuck].find((deployment) => fitsBeside(held, deployment))
+    const free = [...stuck].find((deployment) => fitsBeside(ledger, held, deployment))
     if (free === undefined) break
     stuck.delete(free)
   }
@@ -72,8 +75,7 @@ const none: ReadonlySet<Isolate> = new Set()
 /** Those that have no isolate, and chained requests that wait for one. */
 function wantingOf(ledger: Ledger): Set<Deployment> {
   const found = new Set<Deployment>()
-  for (const { wanting } of ledger.pools.values())
-    for (const deployment of wanting) if (deployment.queue.chained > 0) found.add(deployment)
+  for (const deployment of ledger.wanting) if (deployment.queue.chained > 0) found.add(deployment)
   return found
 }
 
@@ -102,23 +104,20 @@ function heldFor(ledger: Ledger, wanting: Iterable<Deployment>): Set<Isolate> {
   return new Set([...places.keys()].filter(({ isKilled }) => !isKilled))
 }
 
-function fitsBeside(held: Set<Isolate>, { pool, sizeBytes, retry }: Deployment): boolean {
-  const kept = [...pool.isolates].filter((isolate) => held.has(isolate) || isPinned(isolate))
-  const isAlone = retry?.isAlone === true || sizeBytes > pool.budgetBytes
-  if (isAlone) return !kept.some((isolate) => held.has(isolate))
-  return bytesOf(kept) + sizeBytes <= pool.budgetBytes
+function fitsBeside(ledger: Ledger, held: Set<Isolate>, { terms, sizeBytes, beside }: Deployment): boolean {
+  if (sizeBytes > ledger.budgetBytes) return held.size === 0
+  const rivals = [...held].filter((isolate) => isolate.engine === terms.engine && !isPinned(isolate))
+  if (rivals.length > beside) return false
+  const kept = [...ledger.isolates.values()].filter((isolate) => held.has(isolate) || isPinned(isolate))
+  return bytesOf(kept) + sizeBytes <= ledger.budgetBytes
 }
 
-/** The isolates of this engine that the callers of a request hold. */
-function chainOf(request: Request, pool: Pool): Set<Isolate> {
+/** The isolates that the callers of a request hold. */
+function chainOf(request: Request): Set<Isolate> {
   const chain = new Set<Isolate>()
   for (let caller = request.parent; caller !== undefined; caller = caller.parent)
-    if (caller.isolate!.pool === pool && !caller.isolate!.isKilled) chain.add(caller.isolate!)
+    if (!caller.isolate!.isKilled) chain.add(caller.isolate!)
   return chain
-}
-
-function isPinned({ deployment, state }: Isolate): boolean {
-  return deployment.terms.pin && state !== 'draining'
 }
 
 function bytesOf(isolates: Iterable<Isolate>): number {

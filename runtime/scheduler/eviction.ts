@@ -1,11 +1,12 @@
 /**
- * The eviction rule: who must go so that one more isolate fits, or what to wait for. Pure: it reads the residents of
- * one engine and decides; the scheduler acts.
+ * The eviction rule: who must go so that one more isolate fits, or what to wait for. Pure: it reads what is
+ * resident and decides; the scheduler acts.
  *
  * - Idle isolates go first, those with the highest idle time / load time before the others: least recently used,
  *   weighted by what bringing them back would cost (the greedy-dual idea, without sizes).
  * - Never one that is busy, pinned, loading, or ready for less than `minResidencyMs`.
  * - Never one that is held: it ends only when a request that its own requests wait for got memory.
+ * - Where an engine has said that it is full, isolates of that engine go, and no others for it.
  * - Only when the one that needs room is starving, busy isolates are closed too: lowest priority first, then the
  *   longest turn / load time. Each first gets a turn of at least `minResidencyMs` and its own load time.
  */
@@ -13,6 +14,7 @@
 /** One living isolate, as the rule sees it. `leaving`: closed or being killed; its memory comes back by itself. */
 export interface Resident {
   isolate: number
+  engine: string
   state: 'loading' | 'idle' | 'busy' | 'leaving'
   isHeld: boolean
   sizeBytes: number
@@ -28,8 +30,9 @@ export interface Resident {
 
 export interface Demand {
   neededBytes: number
-  /** Nothing unpinned may be resident beside it: the engine said that it is full, whatever the numbers say. */
-  isAlone: boolean
+  engine: string
+  /** The engine was full, whatever the numbers say: no more than so many others of it, pinned ones not counted. */
+  beside: number
   /** It has waited long enough for busy isolates to be closed. */
   isStarving: boolean
   /** Already promised to others that come before it. */
@@ -62,37 +65,45 @@ export function roomFor(demand: Demand, residents: readonly Resident[], rules: R
   const pinnedBytes = bytesOf(staying.filter((resident) => resident.isPinned))
   if (pinnedBytes > 0 && pinnedBytes + neededBytes > budgetBytes) return { act: 'never', pinnedBytes }
 
-  // Larger than the whole budget: predictions can be wrong, so it is tried, with the engine to itself.
-  const isAlone = demand.isAlone || neededBytes > budgetBytes
+  // Larger than the whole budget: predictions can be wrong, so it is tried, with the memory to itself.
+  const isOversized = neededBytes > budgetBytes
+  const maxRivals = isOversized ? 0 : demand.beside
+  const isRival = (resident: Resident) =>
+    (isOversized || resident.engine === demand.engine) && !(resident.isPinned && resident.state !== 'leaving')
+  const rivals = residents.filter(isRival).length
   const stayingBytes = bytesOf(staying)
-  const fits = isAlone
-    ? promisedBytes === 0 && residents.every((resident) => resident.isPinned && resident.state !== 'leaving')
+  const fits = isOversized
+    ? promisedBytes === 0
     : bytesOf(residents) + neededBytes <= budgetBytes && stayingBytes + promisedBytes + neededBytes <= budgetBytes
-  if (fits) return { act: 'load' }
+  if (fits && rivals <= maxRivals) return { act: 'load' }
 
   const heldBytes = bytesOf(residents.filter((resident) => resident.isHeld && !resident.isPinned))
-  if (heldBytes > 0 && (isAlone || pinnedBytes + heldBytes + neededBytes > budgetBytes)) return { act: 'blocked' }
+  const heldRivals = residents.filter((resident) => resident.isHeld && isRival(resident)).length
+  if ((heldBytes > 0 && pinnedBytes + heldBytes + neededBytes > budgetBytes) || heldRivals > maxRivals)
+    return { act: 'blocked' }
 
-  if (isAlone ? promisedBytes > 0 : pinnedBytes + promisedBytes + neededBytes > budgetBytes)
+  if (isOversized ? promisedBytes > 0 : pinnedBytes + promisedBytes + neededBytes > budgetBytes)
     return isStarving ? { act: 'hold' } : { act: 'wait', wakeAt: Infinity }
 
-  const missingBytes = isAlone ? stayingBytes - pinnedBytes : stayingBytes + promisedBytes + neededBytes - budgetBytes
-  if (missingBytes <= 0) return { act: 'claim', victims: [], wakeAt: Infinity }
-
+  const missing: Missing = {
+    bytes: isOversized ? 0 : stayingBytes + promisedBytes + neededBytes - budgetBytes,
+    rivals: staying.filter(isRival).length - maxRivals,
+    isRival,
+  }
   const idle = staying.filter((resident) => resident.state === 'idle' && !resident.isPinned).sort(byIdleTime(now))
   const ripe = idle.filter((resident) => ripeAt(resident, rules) <= now)
-  const victims = fewest(ripe, missingBytes)
-  if (bytesOf(victims) >= missingBytes) return { act: 'claim', victims, wakeAt: Infinity }
+  const victims = choose(ripe, missing)
+  if (isEnough(victims, missing)) return { act: 'claim', victims, wakeAt: Infinity }
 
   if (!isStarving) {
     // Only worth waking up for where the young ones, once of age, are enough.
-    const isEnough = bytesOf(idle) >= missingBytes
-    return { act: 'wait', wakeAt: isEnough ? earliest(idle, rules, now) : Infinity }
+    const isWorthIt = isEnough(choose(idle, missing), missing)
+    return { act: 'wait', wakeAt: isWorthIt ? earliest(idle, rules, now) : Infinity }
   }
   const busy = staying.filter(isClosable).sort(byPriority(now))
-  const closing = fewest([...ripe, ...busy.filter((resident) => ripeAt(resident, rules) <= now)], missingBytes)
-  const isEnough = bytesOf(closing) >= missingBytes
-  return { act: 'claim', victims: closing, wakeAt: isEnough ? Infinity : earliest([...idle, ...busy], rules, now) }
+  const closing = choose([...ripe, ...busy.filter((resident) => ripeAt(resident, rules) <= now)], missing)
+  const wakeAt = isEnough(closing, missing) ? Infinity : earliest([...idle, ...busy], rules, now)
+  return { act: 'claim', victims: closing, wakeAt }
 }
 
 /** Idle isolates to evict where those that stay have outgrown the budget; none where only one is left. */
@@ -113,6 +124,24 @@ function bytesOf(residents: readonly Resident[]): number {
   let bytes = 0
   for (const resident of residents) bytes += resident.sizeBytes
   return bytes
+}
+
+/** What must go still; none where it is 0 or less. */
+interface Missing {
+  bytes: number
+  /** Of those whom `isRival` names, so many, whatever their size. */
+  rivals: number
+  isRival: (resident: Resident) => boolean
+}
+
+function choose(ordered: readonly Resident[], { bytes, rivals, isRival }: Missing): Resident[] {
+  const first = ordered.filter(isRival).slice(0, Math.max(0, rivals))
+  const others = ordered.filter((resident) => !first.includes(resident))
+  return [...first, ...fewest(others, bytes - bytesOf(first))]
+}
+
+function isEnough(victims: readonly Resident[], { bytes, rivals, isRival }: Missing): boolean {
+  return bytesOf(victims) >= bytes && victims.filter(isRival).length >= rivals
 }
 
 /**

@@ -2,6 +2,7 @@ import { crashesBeforeBackOff } from './back-off.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Ledger } from './ledger.ts'
 import * as messages from './messages.ts'
+import { rivalsOf } from './state.ts'
 import type { Departure, Isolate } from './state.ts'
 import type { LoadFailure } from './types.ts'
 
@@ -28,7 +29,7 @@ export function fall(ledger: Ledger, isolate: Isolate, code: ErrorCode, message:
 export function failLoad(ledger: Ledger, isolate: Isolate, { message, code, outOfMemory = false }: LoadFailure): void {
   const { deployment } = isolate
   deployment.lastError = message
-  if (outOfMemory && !isolate.isRetry && retry(ledger, isolate, message)) return
+  if (outOfMemory && retry(ledger, isolate, message)) return
   deployment.failures++
   const refused = code ?? (outOfMemory ? 'out_of_memory' : 'load_failed')
   ledger.backOff(deployment, deployment.failures, refused, messages.loadFailed(deployment.terms.name, message))
@@ -37,24 +38,22 @@ export function failLoad(ledger: Ledger, isolate: Isolate, { message, code, outO
 // --- internal ---
 
 /**
- * The engine was full. Once: all that is idle goes and the load is repeated; where nothing is idle, it is repeated when
- * nothing unpinned is left, which waits for busy isolates as any starving deployment does.
+ * The engine was full: the load is repeated with one isolate of that engine fewer beside it, and so on until it is alone
+ * with what is pinned. How many bytes an engine has, and how many a model takes of them, only the engine knows. One that
+ * was alone with nothing and did not fit is too large: others keep their places when it comes again.
  */
 function retry(ledger: Ledger, failed: Isolate, message: string): boolean {
-  const { deployment, pool } = failed
-  if (deployment.queue.size === 0 && !failed.isByOperator) return false
-  const others = [...pool.isolates].filter((isolate) => isolate !== failed && !isolate.deployment.terms.pin)
-  if (others.length === 0) return false
-  const victims = ledger.evictable(pool)
-  deployment.isLoadWanted = failed.isByOperator
+  const { deployment, engine, isByOperator } = failed
+  const others = [...ledger.isolates.values()].filter((isolate) => isolate !== failed && isolate.engine === engine)
+  if (others.length === 0) deployment.isTooLarge = true
+  if (deployment.isTooLarge && !isByOperator) return false
+  if (deployment.queue.size === 0 && !isByOperator) return false
+  const rivals = rivalsOf(failed, others)
+  if (rivals.length === 0 || failed.beside === 0) return false
+  deployment.isLoadWanted = isByOperator
   ledger.update(deployment)
   deployment.wantedSince = failed.wantedSince
-  const isAlone = victims.length === 0
-  deployment.retry = { blockers: isAlone ? [] : [failed, ...victims].map((isolate) => isolate.number), isAlone }
-  if (!isAlone) ledger.claim(deployment)
-  const { terms, sizeBytes } = deployment
-  ledger.note(deployment, 'retrying', `${terms.engine} has no room for ${terms.name}: ${message}`)
-  for (const isolate of victims)
-    ledger.kill(isolate, { reason: 'evicted', message: messages.evictedFor(terms, sizeBytes) })
+  deployment.beside = Math.min(failed.beside, rivals.length) - 1
+  ledger.note(deployment, 'retrying', messages.full(deployment.terms, others, message))
   return true
 }

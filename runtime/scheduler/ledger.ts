@@ -2,8 +2,8 @@ import { backOffMs } from './back-off.ts'
 import type { ErrorCode } from '../errors.ts'
 import { InFlight } from '../in-flight.ts'
 import * as messages from './messages.ts'
-import { createPool, hasPlace, isIdle } from './state.ts'
-import type { Departure, Deployment, Isolate, Pool, Request } from './state.ts'
+import { hasPlace, isIdle } from './state.ts'
+import type { Departure, Deployment, Isolate, Request } from './state.ts'
 import type { Effect, NoteKind, SchedulerOptions } from './types.ts'
 
 /**
@@ -15,13 +15,18 @@ export class Ledger {
   readonly deployments = new Map<string, Deployment>()
   readonly isolates = new Map<number, Isolate>()
   readonly requests = new InFlight<Request>()
-  readonly pools = new Map<string, Pool>()
+  /** Deployments that need an isolate and have none that takes requests. */
+  readonly wanting = new Set<Deployment>()
+  budgetBytes: number
+  /** By all isolates, until their processes are gone. */
+  usedBytes = 0
   /** Time and effects of the event that is being handled. */
   now = 0
   effects: Effect[] = []
   /** No later than the next thing that time alone changes. May be too early: that costs one idle tick. */
   wakeAt = Infinity
   isStopping = false
+  /** Something changed that may let one load that needs an isolate. */
   isDirty = false
   #isolateCount = 0
   #claimCount = 0
@@ -35,15 +40,7 @@ export class Ledger {
       maxBackOffMs: 60_000,
       ...options,
     }
-  }
-
-  poolOf(engine: string): Pool {
-    let pool = this.pools.get(engine)
-    if (pool === undefined) {
-      pool = createPool(engine, this.options.budgets[engine] ?? Infinity)
-      this.pools.set(engine, pool)
-    }
-    return pool
+    this.budgetBytes = options.budgetBytes
   }
 
   wake(at: number): void {
@@ -52,11 +49,6 @@ export class Ledger {
 
   note(deployment: Deployment, what: NoteKind, message: string): void {
     this.effects.push({ type: 'note', name: deployment.terms.name, what, message })
-  }
-
-  touch(pool: Pool): void {
-    pool.isDirty = true
-    this.isDirty = true
   }
 
   // Requests
@@ -129,15 +121,15 @@ export class Ledger {
   // Isolates
 
   load(deployment: Deployment): Isolate {
-    const { pool, terms, retry } = deployment
+    const { terms, beside } = deployment
     const isolate: Isolate = {
       number: ++this.#isolateCount,
       deployment,
-      pool,
+      engine: terms.engine,
       revision: terms.revision,
       memoryBytes: terms.memoryBytes,
       wantedSince: deployment.wantedSince,
-      isRetry: retry !== undefined,
+      beside,
       isByOperator: deployment.isLoadWanted,
       state: 'loading',
       isKilled: false,
@@ -152,8 +144,7 @@ export class Ledger {
       expiresAt: Infinity,
     }
     this.isolates.set(isolate.number, isolate)
-    pool.isolates.add(isolate)
-    pool.usedBytes += isolate.sizeBytes
+    this.usedBytes += isolate.sizeBytes
     deployment.current = isolate
     deployment.isLoadWanted = false
     deployment.loads++
@@ -167,10 +158,10 @@ export class Ledger {
     isolate.idleSince = this.now
     // Suspended: those who wait are served when it is resumed.
     if (isolate.suspensions > 0 && isolate.deployment.queue.size > 0) return
-    const { pool, deployment, departure } = isolate
+    const { deployment, departure } = isolate
     if (this.isStopping) return this.sweep()
     if (departure !== undefined) return this.kill(isolate, departure)
-    if (pool.wanting.size > 0 || pool.usedBytes > pool.budgetBytes) this.touch(pool)
+    this.#touch()
     if (deployment.terms.pin || keepAliveMs < 0) isolate.expiresAt = Infinity
     else if (keepAliveMs === 0) this.kill(isolate, { reason: 'keep_alive', message: 'keep_alive is 0.' })
     else {
@@ -228,50 +219,49 @@ export class Ledger {
     isolate.isKilled = true
     isolate.state = 'draining'
     this.isolates.delete(isolate.number)
-    isolate.pool.isolates.delete(isolate)
-    isolate.pool.usedBytes -= isolate.sizeBytes
+    this.usedBytes -= isolate.sizeBytes
     this.#forget(isolate)
     this.#leave(isolate)
-    this.touch(isolate.pool)
+    this.isDirty = true
   }
 
   resize(isolate: Isolate, sizeBytes: number): void {
-    const { pool, deployment } = isolate
-    pool.usedBytes += sizeBytes - isolate.sizeBytes
+    const { revision, engine, deployment } = isolate
+    this.usedBytes += sizeBytes - isolate.sizeBytes
     isolate.sizeBytes = sizeBytes
-    if (isolate.revision === deployment.terms.revision && pool === deployment.pool) deployment.sizeBytes = sizeBytes
-    if (pool.wanting.size > 0 || pool.usedBytes > pool.budgetBytes) this.touch(pool)
+    if (revision === deployment.terms.revision && engine === deployment.terms.engine) deployment.sizeBytes = sizeBytes
+    this.#touch()
   }
 
   // Deployments
 
   /** Keeps the list of those that need an isolate; to be called after whatever may change that. */
   update(deployment: Deployment): void {
-    const { current, queue, pool } = deployment
+    const { current, queue } = deployment
     const isWanting = current === undefined && !deployment.isRemoved && (queue.size > 0 || deployment.isLoadWanted)
     if (isWanting === deployment.isWanting) return
     deployment.isWanting = isWanting
     if (isWanting) {
-      pool.wanting.add(deployment)
+      this.wanting.add(deployment)
       deployment.wantedSince = this.now
     } else {
-      pool.wanting.delete(deployment)
+      this.wanting.delete(deployment)
       deployment.claim = 0
-      deployment.retry = undefined
+      deployment.beside = Infinity
     }
-    this.touch(pool)
+    this.isDirty = true
   }
 
   /** Another revision: nothing that was learnt of the last one counts, save how long those have waited who wait. */
   renew(deployment: Deployment): void {
-    const { terms, pool, isWanting, wantedSince } = deployment
-    pool.wanting.delete(deployment)
-    this.touch(pool)
-    deployment.pool = this.poolOf(terms.engine)
+    const { terms, isWanting, wantedSince } = deployment
+    this.wanting.delete(deployment)
+    this.isDirty = true
     deployment.sizeBytes = terms.sizeBytes
     deployment.isWanting = false
     deployment.claim = 0
-    deployment.retry = undefined
+    deployment.beside = Infinity
+    deployment.isTooLarge = false
     deployment.failures = 0
     deployment.crashesInRow = 0
     deployment.retryAt = 0
@@ -306,15 +296,12 @@ export class Ledger {
 
   /** No isolate lives and nobody waits. */
   isIdle(): boolean {
-    return this.isolates.size === 0 && [...this.pools.values()].every(({ wanting }) => wanting.size === 0)
+    return this.isolates.size === 0 && this.wanting.size === 0
   }
 
-  /** Idle, open and not pinned: those that go when the engine turns out to be full. */
-  evictable(pool: Pool): Isolate[] {
-    return [...pool.isolates].filter((isolate) => {
-      const { terms, queue } = isolate.deployment
-      return isIdle(isolate) && !terms.pin && !terms.isStaged && queue.chained === 0
-    })
+  /** Memory came or went, or can: there may be something to plan. */
+  #touch(): void {
+    if (this.wanting.size > 0 || this.usedBytes > this.budgetBytes) this.isDirty = true
   }
 
   /** Chained ones first; but where others starve behind them, these have every other turn. */

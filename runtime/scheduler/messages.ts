@@ -47,7 +47,7 @@ export function crashed(name: string, message: string, crashesInRow: number): st
 
 export function neverFits(terms: Terms, sizeBytes: number, pinnedBytes: number, budgetBytes: number): string {
   return (
-    `${terms.name} needs ${bytes(sizeBytes)} on ${terms.engine}, of whose budget of ${bytes(budgetBytes)} the pinned ` +
+    `${terms.name} needs ${bytes(sizeBytes)}, and of the budget of ${bytes(budgetBytes)} ("memory") the pinned ` +
     `isolates hold ${bytes(pinnedBytes)}: raise the budget, or ${terms.isStaged ? 'unload' : 'take pin from'} one of those deployments.`
   )
 }
@@ -56,19 +56,22 @@ export function neverTogether(terms: Terms, sizeBytes: number, held: Isolate[], 
   const others = held.map(({ deployment, sizeBytes: own }) => `${deployment.terms.name} ${bytes(own)}`).join(', ')
   const all = held.reduce((sum, isolate) => sum + isolate.sizeBytes, sizeBytes)
   return (
-    `${terms.name} is called while ${others} cannot go, and needs ${bytes(sizeBytes)}: together ${bytes(all)} on ` +
-    `${terms.engine}, whose budget is ${bytes(budgetBytes)}: raise the budget, or take smaller models.`
+    `${terms.name} is called while ${others} cannot go, and needs ${bytes(sizeBytes)}: together ${bytes(all)}, ` +
+    `and the budget is ${bytes(budgetBytes)} ("memory"): raise the budget, or take smaller models.`
   )
 }
 
+export function full(terms: Terms, others: Isolate[], message: string): string {
+  return `There is no room for ${terms.name} on ${place(terms)} beside ${names(others)}: ${sentence(message)}`
+}
+
 export function fullBeside(terms: Terms, held: Isolate[], message: string): string {
-  const others = held.map(({ deployment }) => deployment.terms.name).join(', ')
-  return `${terms.name} is called while ${others} cannot go, and ${terms.engine} has no room for it beside: ${sentence(message)}`
+  return `${terms.name} is called while ${names(held)} cannot go, and ${place(terms)} has no room for it beside: ${sentence(message)}`
 }
 
 export function deadlocked(terms: Terms, sizeBytes: number): string {
   return (
-    `${terms.name} needs ${bytes(sizeBytes)} on ${terms.engine}, which is full of deployments whose requests wait for each ` +
+    `${terms.name} needs ${bytes(sizeBytes)}, and all room is taken by deployments whose requests wait for each ` +
     `other's calls: try again, or raise the budget so that fewer must share it.`
   )
 }
@@ -79,8 +82,8 @@ export function callerGone(name: string): string {
 
 export function oversized(terms: Terms, sizeBytes: number, budgetBytes: number): string {
   return (
-    `${terms.name} is expected to need ${bytes(sizeBytes)}, more than the whole budget of ${terms.engine} ` +
-    `(${bytes(budgetBytes)}): it is tried with nothing else loaded.`
+    `${terms.name} is expected to need ${bytes(sizeBytes)}, more than the whole budget ` +
+    `("memory", ${bytes(budgetBytes)}): it is tried with nothing else loaded.`
   )
 }
 
@@ -92,7 +95,15 @@ export function overMemory(terms: Terms, sizeBytes: number, memoryBytes: number,
 }
 
 export function evictedFor(terms: Terms, sizeBytes: number): string {
-  return `Makes room for ${terms.name}, which needs ${bytes(sizeBytes)} on ${terms.engine}.`
+  return `Makes room for ${terms.name}, which needs ${bytes(sizeBytes)}.`
+}
+
+export function evictedFromFull(terms: Terms): string {
+  return `Makes room for ${terms.name}, for which ${place(terms)} was full.`
+}
+
+export function outgrown(budgetBytes: number): string {
+  return `What is loaded has outgrown the budget ("memory", ${bytes(budgetBytes)}).`
 }
 
 export function bytes(sizeBytes: number): string {
@@ -105,6 +116,14 @@ export function seconds(ms: number): string {
 }
 
 // --- internal ---
+
+function place({ engine }: Terms): string {
+  return engine === 'hailort' ? 'the NPU' : engine
+}
+
+function names(isolates: Isolate[]): string {
+  return [...new Set(isolates.map(({ deployment }) => deployment.terms.name))].join(', ')
+}
 
 function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? '' : 's'}`

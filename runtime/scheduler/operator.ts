@@ -10,7 +10,7 @@ import type { Terms } from './types.ts'
 export function deploy(ledger: Ledger, terms: Terms): void {
   const deployment = ledger.deployments.get(terms.name)
   if (deployment === undefined) {
-    ledger.deployments.set(terms.name, createDeployment(terms, ledger.poolOf(terms.engine)))
+    ledger.deployments.set(terms.name, createDeployment(terms))
     return
   }
   const isReplaced = deployment.terms.revision !== terms.revision || deployment.terms.engine !== terms.engine
@@ -23,7 +23,7 @@ export function deploy(ledger: Ledger, terms: Terms): void {
     if (terms.sizeBytes !== sizeBytes) deployment.sizeBytes = terms.sizeBytes
     ledger.serve(deployment)
     ledger.expire(deployment)
-    ledger.touch(deployment.pool)
+    ledger.isDirty = true
   }
 }
 
@@ -36,10 +36,9 @@ export function remove(ledger: Ledger, name: string): void {
   retire(ledger, deployment, { reason: 'removed', message: `${name} was deleted.` })
 }
 
-export function setBudget(ledger: Ledger, engine: string, budgetBytes: number): void {
-  const pool = ledger.poolOf(engine)
-  pool.budgetBytes = budgetBytes
-  ledger.touch(pool)
+export function setBudget(ledger: Ledger, budgetBytes: number): void {
+  ledger.budgetBytes = budgetBytes
+  ledger.isDirty = true
 }
 
 export function load(ledger: Ledger, name: string): void {

@@ -59,9 +59,9 @@ export class Scheduler {
     return this.#handle((ledger) => staging.discard(ledger, name))
   }
 
-  /** Another budget for an engine. What is loaded beyond it goes when it is idle. */
-  setBudget(engine: string, budgetBytes: number): Effect[] {
-    return this.#handle((ledger) => operator.setBudget(ledger, engine, budgetBytes))
+  /** Another budget. What is loaded beyond it goes when it is idle. */
+  setBudget(budgetBytes: number): Effect[] {
+    return this.#handle((ledger) => operator.setBudget(ledger, budgetBytes))
   }
 
   request(terms: RequestTerms): Effect[] {
@@ -130,18 +130,19 @@ export class Scheduler {
     const ledger = this.#begin()
     const isolate = ledger.isolates.get(number)
     if (isolate?.state !== 'loading') return []
-    const { deployment, pool } = isolate
+    const { deployment } = isolate
     isolate.state = 'ready'
     isolate.readyAt = ledger.now
     isolate.loadMs = loadMs
     deployment.loadMs = loadMs
     deployment.failures = 0
     deployment.retryAt = 0
+    deployment.isTooLarge = false
     ledger.resize(isolate, sizeBytes)
     ledger.serve(deployment)
     const { keepAliveMs } = deployment.terms
     if (isolate.leases === 0) ledger.rest(isolate, keepAliveMs === 0 && isolate.isByOperator ? -1 : keepAliveMs)
-    if (pool.wanting.size > 0) ledger.touch(pool)
+    if (ledger.wanting.size > 0) ledger.isDirty = true
     return this.#settle()
   }
 
@@ -239,7 +240,7 @@ export class Scheduler {
       if (isolate.expiresAt > ledger.now) ledger.wake(isolate.expiresAt)
       else ledger.kill(isolate, { reason: 'keep_alive', message: 'It was idle for its keep_alive.' })
     }
-    for (const pool of ledger.pools.values()) if (pool.wanting.size > 0) ledger.touch(pool)
+    if (ledger.wanting.size > 0) ledger.isDirty = true
     return this.#settle()
   }
 
@@ -292,17 +293,13 @@ export class Scheduler {
     return ledger
   }
 
-  /** Plans the memory of the engines where something changed, until nothing does. */
+  /** Plans the memory where something changed, until nothing does. */
   #settle(): Effect[] {
     const ledger = this.#ledger
     do
       while (ledger.isDirty) {
         ledger.isDirty = false
-        for (const pool of ledger.pools.values()) {
-          if (!pool.isDirty) continue
-          pool.isDirty = false
-          plan(ledger, pool)
-        }
+        plan(ledger)
       }
     while (refuseDeadlocked(ledger))
     if (ledger.isStopping) ledger.sweep()

@@ -19,7 +19,7 @@ export function stage(ledger: Ledger, terms: Terms): void {
   const name = stagedName(terms.name)
   if (ledger.deployments.has(name)) throw new Error(`${name} is staged already`)
   const staged = { ...terms, name, keepAliveMs: -1, pin: false, isStaged: true }
-  ledger.deployments.set(name, createDeployment(staged, ledger.poolOf(terms.engine)))
+  ledger.deployments.set(name, createDeployment(staged))
 }
 
 /**
@@ -32,7 +32,7 @@ export function promote(ledger: Ledger, terms: Terms): void {
   if (staged === undefined) throw new Error(`${terms.name} is not staged`)
   let live = ledger.deployments.get(terms.name)
   if (live === undefined) {
-    live = createDeployment(terms, ledger.poolOf(terms.engine))
+    live = createDeployment(terms)
     ledger.deployments.set(terms.name, live)
   } else {
     live.terms = terms

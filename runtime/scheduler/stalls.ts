@@ -1,6 +1,6 @@
 import type { Stall } from '../vitals.ts'
 import type { Ledger } from './ledger.ts'
-import type { Deployment, Isolate, Pool } from './state.ts'
+import type { Deployment, Isolate } from './state.ts'
 
 /** What the owner of the isolates knows by itself: where the scheduler knows something else, an event was lost. */
 export interface OwnerBooks {
@@ -35,7 +35,7 @@ export function stallsOf(ledger: Ledger, owner: OwnerBooks, now: number): Stall[
   }
   if (waiting !== owner.waiting)
     add('waiting', `requests that wait: ${owner.waiting}, by the scheduler's books ${waiting}`)
-  for (const pool of ledger.pools.values()) for (const one of unserved(pool)) add(...one)
+  for (const one of unserved(ledger)) add(...one)
   let leases = 0
   for (const { isolate, deadlineAt, id } of ledger.requests.values()) {
     if (isolate === undefined) continue
@@ -66,8 +66,8 @@ const loadMs = 90_000
 const doubtMs = 60_000
 
 /** Those who need an isolate where nothing stands in their way: what is loaded does nothing and may go. */
-function unserved({ wanting, isolates }: Pool): Found[] {
-  const isFree = [...isolates].every(
+function unserved({ wanting, isolates }: Ledger): Found[] {
+  const isFree = [...isolates.values()].every(
     ({ state, leases, suspensions, deployment: { terms } }) =>
       state === 'ready' && leases === 0 && suspensions === 0 && !terms.pin && !terms.isStaged,
   )

@@ -27,13 +27,13 @@ export interface Isolate {
   readonly number: number
   /** Another one when it is promoted, and only then. */
   deployment: Deployment
-  readonly pool: Pool
+  readonly engine: string
   readonly revision: string
   readonly memoryBytes: number
   /** Since when its deployment had been waiting as it was loaded. */
   readonly wantedSince: number
-  /** Loaded again after the engine was full: a second such failure is final. */
-  readonly isRetry: boolean
+  /** Loaded once more after its engine was full, with no more than so many others of it; Infinity: the first try. */
+  readonly beside: number
   isByOperator: boolean
   state: IsolateState
   isKilled: boolean
@@ -52,21 +52,8 @@ export interface Isolate {
   expiresAt: number
 }
 
-/** The isolates and the budget of one engine. */
-export interface Pool {
-  readonly engine: string
-  budgetBytes: number
-  usedBytes: number
-  readonly isolates: Set<Isolate>
-  /** Deployments that need an isolate and have none that takes requests. */
-  readonly wanting: Set<Deployment>
-  /** Something changed that may let one of them load. */
-  isDirty: boolean
-}
-
 export interface Deployment {
   terms: Terms
-  pool: Pool
   readonly queue: Queue<Request>
   /** Loading or ready, and open to requests. */
   current: Isolate | undefined
@@ -83,8 +70,10 @@ export interface Deployment {
   wantedSince: number
   /** Order in which room was promised; 0: not at all. */
   claim: number
-  /** The engine was full: load again once these are gone, or once nothing unpinned is left. */
-  retry: { blockers: number[]; isAlone: boolean } | undefined
+  /** Its engine was full: loaded again with no more than so many others of that engine; Infinity: it was not. */
+  beside: number
+  /** Its engine was full of nothing but this one: nobody goes for it any more. */
+  isTooLarge: boolean
   failures: number
   crashesInRow: number
   retryAt: number
@@ -96,14 +85,9 @@ export interface Deployment {
   lastError: string | undefined
 }
 
-export function createPool(engine: string, budgetBytes: number): Pool {
-  return { engine, budgetBytes, usedBytes: 0, isolates: new Set(), wanting: new Set(), isDirty: false }
-}
-
-export function createDeployment(terms: Terms, pool: Pool): Deployment {
+export function createDeployment(terms: Terms): Deployment {
   return {
     terms,
-    pool,
     queue: new Queue<Request>(),
     current: undefined,
     sizeBytes: terms.sizeBytes,
@@ -115,7 +99,8 @@ export function createDeployment(terms: Terms, pool: Pool): Deployment {
     isWanting: false,
     wantedSince: 0,
     claim: 0,
-    retry: undefined,
+    beside: Infinity,
+    isTooLarge: false,
     failures: 0,
     crashesInRow: 0,
     retryAt: 0,
@@ -136,4 +121,14 @@ export function hasPlace(isolate: Isolate, { concurrency }: Terms): boolean {
 /** Open, ready, and nobody in it. */
 export function isIdle(isolate: Isolate): boolean {
   return isolate.state === 'ready' && isolate.leases === 0
+}
+
+/** Those that count where the engine of `isolate` is full: the others that it has, save pinned ones, which stay. */
+export function rivalsOf(isolate: Isolate, all: Iterable<Isolate>): Isolate[] {
+  return [...all].filter((other) => other !== isolate && other.engine === isolate.engine && !isPinned(other))
+}
+
+/** It stays whoever needs its room. */
+export function isPinned({ deployment, state }: Isolate): boolean {
+  return deployment.terms.pin && state !== 'draining'
 }

@@ -11,7 +11,7 @@ export type DeploymentState = 'cold' | 'loading' | 'ready' | 'draining' | 'faile
 export interface Terms {
   name: string
   revision: string
-  /** Budgets are per engine. */
+  /** What runs the model. All share the memory; where an engine has bounds of its own, its own isolates go. */
   engine: string
   /** From the last release. -1: for ever. 0: at once. */
   keepAliveMs: number
@@ -56,7 +56,8 @@ export type Effect =
 
 /**
  * `oversized`: predicted larger than the whole budget and tried all the same. `no_room`: will never fit beside what is
- * pinned; a load by the operator ends with it. `retrying`: the engine was full, so others go and the load is repeated.
+ * pinned; a load by the operator ends with it. `retrying`: the engine was full, so one more of
+ * its isolates goes and the load is repeated.
  */
 export type NoteKind = 'evicted' | 'starving' | 'backing_off' | 'oversized' | 'no_room' | 'retrying'
 
@@ -78,13 +79,13 @@ export interface LoadFailure {
   message: string
   /** What waiting requests are refused with. @default 'load_failed', or 'out_of_memory' where that is set */
   code?: ErrorCode
-  /** The engine had no room left, whatever the budget says: others are evicted and the load is tried once more. */
+  /** The engine had no room left, whatever the budget says: others of it go, one by one, and the load is tried again. */
   outOfMemory?: boolean
 }
 
 export interface SchedulerOptions {
-  /** Memory for loaded isolates, by engine; an engine that is not named has no bound. */
-  budgets: Record<string, number>
+  /** Memory for all loaded isolates together. Infinity: no bound. */
+  budgetBytes: number
   /** An isolate that became ready less than this ago is not evicted. @default 1000 */
   minResidencyMs?: number
   /** A request that waits longer than this for a model that is not resident closes the isolates in its way. @default 2000 */

@@ -105,7 +105,7 @@ test('a request whose parent holds no lease is refused', () => {
 
 test('a callee that can never fit beside its own callers is refused at once, with who needs how much', () => {
   const stage = new Stage(
-    { budgets: { cpu: 900 * megabyte } },
+    { budgetBytes: 900 * megabyte },
     ...Object.entries({ a: 300, b: 300, c: 400 }).map(([name, size]) => ({ name, sizeBytes: size * megabyte })),
   )
   stage.resident('a', { sizeBytes: 300 * megabyte })
@@ -113,7 +113,7 @@ test('a callee that can never fit beside its own callers is refused at once, wit
   stage.request('a')
   stage.request('b', { parent: 1 })
   assert.equal(stage.request('c', { parent: 2 }), ['refuse 3 out_of_memory'])
-  assert.match(stage.refusal().message, /^c is called while a 300 MB, b 300 MB cannot go.*1000 MB on cpu.*900 MB/)
+  assert.match(stage.refusal().message, /^c is called while a 300 MB, b 300 MB cannot go.*1000 MB.*900 MB/)
   stage.release(2)
   stage.wait(1000)
   assert.equal(stage.request('c', { parent: 1 }), ['kill #2 evicted'], 'beside a alone it fits')
@@ -156,15 +156,30 @@ test('an engine that is full beside the caller: the call is refused, and the cal
   assert.is(stage.row('a').state, 'ready')
 })
 
-test('a callee on another engine does not weigh on the caller', () => {
-  const stage = new Stage(
-    { budgets: { cpu: 600, npu: 600 } },
-    { name: 'a', sizeBytes: 600 },
-    { name: 'b', sizeBytes: 900, engine: 'npu' },
-  )
-  stage.resident('a', { sizeBytes: 600 })
+test('an engine that is full does not weigh on a caller on another one', () => {
+  const stage = called({}, { engine: 'npu' })
+  stage.deploy({ name: 'c', engine: 'npu' })
+  stage.resident('c')
+  stage.wait(1000)
+  assert.equal(stage.request('b', { parent: 1 }), ['load #3 b'])
+  assert.equal(stage.loadFailed(3, { outOfMemory: true }), ['kill #3 failed', 'kill #2 evicted'])
+  stage.exited(2)
+  assert.equal(stage.exited(3), ['load #4 b'])
+  assert.equal(stage.loaded(4), ['grant 2 #4'])
+})
+
+test('callers that an engine is too full for each other to be called: the youngest call is refused', () => {
+  const names = ['a', 'b', 'c', 'd']
+  const stage = new Stage({}, ...names.map((name) => ({ name, engine: 'npu' })))
+  stage.resident('a')
+  stage.resident('b')
   stage.request('a')
-  assert.equal(stage.request('b', { parent: 1 }), ['load #2 b'], 'larger than the budget: tried')
+  stage.request('b')
+  stage.request('c', { parent: 1 })
+  assert.equal(stage.loadFailed(3, { outOfMemory: true }), ['kill #3 failed'], 'b may end')
+  stage.exited(3)
+  assert.equal(stage.request('d', { parent: 2 }), ['load #4 d'])
+  assert.equal(stage.loadFailed(4, { outOfMemory: true }), ['kill #4 failed', 'refuse 4 out_of_memory'])
 })
 
 test('who is starving closes no isolate whose request waits for memory, and lets the callee pass', () => {
@@ -240,7 +255,7 @@ test('no ring while one of them can move', () => {
 
 test('a ring through two engines is found', () => {
   const stage = new Stage(
-    { budgets: { cpu: 500, npu: 500 } },
+    {},
     { name: 'a', sizeBytes: 400 },
     { name: 'b', sizeBytes: 400, engine: 'npu' },
     { name: 'c', sizeBytes: 400 },

@@ -8,8 +8,9 @@ const rules = { budgetBytes: 1000, minResidencyMs: 1000 }
 const test = suite('eviction')
 
 /** What is needed, what is there, and the verdict as one line: `load`, `claim 2 3`, `wait`, `wait 500` (ms from now). */
+const anyone = { engine: 'cpu', beside: Infinity, isStarving: false, promisedBytes: 0 }
 const table: [situation: string, demand: Partial<Demand>, residents: Partial<Resident>[], verdict: string][] = [
-  ['an empty engine takes it', {}, [], 'load'],
+  ['empty memory takes it', {}, [], 'load'],
   ['what fits beside the others is loaded', {}, [{ sizeBytes: 900 }], 'load'],
   ['one byte too many evicts', { neededBytes: 101 }, [{ sizeBytes: 900 }], 'claim 1'],
   ['the longest idle goes first', { neededBytes: 400 }, [idle(300, 10), idle(300, 30), idle(300, 20)], 'claim 2'],
@@ -52,8 +53,32 @@ const table: [situation: string, demand: Partial<Demand>, residents: Partial<Res
   ['larger than the budget: all idle ones go', { neededBytes: 1200 }, [idle(100, 9), idle(100, 8)], 'claim 1 2'],
   ['larger than the budget: busy ones are waited for', { neededBytes: 1200 }, [idle(100, 9), busy(100)], 'wait'],
   ['larger than the budget: never beside pinned ones', { neededBytes: 1200 }, [pinned(100)], 'never 100'],
-  ['alone beside pinned ones, where the numbers allow it', { isAlone: true }, [pinned(100)], 'load'],
-  ['alone: even one that would fit goes', { isAlone: true }, [idle(100, 5)], 'claim 1'],
+  ['a full engine: pinned ones stay beside it', { beside: 0 }, [pinned(100)], 'load'],
+  ['a full engine: even one that would fit goes', { beside: 0 }, [idle(100, 5)], 'claim 1'],
+  ['a full engine: even one of no size goes', { beside: 0 }, [idle(0, 5)], 'claim 1'],
+  ['a full engine: others are no part of it', { beside: 0 }, [onNpu(idle(100, 9)), onNpu(busy(100))], 'load'],
+  ['a full engine: only as many go as must', { beside: 1 }, [idle(100, 5), idle(100, 9), idle(100, 7)], 'claim 2 3'],
+  ['a full engine: one that is dying still has its room', { beside: 0 }, [{ state: 'leaving' }], 'claim'],
+  ['a full engine: the young are waited for', { beside: 0 }, [young(100, 400)], 'wait 600'],
+  ['a full engine: the busy are waited for', { beside: 1 }, [busy(100), busy(100)], 'wait'],
+  [
+    'a full engine: starving, no more busy ones than must',
+    { beside: 1, isStarving: true },
+    [busy(9), busy(9)],
+    'claim 1',
+  ],
+  [
+    'a full engine and too little memory: its own goes for both, others for what is missing then',
+    { beside: 0, neededBytes: 500 },
+    [onNpu(idle(300, 9)), idle(300, 1), onNpu(idle(300, 8))],
+    'claim 2 1',
+  ],
+  [
+    'a full engine and too little memory: waits while only one of both can be had',
+    { beside: 0, neededBytes: 500 },
+    [onNpu(idle(600, 9)), busy(300)],
+    'wait',
+  ],
   ['starving: a busy one is closed', { isStarving: true, neededBytes: 500 }, [busy(600)], 'claim 1'],
   ['starving: idle ones still go first', { isStarving: true, neededBytes: 500 }, [busy(500), idle(500, 1)], 'claim 2'],
   [
@@ -118,22 +143,23 @@ const table: [situation: string, demand: Partial<Demand>, residents: Partial<Res
   ],
   [
     'a held one in the way of one that needs the engine alone',
-    { isAlone: true },
+    { beside: 0 },
     [{ ...busy(10), isHeld: true }],
     'blocked',
   ],
+  ['a held one on another engine is in no way', { beside: 0 }, [onNpu({ ...busy(10), isHeld: true })], 'load'],
 ]
 
 for (const [situation, demand, residents, verdict] of table)
   test(situation, () => {
     const all = residents.map(toResident)
-    const full = { neededBytes: 100, isAlone: false, isStarving: false, promisedBytes: 0, ...demand }
+    const full = { ...anyone, neededBytes: 100, ...demand }
     assert.is(toLine(roomFor(full, all, rules, now)), verdict)
   })
 
-test('an engine without a bound takes everything', () => {
+test('memory without a bound takes everything', () => {
   const free = { budgetBytes: Infinity, minResidencyMs: 1000 }
-  const demand = { neededBytes: 1e12, isAlone: false, isStarving: false, promisedBytes: 1e12 }
+  const demand = { ...anyone, neededBytes: 1e12, promisedBytes: 1e12 }
   assert.is(roomFor(demand, [toResident(pinned(1e12), 0)], free, now).act, 'load')
 })
 
@@ -167,12 +193,17 @@ function pinned(sizeBytes: number): Partial<Resident> {
   return { sizeBytes, isPinned: true }
 }
 
+function onNpu(resident: Partial<Resident>): Partial<Resident> {
+  return { ...resident, engine: 'npu' }
+}
+
 function young(sizeBytes: number, ageMs: number): Partial<Resident> {
   return { sizeBytes, readyAt: now - ageMs, idleSince: now - ageMs }
 }
 
 function toResident(given: Partial<Resident>, at: number): Resident {
   const base = {
+    engine: 'cpu',
     state: 'idle',
     isHeld: false,
     sizeBytes: 100,

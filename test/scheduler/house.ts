@@ -24,7 +24,10 @@ export interface HouseIsolate {
 export class House {
   now = 0
   readonly scheduler: Scheduler
-  readonly budgets: Record<string, number>
+  readonly #budgetBytes: number
+  /** Of the chip behind the engine `npu`, and of what each revision takes of it; only the chip knows. */
+  readonly #chipBytes: number
+  readonly #chipNeeds = new Map<string, number>()
   readonly isolates = new Map<number, HouseIsolate>()
   readonly terms = new Map<string, Terms>()
   /** By the deployment's name; what is staged has terms under its own name too. */
@@ -47,16 +50,16 @@ export class House {
   readonly #predicted = new Map<string, number>()
   readonly #progressAt = new Map<string, number>()
   #requests = 0
-  #isOutOfMemory = false
   /** Granted, and their isolate is gone. */
   #lost: number[] = []
   isAborted = false
   /** Since when nothing goes on with what should, by what it is. */
   #stalls = new Map<string, number>()
 
-  constructor(budgets: Record<string, number>) {
-    this.budgets = budgets
-    this.scheduler = new Scheduler({ budgets, minResidencyMs: this.minResidencyMs }, () => this.now)
+  constructor({ budgetBytes, chipBytes }: { budgetBytes: number; chipBytes: number }) {
+    this.#budgetBytes = budgetBytes
+    this.#chipBytes = chipBytes
+    this.scheduler = new Scheduler({ budgetBytes, minResidencyMs: this.minResidencyMs }, () => this.now)
   }
 
   deploy(terms: Terms): void {
@@ -150,9 +153,22 @@ export class House {
   }
 
   loadFailed(isolate: HouseIsolate, outOfMemory: boolean): void {
-    this.#isOutOfMemory = outOfMemory
     this.apply(this.scheduler.loadFailed(isolate.number, { message: 'no luck', outOfMemory }))
-    this.#isOutOfMemory = false
+  }
+
+  /** What a revision takes of the chip. */
+  needsOfChip(revision: string, chipBytes: number): void {
+    this.#chipNeeds.set(revision, chipBytes)
+  }
+
+  /** Whether the chip has no room for one that is loading; those that are dying have their room still. */
+  isChipFull({ number, terms }: HouseIsolate): boolean {
+    if (terms.engine !== 'npu') return false
+    let chipBytes = this.#chipNeeds.get(terms.revision)!
+    for (const other of this.isolates.values())
+      if (other.number !== number && other.readyAt > 0 && other.terms.engine === 'npu')
+        chipBytes += this.#chipNeeds.get(other.terms.revision)!
+    return chipBytes > this.#chipBytes
   }
 
   exited(isolate: HouseIsolate): void {
@@ -199,10 +215,10 @@ export class House {
     assert.is(own.length, 0, `${name} is loaded twice at a time`)
     assert.ok(this.#waitingOf(name).length > 0 || this.counts['operator']! > 0, `${name} is loaded for nobody`)
     const sizeBytes = this.#predicted.get(revision) ?? terms.sizeBytes
-    const others = [...this.isolates.values()].filter((isolate) => isolate.terms.engine === terms.engine)
-    const usedBytes = others.reduce((sum, isolate) => sum + isolate.sizeBytes, 0)
-    const budgetBytes = this.budgets[terms.engine] ?? Infinity
-    if (usedBytes + sizeBytes > budgetBytes) assert.is(others.length, 0, `${name} is loaded beyond the budget`)
+    let usedBytes = 0
+    for (const isolate of this.isolates.values()) usedBytes += isolate.sizeBytes
+    if (usedBytes + sizeBytes > this.#budgetBytes)
+      assert.is(this.isolates.size, 0, `${name} is loaded beyond the budget`)
     const isolate: HouseIsolate = { number, terms, state: 'loading', readyAt: 0, sizeBytes, requests: new Set() }
     this.isolates.set(number, isolate)
     this.onLoad(isolate)
@@ -250,7 +266,7 @@ export class House {
     this.#end(id)
   }
 
-  #kill({ isolate: number, reason }: Kill): void {
+  #kill({ isolate: number, reason, message }: Kill): void {
     const isolate = this.isolates.get(number)
     assert.ok(isolate && isolate.state !== 'killed', `isolate ${number} is killed twice, or is gone`)
     const isForced = ['memory', 'hung', 'stopping', 'discarded'].includes(reason)
@@ -260,8 +276,13 @@ export class House {
       assert.not(isolate.terms.pin, `a pinned isolate is killed: ${reason}`)
       assert.ok(reason === 'keep_alive' || isolate.state === 'ready')
     }
-    if (reason === 'evicted' && !this.#isOutOfMemory)
+    if (reason === 'evicted') {
       assert.ok(this.now - isolate.readyAt >= this.minResidencyMs, 'evicted before its minimum residency')
+      const full = /for which (\w+) was full/.exec(message)?.[1]
+      if (full === 'npu') this.counts['chip'] = (this.counts['chip'] ?? 0) + 1
+      if (full !== undefined) assert.is(isolate.terms.engine, full, 'evicted for an engine that it is not on')
+      else assert.ok(this.#budgetBytes < Infinity, `evicted, though memory is without bound: ${message}`)
+    }
     isolate.state = 'killed'
     this.#forget(isolate)
     this.onKill(isolate)

@@ -100,18 +100,16 @@ test('an isolate that is dying holds its memory until it is gone', () => {
   assert.equal(stage.exited(1), ['load #2 b'])
 })
 
-test('budgets are kept for each engine by itself', () => {
-  const stage = new Stage(
-    { budgets: { cpu: 600, npu: 600 } },
-    { name: 'a', ...half },
-    { name: 'b', ...half, engine: 'npu' },
-  )
-  assert.equal(stage.request('a'), ['load #1 a'])
-  assert.equal(stage.request('b'), ['load #2 b'])
+test('isolates of all engines share the memory', () => {
+  const stage = new Stage({ budgetBytes: 600 }, { name: 'a', ...half }, { name: 'b', ...half, engine: 'npu' })
+  stage.resident('a', half)
+  stage.wait(1000)
+  assert.equal(stage.request('b'), ['kill #1 evicted'])
+  assert.equal(stage.exited(1), ['load #2 b'])
 })
 
-test('an engine without a budget has no bound', () => {
-  const stage = new Stage({ budgets: {} }, { name: 'a', sizeBytes: 1e15 }, { name: 'b', sizeBytes: 1e15 })
+test('without a budget there is no bound', () => {
+  const stage = new Stage({ budgetBytes: Infinity }, { name: 'a', sizeBytes: 1e15 }, { name: 'b', sizeBytes: 1e15 })
   assert.equal(stage.request('a'), ['load #1 a'])
   assert.equal(stage.request('b'), ['load #2 b'])
 })
@@ -125,7 +123,7 @@ test('isolates that outgrow the budget cost an idle one its place', () => {
   assert.equal(stage.measured(1, 700), ['kill #2 evicted'])
 })
 
-test('larger than the budget: tried with the engine to itself, and noted', () => {
+test('larger than the budget: tried with the memory to itself, and noted', () => {
   const stage = new Stage({}, { name: 'a' }, { name: 'b', sizeBytes: 2000 })
   stage.resident('a')
   stage.wait(1000)
@@ -139,13 +137,13 @@ test('larger than the budget: tried with the engine to itself, and noted', () =>
 test('what can never fit beside pinned isolates is refused, with the numbers that collide', () => {
   const megabyte = 1024 ** 2
   const stage = new Stage(
-    { budgets: { cpu: 1000 * megabyte } },
+    { budgetBytes: 1000 * megabyte },
     { name: 'a', pin: true, sizeBytes: 500 * megabyte },
     { name: 'b', sizeBytes: 600 * megabyte },
   )
   stage.resident('a', { sizeBytes: 500 * megabyte })
   assert.equal(stage.request('b'), ['refuse 1 out_of_memory'])
-  assert.match(stage.refusal().message, /b needs 600 MB on cpu.*1000 MB.*500 MB.*raise the budget.*pin/)
+  assert.match(stage.refusal().message, /b needs 600 MB,.*1000 MB.*500 MB.*raise the budget.*pin/)
   assert.equal(stage.load('b'), [])
   assert.ok(stage.notes.includes('no_room b'))
   assert.is(stage.row('b').queued, 0)
@@ -192,77 +190,6 @@ test('a small one passes a large one that cannot load yet', () => {
   stage.request('a')
   stage.request('b')
   assert.equal(stage.request('c'), ['load #2 c'])
-})
-
-test('out of memory: everything idle goes once, and the load is tried again', () => {
-  const stage = new Stage({}, { name: 'a' }, { name: 'b' }, { name: 'c', pin: true }, { name: 'd' })
-  for (const name of ['a', 'b', 'c']) stage.resident(name)
-  stage.request('d')
-  assert.equal(stage.loadFailed(4, { outOfMemory: true }), ['kill #4 failed', 'kill #1 evicted', 'kill #2 evicted'])
-  assert.equal(stage.exited(1), [])
-  assert.equal(stage.exited(4), [])
-  assert.equal(stage.exited(2), ['load #5 d'])
-  assert.equal(stage.loaded(5), ['grant 1 #5'])
-  assert.ok(stage.notes.includes('retrying d'))
-})
-
-test('out of memory again: a failure like any other', () => {
-  const stage = new Stage({}, { name: 'a' }, { name: 'd' })
-  stage.resident('a')
-  stage.request('d')
-  stage.loadFailed(2, { outOfMemory: true })
-  stage.exited(1)
-  assert.equal(stage.exited(2), ['load #3 d'])
-  assert.equal(stage.loadFailed(3, { outOfMemory: true }), ['kill #3 failed', 'refuse 1 out_of_memory'])
-  assert.is(stage.row('d').state, 'failed')
-})
-
-test('out of memory with nothing else there: a failure at once', () => {
-  const stage = new Stage({}, { name: 'a', pin: true }, { name: 'd' })
-  stage.resident('a')
-  stage.request('d')
-  assert.equal(stage.loadFailed(2, { outOfMemory: true }), ['kill #2 failed', 'refuse 1 out_of_memory'])
-})
-
-test('out of memory beside a busy isolate: waits until that is idle, then tries alone', () => {
-  const stage = new Stage({}, { name: 'a' }, { name: 'd' })
-  stage.resident('a')
-  stage.request('a')
-  stage.wait(1000)
-  stage.request('d')
-  assert.equal(stage.loadFailed(2, { outOfMemory: true }), ['kill #2 failed'])
-  assert.equal(stage.exited(2), [])
-  assert.equal(stage.release(1), ['kill #1 evicted'])
-  assert.equal(stage.exited(1), ['load #3 d'])
-})
-
-test('out of memory beside a flood: closes it as any starving deployment does', () => {
-  const stage = new Stage({ starvingAfterMs: 2000 }, { name: 'a' }, { name: 'd' })
-  stage.resident('a')
-  stage.request('a')
-  stage.request('a')
-  stage.request('d')
-  stage.loadFailed(2, { outOfMemory: true })
-  stage.exited(2)
-  stage.wait(2000)
-  assert.equal(stage.release(1), ['kill #1 evicted'])
-  assert.equal(stage.exited(1), ['load #3 d'])
-  assert.equal(stage.request('a'), [], 'nothing is loaded beside the second try')
-  assert.equal(stage.loaded(3), ['grant 3 #3', 'load #4 a'])
-})
-
-test('out of memory: the time that the load took counts as waiting', () => {
-  const stage = new Stage({ starvingAfterMs: 2000 }, { name: 'a' }, { name: 'd' })
-  stage.resident('a')
-  stage.wait(1000)
-  stage.request('a')
-  stage.request('d')
-  stage.wait(1500)
-  stage.loadFailed(2, { outOfMemory: true })
-  stage.wait(499)
-  assert.is(stage.row('a').state, 'ready')
-  stage.wait(1)
-  assert.is(stage.row('a').state, 'draining')
 })
 
 test('above limits.memory an idle isolate is recycled', () => {

@@ -11,8 +11,14 @@ import type { HouseIsolate } from './house.ts'
  * look at one, run only that.
  */
 const seeds = 30
-/** A minute and more of more requests than all can serve, and two of six fit into memory: one who starved would be seen. */
+/**
+ * A minute and more of more requests than all can serve, and two of six fit, half of the time into memory and half of the
+ * time onto the chip: one who starved would be seen.
+ */
 const floods = 6
+/** In these houses memory is without bound, and only the chip is ever full. */
+const chipOnly = new Set([4, 5, 6, 28, 29, 30])
+const chipBytes = 800
 const longestLoadMs = 500
 const longestRequestMs = 300
 const longestKillMs = 40
@@ -26,8 +32,8 @@ for (let seed = 1; seed <= seeds; seed++)
     const chaos = new Chaos(seed, seed <= floods)
     chaos.run(seed <= floods ? 8000 : 2500)
     chaos.end()
-    // docs/scheduling.md: starving, 31 steps of ageing, and a turn of each; a load that is tried twice counts as two.
-    const turnMs = 1000 + longestRequestMs + 2 * (longestLoadMs + longestKillMs)
+    // docs/scheduling.md: starving, 31 steps of ageing, and a turn of each; a load that is tried thrice counts as three.
+    const turnMs = 1000 + longestRequestMs + 3 * (longestLoadMs + longestKillMs)
     const boundMs = 2000 + 31 * 500 + deployments * turnMs
     assert.ok(chaos.house.longestWaitMs <= boundMs, `waited ${chaos.house.longestWaitMs} ms`)
     for (const [key, count] of Object.entries(chaos.house.counts)) totals[key] = (totals[key] ?? 0) + count
@@ -57,6 +63,7 @@ test('everything that can happen has happened', () => {
     'ring',
     'together',
     'full',
+    'chip',
   ]
   for (const key of ['load', 'grant', 'note', ...rare, ...reasons])
     assert.ok(totals[key]! > 0, `never ${key}: ${JSON.stringify(totals)}`)
@@ -72,6 +79,7 @@ class Chaos {
   #due: { at: number; act: () => void }[] = []
   #revisions = 0
   readonly #isFlood: boolean
+  readonly #isChipOnly: boolean
   /** Requests call other deployments. */
   readonly #hasCalls: boolean
   /** Everything succeeds. */
@@ -83,7 +91,8 @@ class Chaos {
     this.#isCalm = isFlood
     const random = new Random(seed)
     this.#random = () => random.next()
-    this.house = new House({ cpu: 1000, npu: 800 })
+    this.#isChipOnly = chipOnly.has(seed)
+    this.house = new House({ budgetBytes: this.#isChipOnly ? Infinity : 1400, chipBytes })
     for (let n = 0; n < deployments; n++) this.house.deploy(this.#terms(`d${n}`))
     const { house } = this
     house.onLoad = (isolate) => this.#later(this.#upTo(longestLoadMs), () => this.#endLoad(isolate))
@@ -194,11 +203,12 @@ class Chaos {
 
   #endLoad(isolate: HouseIsolate): void {
     const { house } = this
+    if (house.isChipFull(isolate)) return house.loadFailed(isolate, true)
     const dice = this.#isCalm ? 0 : this.#random()
     const { sizeBytes } = isolate.terms
     if (dice < 0.85)
       house.loaded(isolate, Math.round(sizeBytes * (0.7 + 0.5 * this.#random())), this.#upTo(longestLoadMs))
-    else if (dice < 0.95) house.loadFailed(isolate, dice < 0.92)
+    else if (dice < 0.95) house.loadFailed(isolate, dice < 0.92 && !this.#isChipOnly)
     else if (house.isolates.has(isolate.number)) house.exited(isolate)
   }
 
@@ -228,10 +238,14 @@ class Chaos {
 
   #terms(name: string): Terms {
     const sizeBytes = this.#isFlood ? 300 + this.#upTo(300) : this.#chance(0.05) ? 1100 : 50 + this.#upTo(600)
+    const revision = String(++this.#revisions)
+    // In a flood two of them fit, never three; else there is one now and then that never does.
+    const isHuge = !this.#isFlood && this.#chance(0.05)
+    this.house.needsOfChip(revision, isHuge ? 900 : (this.#isFlood ? 270 : 100) + this.#upTo(130))
     return {
       name,
-      revision: String(++this.#revisions),
-      engine: this.#isFlood || this.#chance(0.7) ? 'cpu' : 'npu',
+      revision,
+      engine: this.#chance(this.#isChipOnly ? (this.#isFlood ? 1 : 0.7) : this.#isFlood ? 0 : 0.4) ? 'npu' : 'cpu',
       keepAliveMs: [0, -1, 500, 3000][Math.floor(this.#random() * 4)]!,
       pin: !this.#isFlood && this.#chance(0.05),
       priority: Math.floor(this.#random() * 32),

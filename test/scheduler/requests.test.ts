@@ -156,7 +156,7 @@ test('a load goes on when its only caller leaves', () => {
 })
 
 test('a caller who leaves before there was memory to load loads nothing', () => {
-  const stage = new Stage({ budgets: { cpu: 100 } }, { name: 'a' }, { name: 'b' })
+  const stage = new Stage({ budgetBytes: 100 }, { name: 'a' }, { name: 'b' })
   stage.resident('a')
   stage.request('a')
   stage.request('b')

@@ -27,7 +27,7 @@ export class Stage {
   #requests = 0
 
   constructor(options: Partial<SchedulerOptions> = {}, ...deployments: Partial<Terms>[]) {
-    this.scheduler = new Scheduler({ budgets: { cpu: 1000 }, ...options }, () => this.now)
+    this.scheduler = new Scheduler({ budgetBytes: 1000, ...options }, () => this.now)
     for (const terms of deployments) this.deploy(terms)
   }
 

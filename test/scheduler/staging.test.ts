@@ -106,9 +106,10 @@ test('memory: it stays while it is tried, until somebody else starves', () => {
   assert.is(house.row('a').state, 'cold')
 })
 
-test('an engine that is full: idle ones go, and it is tried once more', () => {
+test('an engine that is full: an idle one goes, and it is tried once more', () => {
   const house = new Stage({}, { name: 'a' })
   house.resident('a')
+  house.wait(1000)
   stage(house, { revision: '2' })
   house.request(staged)
   assert.equal(house.loadFailed(2, { outOfMemory: true }), ['kill #2 failed', 'kill #1 evicted'])
