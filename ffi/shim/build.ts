@@ -108,7 +108,7 @@ export async function buildShim(options: { dataFolder: string; env?: NodeJS.Proc
   }
   const built = await compileLibrary({
     sources: [sourceFile('shim/pellet_npu.cpp')],
-    headers: [sourceFile('shim/pellet_npu.h')],
+    headers: ['pellet_npu.h', 'frames.hpp', 'model_info.hpp'].map((file) => sourceFile(`shim/${file}`)),
     compiler: 'c++',
     // With -z defs, headers of another HailoRT than the library's are found out here and not when a model is loaded.
     flags: ['-std=c++17', '-O2', '-I', include],

@@ -60,7 +60,7 @@ export interface NpuModel {
   readonly info: NpuModelInfo
   /** A slot whose inputs may be written now; undefined: none is free. @throws HailoError where the model is broken */
   acquire(): number | undefined
-  /** Memory of the inputs of a slot, one after the other in the order of `info.inputs`. Void after `unload`. */
+  /** Memory of the inputs of an acquired slot, in the order of `info.inputs`. Not to be touched once it is released or started. */
   inputsOf(slot: number): Uint8Array[]
   /** Gives an acquired slot back that is not started. */
   release(slot: number): void
@@ -75,7 +75,10 @@ export interface NpuModel {
   /** hailo_status of the first frame that failed; 0: none. */
   readonly broken: number
   setPriority(priority: number): Promise<void>
-  /** @throws HailoError with status 4 where frames never came back: the device is to be abandoned */
+  /**
+   * No slot may be acquired and not started.
+   * @throws HailoError with status 4 where frames never came back: the device is to be abandoned
+   */
   unload(drainMs: number): Promise<void>
 }
 

@@ -10,7 +10,9 @@ export class ShimModel implements NpuModel {
   #handle: Handle | undefined
   readonly #onGone: () => void
   readonly #layout: Layout
-  readonly #slots = new Map<number, { memory: ArrayBuffer; inputs: Uint8Array[] }>()
+  readonly #inputs = new Map<number, Uint8Array[]>()
+  /** Slots that somebody writes to. Node cannot take a view of native memory back, so it must not go under him. */
+  readonly #written = new Set<number>()
 
   constructor(library: NpuLibrary, handle: Handle, onGone: () => void) {
     this.#library = library
@@ -29,26 +31,28 @@ export class ShimModel implements NpuModel {
     const status = this.#library.acquire(this.#loaded(), slotOut)
     if (status === QUEUE_IS_FULL) return undefined
     this.#check(status)
+    this.#written.add(slotOut[0]!)
     return slotOut[0]!
   }
 
   inputsOf(slot: number): Uint8Array[] {
-    let known = this.#slots.get(slot)
-    if (!known) {
-      const address = this.#library.slotMemory(this.#loaded(), slot)
-      if (!address) throw new RangeError(`expected a slot that was acquired, found ${slot}`)
-      const memory = this.#library.view(address, this.#layout.slotBytes)
-      known = { memory, inputs: this.#layout.inputs.map(({ offset, bytes }) => new Uint8Array(memory, offset, bytes)) }
-      this.#slots.set(slot, known)
-    }
-    return known.inputs
+    const known = this.#inputs.get(slot)
+    if (known) return known
+    const address = this.#library.slotMemory(this.#loaded(), slot)
+    if (!address) throw new RangeError(`expected a slot that was acquired, found ${slot}`)
+    const memory = this.#library.view(address, this.#layout.slotBytes)
+    const inputs = this.#layout.inputs.map(({ offset, bytes }) => new Uint8Array(memory, offset, bytes))
+    this.#inputs.set(slot, inputs)
+    return inputs
   }
 
   release(slot: number): void {
+    this.#written.delete(slot)
     if (this.#handle !== undefined) this.#check(this.#library.release(this.#handle, slot))
   }
 
   start(slot: number, user: number): bigint {
+    this.#written.delete(slot)
     this.#check(this.#library.start(this.#loaded(), slot, user, ticketOut))
     return ticketOut[0]!
   }
@@ -83,6 +87,8 @@ export class ShimModel implements NpuModel {
 
   async unload(drainMs: number): Promise<void> {
     const handle = this.#loaded()
+    if (this.#written.size > 0)
+      throw new HailoError(INVALID_OPERATION, 'unload', `${this.#written.size} slots are being written`)
     this.forget()
     const err = Buffer.alloc(errorBytes)
     const status = await this.#library.unload(handle, drainMs, err, err.length)
@@ -92,9 +98,7 @@ export class ShimModel implements NpuModel {
   /** Its device is given up, or it is being unloaded: its memory is not to be reached any more. */
   forget(): void {
     this.#handle = undefined
-    // Detached, so that a view that somebody kept is empty instead of pointing to memory that is gone.
-    for (const { memory } of this.#slots.values()) structuredClone(memory, { transfer: [memory] })
-    this.#slots.clear()
+    this.#inputs.clear()
     this.#onGone()
   }
 
