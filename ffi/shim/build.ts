@@ -22,6 +22,8 @@ export interface LibraryPlan {
   /** What else the result depends on, e.g. `4.23.0`; part of the file's name. */
   key: string
   env?: NodeJS.ProcessEnv
+  /** Called before the compiler is, which may take a while. */
+  onCompile?: (() => void) | undefined
 }
 
 export type Language = 'c' | 'c++'
@@ -72,6 +74,7 @@ export async function compileLibrary(plan: LibraryPlan): Promise<CompiledLibrary
 
   const file = join(folder, wanted!)
   const aside = `${file}.${randomUUID()}.part`
+  plan.onCompile?.()
   await mkdir(folder, { recursive: true })
   try {
     const sharing = ['-shared', '-fPIC', '-fvisibility=hidden']
@@ -96,8 +99,12 @@ export interface BuiltShim extends CompiledLibrary {
  * folder. Some seconds where there is something to do. Touches no device and loads no library.
  * @throws ShimBuildError with all that is missing
  */
-export async function buildShim(options: { dataFolder: string; env?: NodeJS.ProcessEnv }): Promise<BuiltShim> {
-  const { dataFolder, env = process.env } = options
+export async function buildShim(options: {
+  dataFolder: string
+  env?: NodeJS.ProcessEnv
+  onCompile?: (() => void) | undefined
+}): Promise<BuiltShim> {
+  const { dataFolder, env = process.env, onCompile } = options
   const found = await findHailort(env)
   const { library, version = 'unknown', include, prefix } = found
   const folder = join(dataFolder, 'npu')
@@ -116,6 +123,7 @@ export async function buildShim(options: { dataFolder: string; env?: NodeJS.Proc
     folder,
     key: version,
     env,
+    onCompile,
   })
   return { ...built, version }
 }

@@ -10,8 +10,9 @@ import { compileLibrary, sourceFile, type CompiledLibrary } from '../shim/build.
 export async function buildSimulated(options: {
   dataFolder: string
   env?: NodeJS.ProcessEnv
+  onCompile?: () => void
 }): Promise<CompiledLibrary> {
-  const { dataFolder, env } = options
+  const { dataFolder, env, onCompile } = options
   const main = sourceFile('sim/simulated_npu.c')
   const names = (await readdir(dirname(main))).filter((name) => name.endsWith('.c')).sort()
   const sources = names.map((name) => join(dirname(main), name)).filter((file) => file !== main)
@@ -25,5 +26,6 @@ export async function buildSimulated(options: {
     folder: join(dataFolder, 'npu'),
     key: 'abi1',
     ...(env && { env }),
+    onCompile,
   })
 }

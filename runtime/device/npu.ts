@@ -28,3 +28,11 @@ export const noNpu: NpuStatus = { isUsable: false, isAbsent: true, reason: 'no N
 
 /** As `X-Pellet-Engine` has it. */
 export type ShownEngine = 'onnxruntime' | 'hailort' | 'simulated'
+
+export function absent(reason: string): UnusableNpu {
+  return { isUsable: false, isAbsent: true, reason }
+}
+
+export function unusable(reason: string): UnusableNpu {
+  return { isUsable: false, isAbsent: false, reason }
+}

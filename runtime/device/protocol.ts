@@ -1,3 +1,4 @@
+import type { HailoChip } from '../../ffi/hef/arch.ts'
 import type { NpuModelInfo } from '../../ffi/shim/npu.ts'
 import type { ErrorCode } from '../errors.ts'
 
@@ -51,6 +52,8 @@ export interface Refusal {
 /** What the host is started with: its only argument, as JSON. */
 export interface HostOptions {
   kind: 'hailort' | 'simulated'
+  /** That is simulated. */
+  chip?: HailoChip
   /** The library to load: the shim, or the simulated device. */
   file: string
   socketPath: string

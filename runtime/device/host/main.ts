@@ -1,6 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { dieWithParent, exitNow } from '../../../ffi/libc.ts'
 import { loadNpu } from '../../../ffi/shim/shim.ts'
+import { loadSimulated } from '../../../ffi/sim/simulated.ts'
 import { systemClock } from '../../clock.ts'
 import type { FromHost, HostOptions, ToHost } from '../protocol.ts'
 import { Device } from './device.ts'
@@ -14,9 +15,11 @@ process.on('SIGTERM', () => {})
 process.on('SIGINT', () => {})
 process.on('disconnect', () => exitNow(0))
 
-const { kind, file, socketPath, frameTimeoutMs, deviceId, group, limits } = JSON.parse(process.argv[2]!) as HostOptions
+const { kind, chip, file, socketPath, frameTimeoutMs, deviceId, group, limits } = JSON.parse(
+  process.argv[2]!,
+) as HostOptions
 const device = new Device({
-  npu: loadNpu(file),
+  npu: kind === 'simulated' ? loadSimulated(file, chip) : loadNpu(file),
   deviceId,
   group,
   frameTimeoutMs,
