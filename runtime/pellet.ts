@@ -13,6 +13,7 @@ import type { Inspect } from './deployments/isolates.ts'
 import { Preloads } from './deployments/preloads.ts'
 import { openSizeBook, type SizeBook } from './deployments/size-book.ts'
 import { Deploys } from './deploys/deploys.ts'
+import { DeviceHost } from './device/device-host.ts'
 import { noNpu, type NpuStatus } from './device/npu.ts'
 import { createHandler } from './http/app.ts'
 import { createAcceptedHandler } from './http/accepted.ts'
@@ -71,6 +72,7 @@ export class Pellet {
   /** What the log said last. */
   readonly ring: LogRing
   readonly clock: Clock = systemClock
+  readonly device: DeviceHost
   readonly dispatcher: Dispatcher
   readonly preloads: Preloads
   readonly storage: Storage
@@ -151,20 +153,24 @@ export class Pellet {
     this.#socketFolder = socketFolderOf(config.dataFolder)
     const { clock } = this
     this.meter = new Meter(factsOf(this))
+    const socketFolder = this.#socketFolder
+    this.device = new DeviceHost({ log, clock, config, socketFolder, npu: () => this.npu })
     this.dispatcher = new Dispatcher({
       log,
       clock,
       root: config.root,
-      socketFolder: this.#socketFolder,
+      socketFolder,
       memoryBytes: config.memoryBytes,
       allowUrls: () => config.allowUrls,
       sizes,
       inspect,
+      device: this.device,
       lives: this.meter.lives,
       onQuiet: createTidier(() => this.#isQuiet()),
     })
     this.vitals = new Vitals(clock.now, log)
     this.vitals.watch(() => this.dispatcher.stalls())
+    this.vitals.watch(() => this.device.stalls())
     this.vitals.start()
     this.preloads = new Preloads(this.dispatcher)
     this.results = new ResultCache({
@@ -292,6 +298,7 @@ export class Pellet {
     this.#refuseNew = true
     await this.desk.jobs.drain(Math.max(0, deadline - this.clock.now()))
     await this.dispatcher.stop(Math.max(0, deadline - this.clock.now()))
+    await this.device.stop()
     // It has no alarm any more that could ring.
     this.vitals.stop()
     this.ring.end()

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
+import type { DeviceHost } from '../device/device-host.ts'
 import { messageOf } from '../errors.ts'
 import { Isolate, type IsolateEvents, type LoadFailure } from '../isolate/isolate.ts'
 import { proportionalBytes } from '../isolate/memory.ts'
@@ -20,6 +21,8 @@ export interface IsolatesOptions {
   allowUrls(): string[]
   /** The deployment whose isolates have a debugger, and its port. */
   inspect?: Inspect | undefined
+  /** Told which isolates need the NPU, and when they are gone. */
+  device: Pick<DeviceHost, 'hold' | 'release'>
   /** Counts what becomes of them. */
   lives: LifeReports
 }
@@ -82,8 +85,9 @@ export class Isolates {
   }
 
   start(id: number, deployment: Deployment): void {
-    const { clock, socketFolder, allowUrls, inspect } = this.#options
+    const { clock, socketFolder, allowUrls, inspect, device } = this.#options
     const events = this.#eventsOf(id, deployment, clock.now())
+    if (deployment.engine === 'hailort') device.hold(id)
     try {
       const inspectPort = inspect?.name === deployment.name ? inspect.port : undefined
       const socketPath = join(socketFolder, `${id}.sock`)
@@ -102,7 +106,7 @@ export class Isolates {
   // --- internal ---
 
   #eventsOf(id: number, deployment: Deployment, startedAt: number): IsolateEvents {
-    const { clock, log, root, lives } = this.#options
+    const { clock, log, root, device, lives } = this.#options
     const reports = this.#reports
     const { name } = deployment
     const fields = { deployment: name }
@@ -136,6 +140,7 @@ export class Isolates {
         if (this.#readyAt.has(id) && isolate?.isKilled === false) lives.crashed(name)
         this.#living.delete(id)
         this.#readyAt.delete(id)
+        device.release(id)
         reports.exited(id, deployment, message)
       },
       inspector: (message) => log.info(fields, message),

@@ -52,8 +52,8 @@ export interface Refusal {
 /** What the host is started with: its only argument, as JSON. */
 export interface HostOptions {
   kind: 'hailort' | 'simulated'
-  /** That is simulated. */
-  chip?: HailoChip
+  /** The simulated one, where the control file names none. */
+  chip: HailoChip
   /** The library to load: the shim, or the simulated device. */
   file: string
   socketPath: string
@@ -88,6 +88,10 @@ export interface HostState {
   hardUnloads: number
   timeouts: number
   losses: number
+  /** Answered by the device since the host started. */
+  frames: number
+  /** Of the device that is open, where it told it. */
+  deviceId?: string
   /** Degrees Celsius, where the device told it. */
   temperature?: number
 }

@@ -1,4 +1,5 @@
 import type { Readiness } from '../deployments/preloads.ts'
+import type { DeviceCounts, DeviceRow } from '../device/device-host.ts'
 import type { Pellet } from '../pellet.ts'
 import type { CacheCount } from '../results/cache-rows.ts'
 import type { DeploymentSnapshot } from '../scheduler/types.ts'
@@ -18,6 +19,9 @@ export interface Facts {
   isStalled(): boolean
   /** Functions and manifests that are refused. */
   refused(): number
+  /** The process that owns the NPU, while there is one. */
+  device(): DeviceRow | undefined
+  deviceCounts(): DeviceCounts
 }
 
 /** Asked of a running Pellet, of which no part need be there yet. */
@@ -31,6 +35,8 @@ export function factsOf(pellet: Pellet): Facts {
     bytesInFlight: () => pellet.proxy.bytesInFlight,
     isReady: () => pellet.isReady(),
     isStalled: () => pellet.vitals.problem() !== undefined,
+    device: () => pellet.device.row,
+    deviceCounts: () => pellet.device.counts,
     refused: () => pellet.routes.failures.filter(({ missing }) => !missing).length,
   }
 }

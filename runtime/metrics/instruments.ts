@@ -4,6 +4,7 @@ import type { DeploymentCounts } from './counts.ts'
 import { addDeployments } from './deployments.ts'
 import type { Facts } from './facts.ts'
 import { Families } from './families.ts'
+import { addDevice } from './device.ts'
 import { addProcess } from './process.ts'
 import { addRequests } from './requests.ts'
 import { addSidecar } from './sidecar.ts'
@@ -42,6 +43,8 @@ export function createInstruments(facts: Facts, books: Books, only?: string): Fa
   addRequests(families, view)
   addDeployments(families, view)
   addSidecar(families, view)
-  if (only === undefined) addProcess(families, facts, books.deploys)
+  if (only !== undefined) return families
+  addDevice(families, facts)
+  addProcess(families, facts, books.deploys)
   return families
 }

@@ -31,8 +31,11 @@ export function addSidecar(families: Families, { facts, live, counts, rows }: Vi
   families.gauge('hailo_sidecar_start_time_seconds', 'When Pellet was started, in seconds since 1970', () => [
     [{}, Math.round(performance.timeOrigin) / 1000],
   ])
-  // Without a device it has no samples.
-  families.gauge('hailo_device_temperature_celsius', 'Temperature of the device', () => [])
+  // It has no samples without a device, or while no model is loaded on it.
+  families.gauge('hailo_device_temperature_celsius', 'Temperature of the device', () => {
+    const { temperature, deviceId = '' } = facts.device() ?? {}
+    return temperature === undefined ? [] : [[{ device_id: deviceId }, temperature]]
+  })
   families.counter(
     'hailo_errors_total',
     'Inference requests that failed, by error code (docs/errors.md)',

@@ -81,6 +81,8 @@ test('of a deployment that is removed what was counted stays, and goes on when i
     isReady: () => true,
     isStalled: () => false,
     refused: () => 0,
+    device: () => undefined,
+    deviceCounts: () => ({ hardUnloads: 0, timeouts: 0, losses: 0, frames: 0, restarts: 0 }),
   } as unknown as Facts
   const meter = new Meter(facts)
   const lines = async () => {

@@ -48,7 +48,7 @@ export class Device {
   #reloading: HostedModel | undefined
   /** What is to be looked at when its turn comes. */
   readonly #troubles = new Set<string>()
-  #counts = { hardUnloads: 0, timeouts: 0, losses: 0 }
+  #counts = { hardUnloads: 0, timeouts: 0, losses: 0, frames: 0 }
   /** Losses and failed openings since a model was loaded. */
   #failuresInARow = 0
   /** It is not opened before; who asks is told why. */
@@ -170,7 +170,10 @@ export class Device {
       const handle = (await attempt({ operation: 'open', name: '', isRecycled }, this.#mender, () =>
         this.#turns.call('open', '', () => npu.open({ deviceId, group })),
       ))!
-      handle.onDone((done) => this.#models.get(done.user)?.done(done))
+      handle.onDone((done) => {
+        if (done.status === 0) this.#counts.frames++
+        this.#models.get(done.user)?.done(done)
+      })
       this.#isLost = false
       return (this.#handle = handle)
     } catch (error) {

@@ -1,7 +1,6 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { dieWithParent, exitNow } from '../../../ffi/libc.ts'
-import { loadNpu } from '../../../ffi/shim/shim.ts'
-import { loadSimulated } from '../../../ffi/sim/simulated.ts'
+import type { Npu } from '../../../ffi/shim/npu.ts'
 import { systemClock } from '../../clock.ts'
 import type { FromHost, HostOptions, ToHost } from '../protocol.ts'
 import { Device } from './device.ts'
@@ -15,11 +14,10 @@ process.on('SIGTERM', () => {})
 process.on('SIGINT', () => {})
 process.on('disconnect', () => exitNow(0))
 
-const { kind, chip, file, socketPath, frameTimeoutMs, deviceId, group, limits } = JSON.parse(
-  process.argv[2]!,
-) as HostOptions
+const options = JSON.parse(process.argv[2]!) as HostOptions
+const { kind, socketPath, frameTimeoutMs, deviceId, group, limits } = options
 const device = new Device({
-  npu: kind === 'simulated' ? loadSimulated(file, chip) : loadNpu(file),
+  npu: await loadLibrary(options),
   deviceId,
   group,
   frameTimeoutMs,
@@ -31,7 +29,10 @@ const device = new Device({
 const server = createHostServer(device, kind)
 process.on('message', (message: ToHost) => {
   if (message.type === 'ping') send({ type: 'pong', nonce: message.nonce, state: device.state })
-  else void device.close().finally(() => exitNow(0))
+  else {
+    server.close()
+    void device.close().finally(() => exitNow(0))
+  }
 })
 rmSync(socketPath, { force: true })
 server.listen(socketPath, () => {
@@ -40,6 +41,12 @@ server.listen(socketPath, () => {
 })
 
 // --- internal ---
+
+/** One of the two: each brings its own HailoRT, and the reader of HEFs is for the simulated one alone. */
+async function loadLibrary({ file, chip }: HostOptions): Promise<Npu> {
+  if (kind === 'simulated') return (await import('../../../ffi/sim/simulated.ts')).loadSimulated(file, chip)
+  return (await import('../../../ffi/shim/shim.ts')).loadNpu(file)
+}
 
 function send(message: FromHost): void {
   process.send!(message, () => {})
