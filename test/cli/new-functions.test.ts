@@ -17,6 +17,8 @@ import type { FunctionDefinition } from '../../runtime/functions/define.ts'
 import type { Tensor, Tensors } from '../../runtime/tensor.ts'
 import { call, check, drive, type DriverRequest } from '../functions/driver.ts'
 import { temporaryFolder } from '../support/fixture-tmp.ts'
+import { toHefProto, type HefEdge, type HefGroup } from '../support/hef-proto.ts'
+import { toHef } from '../support/hef-writer.ts'
 import { toOnnx } from '../support/onnx-writer.ts'
 import { projectRoot } from '../support/root.ts'
 import { sharedData, testWithShared } from '../support/shared.ts'
@@ -28,6 +30,8 @@ const side = 64
 const image: TensorInfo = { name: 'images', type: 'float32', shape: [1, 3, side, side] }
 const info = (name: string, ...shape: (number | string)[]): TensorInfo => ({ name, type: 'float32', shape })
 const scrfd = [1, 4, 10].flatMap((last) => [128, 32, 8].map((rows) => info(`out${last}_${rows}`, 1, rows, last)))
+
+const scrfdMaps = [2, 8, 20].flatMap((last) => [8, 4, 2].map((side) => info(`map${last}_${side}`, 1, side, side, last)))
 
 const guesses: [kind: Kind, inputs: TensorInfo[], outputs: TensorInfo[], why: RegExp][] = [
   ['classifier', [image], [info('logits', 1, 1000)], /gives 1000 numbers; say embedding/],
@@ -41,6 +45,7 @@ const guesses: [kind: Kind, inputs: TensorInfo[], outputs: TensorInfo[], why: Re
   ['detector', [image], [info('output0', 1, 300, 6)], /after NMS/],
   ['detector', [image], [info('boxes', 'n', 4), info('scores', 'n')], /boxes and scores/],
   ['detector', [image], scrfd, /SCRFD/],
+  ['detector', [image], scrfdMaps, /SCRFD/],
   ['tensor', [image], [info('depth', 1, 1, side, side)], /neither a row of numbers nor boxes/],
   ['tensor', [info('window', 1, 100, 9)], [info('latent', 1, 64)], /takes no picture alone, but window/],
   ['tensor', [image, info('scale', 1)], [info('logits', 1, 10)], /takes no picture alone/],
@@ -148,6 +153,30 @@ test('detector: SCRFD', async () => {
   await detects('scrfd', outputs, [{ class: 0, score: 0.9, box: [20, 16, 52, 32] }])
 })
 
+test('detector: boxes by class, of a HEF with its NMS', async () => {
+  const model = join(root, 'given', 'boxes.hef')
+  const nms = { kind: 8, classes: 3, boxes: 4 }
+  const edges = [
+    { layer: { name: 'net/in', shape: [side, side, 3] } },
+    { layer: { name: 'net/conv', shape: [4, 4, 9] }, isOutput: true, pad: 1 },
+  ] as HefEdge[]
+  const ops = [{ name: 'nms', inputs: [2], output: { name: 'net/boxes' }, nms }]
+  const group: HefGroup = { name: 'net', layout: 'op', edges, sortedOutputs: ['net/boxes'], ops, padEdges: [[1, 2]] }
+  mkdirSync(join(root, 'given'), { recursive: true })
+  writeFileSync(model, toHef(1, toHefProto({ extensions: [13], groups: [group] })))
+  const shape = await readModelShape(model)
+  assert.match(guessKind(shape).why, /boxes by class/)
+
+  const frame = new Float32Array(3 * 21).fill(77)
+  const parts = (box: readonly number[]) => [box[1]!, box[0]!, box[3]!, box[2]!].map((edge) => edge / side)
+  const boxes = (index: number) => finds.filter((find) => find.index === index)
+  frame.set(
+    [0, 1, 2].flatMap((i) => [boxes(i).length, ...boxes(i).flatMap(({ box, score }) => [...parts(box), score])]),
+  )
+  await writeAll((await planFunction('packed', undefined, model, config)).files)
+  await detects('packed', { 'net/boxes': floats([3, 21], frame) }, kept, shape.inputs)
+})
+
 test('classifier: probabilities of logits, and those that the model gives itself', async () => {
   const logits = floats([1, 4], Float32Array.from([0, 2, 1, -1]))
   const ask = { options: { k: 2 }, outputs: { logits } }
@@ -217,7 +246,7 @@ for (const [file, kind, chip] of [
 ] as const)
   testWithShared(
     test,
-    `${file}.hef: the manifest names its chip and a place for the ONNX model, the function serves both`,
+    `${file}.hef: the manifest has it for its chip, the function would serve its ONNX, too`,
     async () => {
       const hef = sharedData(`hef/${file}.hef`)!
       const plan = await planFunction(`hef-${kind}`, undefined, hef, config)
@@ -226,18 +255,20 @@ for (const [file, kind, chip] of [
       const read = (path: string) => readFileSync(join(root, path), 'utf8')
       assert.match(
         read(`manifests/hef-${kind}.yaml`),
-        new RegExp(`^  hef:\n    ${chip}: ${file}\\.hef\n  onnx:\n    file: hef-${kind}\\.onnx`, 'm'),
+        new RegExp(`^  hef:\n    ${chip}:\n      file: ${file}\\.hef$`, 'm'),
       )
       assert.match(read(`functions/hef-${kind}.ts`), /toFloat32\(Object\.values\(out\)\[0\]\)/)
     },
   )
 
-testWithShared(test, 'refused: a HEF with several outputs', async () => {
-  await planFunction('faces', undefined, sharedData('hef/scrfd_2.5g.hef'), config).then(
-    () => assert.unreachable(),
-    (error: Error) =>
-      assert.match(error.message, /found 9 outputs or boxes; functions\/detect\.ts and functions\/scrfd\.ts/),
-  )
+testWithShared(test, 'scrfd_2.5g.hef: its nine maps by the names that they have', async () => {
+  const plan = await planFunction('hef-faces', undefined, sharedData('hef/scrfd_2.5g.hef'), config)
+  assert.is(plan.kind, 'detector')
+  await writeAll(plan.files)
+  const source = readFileSync(join(root, 'functions/hef-faces.ts'), 'utf8')
+  assert.ok(source.includes("{ stride: 16, scores: out['scrfd_2_5g/conv49'], boxes: out['scrfd_2_5g/conv50'] }"))
+  const test = readFileSync(join(root, 'test/hef-faces.test.mjs'), 'utf8')
+  assert.match(test, /PELLET_HAILORT: 'simulated:hailo10h', \.\.\.process\.env/)
 })
 
 // The last: it looks at all that the others wrote.
@@ -291,9 +322,16 @@ async function answerOf(name: string, kind: Kind, inputs: TensorInfo[], outputs:
   return JSON.parse(JSON.stringify(result, plain)) as Record<string, unknown>
 }
 
-async function detects(name: string, outputs: Tensors, expected: { class: number; score: number; box: number[] }[]) {
+async function detects(
+  name: string,
+  outputs: Tensors,
+  expected: { class: number; score: number; box: number[] }[],
+  inputs: readonly TensorInfo[] = [image],
+) {
   const infos = Object.entries(outputs).map(([name, { type, dims }]) => ({ name, type, shape: dims }))
-  const { objects } = (await answerOf(name, 'detector', [image], infos, { outputs })) as { objects: typeof expected }
+  const { objects } = (await answerOf(name, 'detector', [...inputs], infos, { outputs })) as {
+    objects: typeof expected
+  }
   const rounded = objects.map(({ class: index, score, box }) => ({
     class: index,
     score: Math.round(score * 1e4) / 1e4,

@@ -47,7 +47,7 @@ export async function drive(
   const session = modelFile === undefined ? undefined : await onnxruntime.open(modelFile)
   const model = {
     engine: 'onnxruntime',
-    entry: { ...manifest.model.onnx!, ...entry },
+    entry: { ...(manifest.model.onnx ?? Object.values(manifest.model.hef ?? {})[0]!), ...entry },
     inputs: inputs ?? session?.inputs ?? [],
     outputs: outputs ?? session?.outputs ?? [],
   }

@@ -90,6 +90,20 @@ for (let row = 0; row < values.length; row += 6) {
 }`,
   }),
 
+  nms: ({ output, classes }, width, height) => ({
+    doc: `Boxes that are through with NMS, packed: for each of ${classes} classes a count, then so many times top, left, bottom, right, score.`,
+    body: `const values = toFloat32(${member('out', output)})
+for (let index = 0, at = 0; index < ${classes}; index++) {
+  const count = values[at++] ?? 0
+  for (const end = Math.min(at + count * 5, values.length); at < end; at += 5) {
+    // In parts of the model's input, 0 to 1.
+    const [top = 0, left = 0, bottom = 0, right = 0, score = 0] = values.subarray(at, at + 5)
+    if (score < threshold) continue
+    found.push({ box: [left * ${width}, top * ${height}, right * ${width}, bottom * ${height}], score, index })
+  }
+}`,
+  }),
+
   boxes: ({ boxes, scores, labels }) => ({
     doc: `Boxes and scores. CHECK: boxes are taken for left, top, right, bottom in pixels of the model's input.`,
     body: `const sides = toFloat32(${member('out', boxes)})

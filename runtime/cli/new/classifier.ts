@@ -1,7 +1,7 @@
 import { CliError } from '../cli-error.ts'
 import { pixelLines, sizedStep, type Draft, type Task } from './draft.ts'
 import { valuesText } from './model.ts'
-import { pictureOf, rowsOf } from './shapes.ts'
+import { givesProbabilities, pictureOf, rowsOf } from './shapes.ts'
 
 /** @throws CliError where the model is no classifier of pictures */
 export function classifierDraft(task: Task): Draft {
@@ -10,7 +10,7 @@ export function classifierDraft(task: Task): Draft {
   if (model && !picture)
     throw new CliError(`classifier: expected a model that takes one picture, found ${valuesText(model.inputs)}`)
   const rows = model ? rowsOf(model) : []
-  const row = rows.find(({ output }) => output.operator === 'Softmax') ?? rows[0]
+  const row = rows.find(({ output }) => givesProbabilities(output)) ?? rows[0]
   if (model && !row)
     throw new CliError(
       `classifier: expected an output that is one row, a number for each class, found ${valuesText(model.outputs)}`,
@@ -19,7 +19,7 @@ export function classifierDraft(task: Task): Draft {
   const first = Math.min(5, most)
   const output = model && model.outputs.length > 1 ? [`output: ${row!.output.name}`] : []
   const withOutput = (step: string) => (output.length > 0 ? `{ ${step}: { ${output[0]} } }` : step)
-  const isProbability = row?.output.operator === 'Softmax'
+  const isProbability = row !== undefined && givesProbabilities(row.output)
   return {
     summary: 'What is in a picture: its likeliest classes',
     imports: { values: ['defineFunction', 'step', 'z'] },

@@ -7,17 +7,13 @@ import { fallbackSide, layoutOf, layouts, pictureOf, type Layout } from './shape
 /** @throws CliError where the model is no detector whose outputs are known */
 export function detectorDraft(task: Task & { model: ModelShape }): Draft {
   const { model } = task
-  if (model.chip)
-    throw new CliError(
-      'detector: expected an ONNX model, found a HEF; functions/detect.ts and functions/scrfd.ts of Pellet read both: copy the one that fits',
-    )
   const picture = pictureOf(model)
   if (!picture)
     throw new CliError(`detector: expected a model that takes one picture, found ${valuesText(model.inputs)}`)
   const layout = layoutOf(model, picture)
   if (!layout)
     throw new CliError(
-      `detector: expected outputs that hold boxes (${Object.values(layouts).join('; ')}), found ${valuesText(model.outputs)}${taskOf(model)}`,
+      `detector: expected outputs that hold boxes (${Object.values(layouts).join('; ')}), found ${valuesText(model.outputs)}${taskOf(model)}; functions/detect.ts of Pellet reads the heads of YOLOv8 as well`,
     )
   const { width = fallbackSide, height = fallbackSide } = picture
   const classes = layout.classes
@@ -31,7 +27,7 @@ export function detectorDraft(task: Task & { model: ModelShape }): Draft {
     source: `export default defineFunction({
   // What a request may set, in its form, JSON or query.
   input: {
-    threshold: z.number().min(0).max(1).default(${layout.kind === 'yolov8' || layout.kind === 'yolov5' ? 0.25 : layout.kind === 'yolox' ? 0.4 : 0.5}),
+    threshold: z.number().min(0).max(1).default(${['yolov8', 'yolov5', 'nms'].includes(layout.kind) ? 0.25 : layout.kind === 'yolox' ? 0.4 : 0.5}),
     iou: z.number().min(0).max(1).default(0.45),
     limit: z.number().int().min(1).max(1000).default(100),
   },
@@ -82,7 +78,7 @@ ${candidatesSource(layout, width, height)}`,
       body: 'picture',
       query: '?threshold=0&limit=5',
       checks: [
-        layout.kind === 'finished' || layout.kind === 'boxes'
+        ['finished', 'boxes', 'nms'].includes(layout.kind)
           ? 'assert.ok(answer.objects.length <= 5)'
           : 'assert.ok(answer.objects.length >= 1 && answer.objects.length <= 5)',
         'for (const { class: index, score, box } of answer.objects) {',
@@ -108,6 +104,7 @@ const scales: Record<Layout['kind'], PixelScale> = {
   yolox: { mean: 0, std: 1, takers: "YOLOX's exports", channels: ['channels: bgr'] },
   scrfd: { mean: 127.5, std: 128, takers: "InsightFace's models" },
   finished: plain,
+  nms: plain,
   boxes: plain,
 }
 
@@ -118,6 +115,7 @@ const margins: Record<Layout['kind'], string[]> = {
   yolox: ['position: top-left', 'background: 114'],
   scrfd: ['position: top-left'],
   finished: ['background: 114'],
+  nms: ['background: 114'],
   boxes: [],
 }
 

@@ -1,13 +1,14 @@
+import type { HailoChip } from '../../../ffi/hef/arch.ts'
 import type { ImageInput } from '../../steps/image-input.ts'
 import type { ModelShape } from './model.ts'
 
 /** What a function is written from. */
 export interface Task {
   name: string
-  /** The file of the ONNX model, as the manifest names it. */
+  /** The file of the model, as the manifest names it. */
   file: string
-  /** The same network for a chip: its file, and what it is compiled for. */
-  hef: { file: string; chip: string } | undefined
+  /** What the model is compiled for; undefined: an ONNX model. */
+  chip: HailoChip | undefined
   /** Undefined where there is no model yet. */
   model: ModelShape | undefined
   /** It came with Pellet: how it wants its pixels is known. */
@@ -62,10 +63,9 @@ export function quoted(text: string): string {
 export function pixelLines(
   picture: ImageInput | undefined,
   { mean, std, takers, channels }: PixelScale,
-  { isStarter, hef }: Task,
+  { isStarter }: Task,
 ): string[] {
-  // A HEF takes whole numbers always: it tells nothing of the ONNX model.
-  const isWhole = picture !== undefined && /int/.test(picture.type) && hef === undefined
+  const isWhole = picture !== undefined && /int/.test(picture.type)
   if (isWhole) return ['# The model takes whole numbers, 0 to 255: pixels go in as they are.', ...(channels ?? [])]
   const fits = (value: number | number[]) => (Array.isArray(value) && picture?.channels === 1 ? value[0]! : value)
   const text = (value: number | number[]) => JSON.stringify(fits(value)).replaceAll(',', ', ')

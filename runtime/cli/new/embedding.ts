@@ -18,8 +18,8 @@ export function embeddingDraft(task: Task): Draft {
       `embedding: expected an output that is one vector such as [1, 512], found ${valuesText(model.outputs)}`,
     )
   const isOne = !model || model.outputs.length === 1
-  // As ONNX the same network has another name for it.
-  const vector = row && !model?.chip ? member('out', row.output.name) : 'Object.values(out)[0]'
+  // As ONNX the network of a HEF has another name for it.
+  const vector = row && !(isOne && model?.chip) ? member('out', row.output.name) : 'Object.values(out)[0]'
   return {
     summary: 'A picture as a vector of length 1: the dot product of two says how alike they are',
     imports: { values: ['defineFunction', 'step', 'toFloat32'] },

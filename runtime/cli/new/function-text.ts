@@ -3,11 +3,11 @@ import type { Draft, Task } from './draft.ts'
 import { valuesText } from './model.ts'
 
 /** `functions/NAME.ts`. */
-export function functionText({ name, file, hef, model }: Task, { summary, imports, source }: Draft): string {
+export function functionText({ name, file, model }: Task, { summary, imports, source }: Draft): string {
   const values = `import { ${imports.values.join(', ')} } from 'pellet'`
   const types = imports.types?.length ? `\nimport type { ${imports.types.join(', ')} } from 'pellet'` : ''
   const shapes = model
-    ? `The model, ${hef?.file ?? file}:${listed('takes', model.inputs)}${listed('gives', model.outputs)}`
+    ? `The model, ${file}:${listed('takes', model.inputs)}${listed('gives', model.outputs)}`
     : `There is no model yet: it is expected in the models folder as ${file}.`
   return `${values}${types}
 

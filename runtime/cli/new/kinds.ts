@@ -1,6 +1,6 @@
 import type { ModelShape } from './model.ts'
 import { valuesText } from './model.ts'
-import { layoutOf, layouts, pictureOf, rowsOf } from './shapes.ts'
+import { givesProbabilities, layoutOf, layouts, pictureOf, rowsOf } from './shapes.ts'
 
 export const kinds = ['classifier', 'detector', 'embedding', 'tensor'] as const
 export type Kind = (typeof kinds)[number]
@@ -9,14 +9,14 @@ export type Kind = (typeof kinds)[number]
 export function guessKind(model: ModelShape): { kind: Kind; why: string } {
   const picture = pictureOf(model)
   if (!picture) return { kind: 'tensor', why: `it takes no picture alone, but ${valuesText(model.inputs)}` }
-  const layout = model.chip ? undefined : layoutOf(model, picture)
+  const layout = layoutOf(model, picture)
   if (layout) return { kind: 'detector', why: `it takes a picture and gives ${layouts[layout.kind]}` }
   const row = rowsOf(model)[0]
   if (!row)
     return { kind: 'tensor', why: `it gives neither a row of numbers nor boxes, but ${valuesText(model.outputs)}` }
   const { output, length } = row
   const gives = `it takes a picture and gives ${length} numbers`
-  if (output.operator === 'Softmax') return { kind: 'classifier', why: `${gives} that are probabilities` }
+  if (givesProbabilities(output)) return { kind: 'classifier', why: `${gives} that are probabilities` }
   if (isUsualDimension(length) || /embed|feature|latent/i.test(output.name))
     return { kind: 'embedding', why: `${gives}, as embeddings often have; say classifier where they are classes` }
   return { kind: 'classifier', why: `${gives}; say embedding where they are no classes` }

@@ -9,13 +9,12 @@ export interface ManifestOptions {
 
 /** `manifests/NAME.yaml`. */
 export function manifestText(
-  { name, file, hef, model }: Task,
+  { name, file, chip, model }: Task,
   { summary, manifest }: Draft,
   { schema, hasLabels }: ManifestOptions,
 ): string {
   const { entry, takesLabels, classes, pre, post } = manifest
-  const comment =
-    model && !hef ? '' : '   # CHECK: there is none yet. Put it into the models folder, or write its name here.'
+  const comment = model ? '' : '   # CHECK: there is none yet. Put it into the models folder, or write its name here.'
   const count = classes === undefined ? 'each class' : `each of the ${classes} classes`
   return [
     ...(schema === undefined ? [] : [`# yaml-language-server: $schema=${schema}`]),
@@ -24,16 +23,7 @@ export function manifestText(
     `function: ${name}`,
     '',
     'model:',
-    ...(hef
-      ? [
-          '  # For the NPU. This version of Pellet cannot run it yet, and takes the ONNX model below.',
-          '  hef:',
-          `    ${hef.chip}: ${scalar(hef.file)}`,
-        ]
-      : []),
-    '  onnx:',
-    `    file: ${scalar(file)}${comment}`,
-    ...entry.map((line) => `    ${line}`),
+    ...(chip ? hefLines(chip, file, entry) : onnxLines(file, comment, entry)),
     '',
     ...(takesLabels
       ? [
@@ -50,6 +40,20 @@ export function manifestText(
 }
 
 // --- internal ---
+
+function onnxLines(file: string, comment: string, entry: readonly string[]): string[] {
+  return ['  onnx:', `    file: ${scalar(file)}${comment}`, ...entry.map((line) => `    ${line}`)]
+}
+
+function hefLines(chip: string, file: string, entry: readonly string[]): string[] {
+  return [
+    '  hef:',
+    `    ${chip}:`,
+    `      file: ${scalar(file)}`,
+    ...entry.map((line) => `      ${line}`),
+    '  # The same network as ONNX runs where there is no such chip: onnx: { file: NAME.onnx, mean: ..., std: ... }',
+  ]
+}
 
 /** A YAML string, in quotes where it needs them. */
 function scalar(text: string): string {

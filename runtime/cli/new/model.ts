@@ -59,22 +59,7 @@ async function readHefShape(path: string): Promise<ModelShape> {
   const [chip] = hef.arch.runsOn
   const refusal = refusalOn(chip ?? 'hailo8', hef)
   if (refusal !== undefined || !chip) throw new CliError(`${path}: expected a HEF that runs on a chip, but ${refusal}`)
-  const { inputs, outputs } = tensorsOfHef(hef, path)
-  const groups = hef.networkGroups
-  if (groups.some(({ outputs }) => outputs.length > 1 || outputs.some(({ nms }) => nms)))
-    throw new CliError(
-      `${path}: expected a HEF with one tensor as its output, found ${groups.flatMap(({ outputs }) => outputs).length} outputs or boxes; ` +
-        'functions/detect.ts and functions/scrfd.ts of Pellet read detectors as HEF and as ONNX: copy the one that fits',
-    )
-  return {
-    path: resolve(path),
-    external: [],
-    file: basename(path),
-    inputs,
-    outputs,
-    metadata: {},
-    chip,
-  }
+  return { path: resolve(path), external: [], file: basename(path), ...tensorsOfHef(hef, path), metadata: {}, chip }
 }
 
 function toInfo(path: string, role: string, { name, type, shape, operator }: OnnxValue): OutputInfo {

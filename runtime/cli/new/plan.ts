@@ -42,9 +42,8 @@ export async function planFunction(
   const guess = model && wanted === undefined ? guessKind(model) : undefined
   const kind = wanted ?? guess!.kind
   const placed = model && (await placeModel(model, config))
-  const hef = model?.chip === undefined ? undefined : { file: placed!.file, chip: model.chip }
-  const file = placed && !hef ? placed.file : `${name}.onnx`
-  const task: Task = { name, file, hef, model, isStarter: modelPath === undefined && model !== undefined }
+  const isStarter = modelPath === undefined && model !== undefined
+  const task: Task = { name, file: placed?.file ?? `${name}.onnx`, chip: model?.chip, model, isStarter }
   const draft = drafts[kind](task as Task & { model: ModelShape })
   const labels = model && draft.manifest.takesLabels ? labelsOf(model, draft.manifest.classes) : undefined
   const paths = filesOf(config, name)

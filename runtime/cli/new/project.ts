@@ -99,7 +99,13 @@ export async function writeAll(files: readonly NewFile[]): Promise<() => Promise
 export async function failureOf(manifest: string, config: Config): Promise<FailedSource | undefined> {
   const folder = mkdtempSync(join(tmpdir(), 'pellet-new-'))
   try {
-    const options = { ...config, dataFolder: folder, memo: createMemo(createDataStore({ folder })) }
+    // A HEF is written for where its chip is.
+    const options = {
+      ...config,
+      isForAnywhere: true,
+      dataFolder: folder,
+      memo: createMemo(createDataStore({ folder })),
+    }
     const { failures } = await compileProject(options)
     return failures.find(({ origin }) => origin.manifest === displayPath(config.root, manifest))
   } finally {

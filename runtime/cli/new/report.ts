@@ -11,16 +11,17 @@ import { filesOf } from './project.ts'
 
 /** What was written, what is left to do, and how to go on. */
 export function reportText(config: Config, { kind, why, task, files, draft }: Plan): string {
-  const { name, file, hef, model, isStarter } = task
+  const { name, file, chip, model, isStarter } = task
   const shown = (path: string) => displayPath(process.cwd(), path)
   const texts = files.map(({ text }) => text ?? '').join('\n')
   const notes = [
     ...(isStarter
       ? [`It is written for the starter model ${file}, trained on synthetic data; --model names your own.`]
       : []),
-    ...(hef
+    ...(chip
       ? [
-          `This version of Pellet cannot run a HEF yet: put the same network as ONNX there as ${shown(join(config.modelsFolder, file))}.`,
+          `It runs on a ${chip}. The test runs it on the simulated device, and so does PELLET_HAILORT=simulated:${chip} pellet dev:`,
+          'answers have the right shapes, their numbers are made up.',
         ]
       : []),
     ...(model ? [] : [`It has no model yet: put it there as ${shown(join(config.modelsFolder, file))}.`]),

@@ -20,9 +20,16 @@ export function rowsOf({ outputs }: Pick<ModelShape, 'outputs'>): { output: Outp
   })
 }
 
+/** Whether a row of numbers is one of probabilities: it comes from a softmax, or its quantised values end at 0 and 1. */
+export function givesProbabilities({ operator, type, quant }: OutputInfo): boolean {
+  if (operator === 'Softmax') return true
+  if (type !== 'uint8' || typeof quant?.scale !== 'number') return false
+  return quant.zeroPoint === 0 && Math.abs(quant.scale * 255 - 1) < 0.01
+}
+
 /** How a detector gives what it found; `classes` undefined where the shapes do not say. */
 export type Layout =
-  | { kind: 'yolox' | 'yolov5' | 'yolov8'; output: string; classes: number }
+  | { kind: 'yolox' | 'yolov5' | 'yolov8' | 'nms'; output: string; classes: number }
   | { kind: 'finished'; output: string; classes?: undefined }
   | { kind: 'boxes'; boxes: string; scores: string; labels?: string; classes?: number | undefined }
   | { kind: 'scrfd'; anchors: number; maps: { stride: number; scores: string; boxes: string }[]; classes: 1 }
@@ -33,15 +40,17 @@ export const layouts: Record<Layout['kind'], string> = {
   yolov5: 'YOLOv5: [1, 3 * cells, 5 + classes]',
   yolov8: 'YOLOv8, YOLO11: [1, 4 + classes, cells]',
   finished: 'boxes after NMS: [1, boxes, 6]',
+  nms: 'boxes by class, after the NMS of a HEF',
   boxes: 'boxes and scores: [boxes, 4] and [boxes], or [boxes, classes]',
   scrfd: 'SCRFD: scores and boxes for each of three strides',
 }
 
 /** How the outputs hold boxes; undefined where they hold none that are known. */
-export function layoutOf({ outputs, metadata }: ModelShape, picture: ImageInput): Layout | undefined {
+export function layoutOf({ outputs, metadata, chip }: ModelShape, picture: ImageInput): Layout | undefined {
   // Ultralytics' other tasks have more in a row than boxes and classes.
   if (metadata['task'] !== undefined && metadata['task'] !== 'detect') return undefined
   const { width = fallbackSide, height = fallbackSide } = picture
+  if (chip && outputs.length === 1) return boxesByClassOf(outputs[0]!)
   return outputs.length === 1
     ? yoloOf(outputs[0]!, width, height)
     : (scrfdOf(outputs, width, height) ?? boxesOf(outputs))
@@ -70,9 +79,20 @@ function yoloOf({ name, shape }: OutputInfo, width: number, height: number): Lay
   return columns === 6 ? { kind: 'finished', output: name } : undefined
 }
 
-/** [1, N, 1], [1, N, 4] and mostly [1, N, 10] for each stride, with or without the 1. */
-function scrfdOf(outputs: readonly OutputInfo[], width: number, height: number): Layout | undefined {
-  const maps = strides.map((stride) => {
+/** Of a HEF: [classes, 1 + 5 * boxes]. Other tensors of HEFs have a batch. */
+function boxesByClassOf({ name, type, shape, quant }: OutputInfo): Layout | undefined {
+  const [classes, length] = shape as number[]
+  const isPacked = shape.length === 2 && type === 'float32' && !quant && length! > 1 && length! % 5 === 1
+  return isPacked ? { kind: 'nms', output: name, classes: classes! } : undefined
+}
+
+/**
+ * [1, N, 1], [1, N, 4] and mostly [1, N, 10] for each stride, with or without the 1; or maps of two anchors a cell, as a HEF has
+ * them, [1, h, w, 2], [1, h, w, 8] and [1, h, w, 20], which lie alike in memory.
+ */
+function scrfdOf(maps: readonly OutputInfo[], width: number, height: number): Layout | undefined {
+  const outputs = maps.map(toRows)
+  const levels = strides.map((stride) => {
     const cells = cellsOf(width, height, stride)
     const among = (last: number) =>
       outputs.filter(({ shape }) => {
@@ -82,15 +102,22 @@ function scrfdOf(outputs: readonly OutputInfo[], width: number, height: number):
     const [scores, boxes] = [among(1), among(4)].map((found) => found.toSorted((a, b) => rowCount(a) - rowCount(b)))
     return { stride, cells, scores: scores![0], boxes: boxes![0] }
   })
-  const anchors = maps.map(({ scores, cells }) => (scores ? rowCount(scores) / cells : 0))
-  if (maps.some(({ scores, boxes }) => !scores || !boxes || rowCount(scores) !== rowCount(boxes))) return undefined
+  const anchors = levels.map(({ scores, cells }) => (scores ? rowCount(scores) / cells : 0))
+  if (levels.some(({ scores, boxes }) => !scores || !boxes || rowCount(scores) !== rowCount(boxes))) return undefined
   if (new Set(anchors).size !== 1 || ![6, 9].includes(outputs.length)) return undefined
   return {
     kind: 'scrfd',
     anchors: anchors[0]!,
-    maps: maps.map(({ stride, scores, boxes }) => ({ stride, scores: scores!.name, boxes: boxes!.name })),
+    maps: levels.map(({ stride, scores, boxes }) => ({ stride, scores: scores!.name, boxes: boxes!.name })),
     classes: 1,
   }
+}
+
+/** A map of two anchors a cell as a row for each anchor. */
+function toRows(output: OutputInfo): OutputInfo {
+  const [batch, height, width, values] = output.shape as number[]
+  const isMap = output.shape.length === 4 && [2, 8, 20].includes(values!)
+  return isMap ? { ...output, shape: [batch!, height! * width! * 2, values! / 2] } : output
 }
 
 function rowCount({ shape }: OutputInfo): number {

@@ -5,7 +5,7 @@ const picture =
   'iVBORw0KGgoAAAANSUhEUgAAADAAAAAgCAIAAADbtmxLAAAACXBIWXMAAAPoAAAD6AG1e1JrAAAAT0lEQVRYw+3WQQoAIAhE0REKuv+F7QLNUgv60spm8UAQQ9I8vzT9KM0PLT1VgAABagCl+QrTr80zMkCAfgTd2Tcuz8gAAeIe4h4CBAhQc22hTg5gkt2IVwAAAABJRU5ErkJggg=='
 
 /** `test/NAME.test.mjs`: for `node --test`, with nothing but Node and Pellet. */
-export function testText({ name }: Task, { test }: Draft): string {
+export function testText({ name, chip }: Task, { test }: Draft): string {
   const isPicture = test.body === 'picture'
   const type = isPicture ? 'image/png' : 'application/json'
   const body = test.body === 'picture' ? 'picture' : `JSON.stringify(${test.body.json})`
@@ -25,13 +25,13 @@ import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const data = mkdtempSync(join(tmpdir(), 'pellet-'))
-let pellet
+${chip ? `// The simulated device makes its numbers up. On an NPU that is free: PELLET_HAILORT=auto node --test test/${name}.test.mjs\nconst env = { PELLET_HAILORT: 'simulated:${chip}', ...process.env }\n` : ''}let pellet
 let url
 
 before(async () => {
   const [program, ...first] = pelletCommand()
   const args = [...first, 'start', '--root', root, '--port', '0', '--data', data, '--log-level', 'info']
-  pellet = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  pellet = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit']${chip ? ', env' : ''} })
   await once(pellet, 'spawn')
   for await (const line of createInterface({ input: pellet.stdout })) {
     url = /"listening on (http:[^"]+)"/.exec(line)?.[1]
