@@ -62,6 +62,7 @@ export async function assemble(
     }
   if (problems.issues.length > 0 || model === undefined) throw problems.toError(manifest.name, manifest)
   const { others: _others, ...resolved } = model
+  const { inputs = [], outputs = [] } = checked.model ?? {}
   return {
     name: manifest.name,
     revision,
@@ -69,10 +70,11 @@ export async function assemble(
     calls: [],
     ...(bundle && { bundleFile: bundle.file }),
     ...resolved,
+    ...(model.engine === 'hailort' && { tensors: { inputs, outputs } }),
     files,
     probeInputs,
     input: checked.input,
-    isQuick: checked.isQuick,
+    isQuick: checked.model?.isQuick ?? false,
   }
 }
 

@@ -1,6 +1,6 @@
 import type { HailoChip } from '../../ffi/hef/arch.ts'
 import type { ShownEngine } from '../device/npu.ts'
-import type { EngineName } from '../engines/engine.ts'
+import type { EngineName, ModelTensors } from '../engines/engine.ts'
 import {
   entryOf,
   type ErrorShape,
@@ -39,6 +39,8 @@ export interface Deployment {
    * hashed again before it is loaded.
    */
   model: { key: ModelKey; file: string; sizeBytes: number; modifiedMs: number; sha256: string }
+  /** What its HEF says that it takes and gives, to be compared with what HailoRT says. Absent: on the CPU. */
+  tensors?: ModelTensors
   /** Absolute paths of the manifest's `files`. */
   files: Record<string, string>
   /** Absolute paths of its probes' inputs, by the paths that the manifest gives. */

@@ -6,7 +6,7 @@ export interface HefOutlook {
   /** What messages call the file. */
   shown: string
   isThere: boolean
-  /** Why the HailoRT of this machine would not take it. */
+  /** Why the HailoRT of this machine would not take it, with its name. */
   refusal?: string | undefined
 }
 
@@ -76,6 +76,5 @@ function hefFor({ hef = {} }: Manifest['model'], { npu, hefs }: Circumstances): 
   if (usable) return { key: usable }
   const [refused] = there
   if (!refused) return { why: `${hefs[first]!.shown} is not there`, isOfMachine: false, missing: first }
-  const { shown, refusal } = hefs[refused]!
-  return { why: `expected a HEF that the HailoRT of this machine takes, found ${shown}: ${refusal}`, isOfMachine: true }
+  return { why: hefs[refused]!.refusal!, isOfMachine: true }
 }

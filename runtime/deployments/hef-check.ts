@@ -6,18 +6,31 @@ import { readHefModel } from '../engines/hef-file.ts'
 import { messageOf } from '../errors.ts'
 import type { HailoArch } from '../manifest/manifest.ts'
 
-/** Why a file is no HEF for this chip; undefined where it is. */
-export async function whyNot(chip: HailoArch, file: string): Promise<string | undefined> {
-  const found = await knownHef(file)
-  if (typeof found === 'string') return found
-  const refusal = refusalOn(chip, found)
-  return refusal && `expected a HEF that ${chip} takes, found ${file}: ${refusal}`
+/** Why a HEF is not taken. */
+export interface HefRefusal {
+  reason: string
+  /** It is one for its chip, and it is the HailoRT of this machine that would not take it. */
+  isOfMachine: boolean
 }
 
-/** Why the HailoRT of this machine would not take a HEF that is one for the chip; undefined where it does. */
-export async function whyNotHere({ chip }: UsableNpu, file: string): Promise<string | undefined> {
-  const found = await knownHef(file)
-  return typeof found === 'string' ? found : refusalOn(chip, found)
+/**
+ * Why a file is no HEF for this chip; undefined where it is.
+ * @param npu the one that it would run on; absent: any of the chip, with the newest HailoRT that is known
+ */
+export async function whyNot(
+  chip: HailoArch,
+  file: string,
+  npu: UsableNpu | undefined,
+): Promise<HefRefusal | undefined> {
+  const hef = await knownHef(file)
+  if (typeof hef === 'string') return { reason: hef, isOfMachine: false }
+  const isOfChip = hef.arch.runsOn.includes(chip)
+  const refusal = npu && isOfChip ? refusalOn(npu.chip, hef, npu.library) : refusalOn(chip, hef)
+  if (refusal === undefined) return undefined
+  return {
+    reason: `expected a HEF that ${npu && isOfChip ? npu.chip : chip} takes, found ${file}: ${refusal}`,
+    isOfMachine: npu !== undefined && isOfChip,
+  }
 }
 
 // --- internal ---

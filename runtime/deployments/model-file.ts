@@ -132,12 +132,12 @@ async function lookAtHef(
   const { file, shown } = located
   if (!existsSync(file)) return { shown, isThere: false }
   // Loaded where a project has a HEF: most have none.
-  const { whyNot, whyNotHere } = await import('./hef-check.ts')
-  const reason = await whyNot(chip, file)
-  if (reason !== undefined) throw new ModelError(path, reason.replaceAll(file, shown))
+  const { whyNot } = await import('./hef-check.ts')
+  const found = await whyNot(chip, file, npu.isUsable && keysFor(npu.chip).includes(chip) ? npu : undefined)
+  const refusal = found?.reason.replaceAll(file, shown)
+  if (refusal !== undefined && (folders.isForAnywhere || !found?.isOfMachine)) throw new ModelError(path, refusal)
   if (entry.sha256) await checkDigest(path, entry, located)
-  const isOurs = npu.isUsable && keysFor(npu.chip).includes(chip)
-  return { shown, isThere: true, refusal: isOurs ? await whyNotHere(npu, file) : undefined }
+  return { shown, isThere: true, refusal }
 }
 
 interface Located {

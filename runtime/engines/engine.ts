@@ -1,3 +1,4 @@
+import type { DeviceTerms } from './hailort.ts'
 import type { ModelKey } from '../manifest/manifest.ts'
 import type { Quantisation, Tensors, TensorType } from '../tensor.ts'
 
@@ -15,12 +16,17 @@ export interface TensorInfo {
 export interface OpenOptions {
   /** Threads of one inference (`limits.threads`). @default 1 */
   threads?: number
+  /** Of HailoRT: the host that has the device, and what it is told. */
+  device?: DeviceTerms
 }
 
 /** What a model takes and gives. */
-export interface ModelDescription {
-  inputs: readonly TensorInfo[]
-  outputs: readonly TensorInfo[]
+export interface ModelTensors {
+  readonly inputs: readonly TensorInfo[]
+  readonly outputs: readonly TensorInfo[]
+}
+
+export interface ModelDescription extends ModelTensors {
   /** It runs so fast that a thread of its own would cost more than it saves. */
   isQuick: boolean
 }
@@ -45,9 +51,7 @@ export interface Engine {
 }
 
 /** One loaded model. Calls to `run` are served one at a time, in order. */
-export interface Session {
-  readonly inputs: readonly TensorInfo[]
-  readonly outputs: readonly TensorInfo[]
+export interface Session extends ModelTensors {
   /**
    * Runs the model once. Every input must be there with its type and shape; free dimensions take any positive size.
    * @throws PelletError `invalid_input` that names the input, what was expected and what was found

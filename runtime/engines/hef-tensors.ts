@@ -44,9 +44,9 @@ export function toTensorInfo({ name, type, order, shape, nms, quantization }: He
 // --- internal ---
 
 function toQuantisation({ scales, zeroPoints }: HefQuantization): Quantisation {
-  return { scale: single(scales), zeroPoint: single(zeroPoints) } as Quantisation
+  return { scale: single(scales), zeroPoint: single(zeroPoints) }
 }
 
-function single(values: number[]): number | number[] {
+function single(values: readonly number[]): number | readonly number[] {
   return values.length === 1 ? values[0]! : values
 }

@@ -3,6 +3,7 @@ import { PelletError, type ErrorCode, type ErrorDetail } from '../errors.ts'
 import type { Tensor, Tensors } from '../tensor.ts'
 import { isLent, takeBack } from '../buffers.ts'
 import type { EngineName, OpenOptions, Session } from './engine.ts'
+import type { Inference, LoadedModel, RunTerms } from './loaded-model.ts'
 
 export interface ThreadData {
   engine: EngineName
@@ -30,21 +31,6 @@ export interface ThreadError {
   details?: ErrorDetail[]
 }
 
-/** What one run gives, and how long the engine itself took. */
-export interface Inference {
-  outputs: Tensors
-  inferMs: number
-}
-
-/** A loaded model of an isolate. Runs are served one at a time, in order. */
-export interface LoadedModel extends Pick<Session, 'inputs' | 'outputs'> {
-  /**
-   * @param mayKeep nobody else holds the inputs: arrays among them that were lent (buffers.ts) go to the engine themselves
-   * @throws PelletError as `Session.run` does
-   */
-  run(inputs: Tensors, mayKeep?: boolean): Promise<Inference>
-}
-
 /**
  * Opens a model on a thread of its own: onnxruntime-node blocks the thread that runs it, and meanwhile other requests are to
  * be read, prepared and answered, and main is to hear that the isolate lives. The process must be ended by SIGKILL or
@@ -59,7 +45,7 @@ export function openOnThread(engine: EngineName, file: string, options: OpenOpti
   let count = 0
   let isOpen = false
 
-  function run(inputs: Tensors, mayKeep = false): Promise<Inference> {
+  function run(inputs: Tensors, { mayKeep = false }: RunTerms = {}): Promise<Inference> {
     const id = ++count
     const lent: ArrayBuffer[] = []
     const tensors = Object.fromEntries(

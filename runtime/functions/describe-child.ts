@@ -55,12 +55,12 @@ async function check(message: Extract<ToDescriber, { type: 'check' }>): Promise<
   const definition = message.bundleFile ? await importFunction(message.bundleFile) : undefined
   const { pipelines, problems, options } = bindChains(message.manifest, definition)
   const checked = { type: 'checked', input: options.schema } as const
-  if (message.model === undefined) return { ...checked, problems, isQuick: false }
+  if (message.model === undefined) return { ...checked, problems }
   const { key, file } = message.model
   const engine = engineOf(key)
   const entry = entryOf(message.manifest.model, key)!
-  const { inputs, outputs, isQuick } = await engines[engine].describe(file)
+  const model = await engines[engine].describe(file)
   const files = await readFiles(message.files, message.manifest.files)
-  const found = checkChains(pipelines, { engine, entry, inputs, outputs }, files, problems)
-  return { ...checked, problems: [...problems, ...found], isQuick }
+  const found = checkChains(pipelines, { engine, entry, ...model }, files, problems)
+  return { ...checked, problems: [...problems, ...found], model }
 }

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { childEnv } from '../child-env.ts'
+import type { ModelDescription } from '../engines/engine.ts'
 import type { ChainProblem } from '../isolate/child/pipeline.ts'
 import type { Manifest, ModelKey } from '../manifest/manifest.ts'
 
@@ -25,8 +26,7 @@ export type ToDescriber =
 
 export type FromDescriber =
   | { type: 'described'; description: FunctionDescription }
-  /** `isQuick`: the model runs so fast that a thread of its own would cost more than it saves. */
-  | { type: 'checked'; problems: ChainProblem[]; input: Record<string, unknown>; isQuick: boolean }
+  | { type: 'checked'; problems: ChainProblem[]; input: Record<string, unknown>; model?: ModelDescription }
   | { type: 'failed'; message: string }
 
 /** Code of a function that is described runs at most this long. */

@@ -159,6 +159,7 @@ export class Isolate {
     child.on('message', (message: FromIsolate | null) => {
       if (message?.type === 'pong') this.#asked.get(message.nonce)?.(message.active)
       else if (message?.type === 'tested') this.#asked.get(message.nonce)?.(message.problems)
+      else if (message?.type === 'ending') this.kill(message.message, message.code)
       else if (message?.type === 'inspector') events.inspector(message.message)
       else if (message?.type === 'ready' && loading) {
         loaded()

@@ -12,6 +12,8 @@ export type ToIsolate =
 export type FromIsolate =
   | { type: 'ready'; loadMs: number; residentBytes: number }
   | { type: 'failed'; code: ErrorCode; message: string; outOfMemory: boolean }
+  /** It cannot go on, and is to be ended: the model was lost, and nothing is left to load it on. */
+  | { type: 'ending'; code: ErrorCode; message: string }
   /** What became of the debugger, for people. */
   | { type: 'inspector'; message: string }
   /** `active`: ids of the requests whose steps are still running. */

@@ -1,6 +1,8 @@
 /** What a manifest means where it says nothing, as people would write it. The schema, the docs and `normalize` share it. */
 export const defaults = {
   engine: 'auto',
+  batch: 0,
+  power_mode: 'performance',
   keep_alive: '5m',
   preload: false,
   pin: false,

@@ -8,9 +8,10 @@ import type { ManifestInput, ProbeInput } from './schema.ts'
 export function toManifestInput(manifest: Manifest): ManifestInput {
   const { keepAliveMs, model, routes, status, limits, cache, probe = [], ...same } = manifest
   const { timeoutMs, bodyBytes, heapBytes, memoryBytes, ...others } = limits
+  const { powerMode, ...models } = model
   return {
     ...same,
-    model,
+    model: { ...models, ...(powerMode && { power_mode: powerMode }) },
     keep_alive: toDuration(keepAliveMs),
     routes: Object.fromEntries(routes.map((route) => [`${route.method} ${route.path}`, toRoute(route)])),
     status: Object.fromEntries(status.map(({ path, cases }) => [`GET ${path}`, cases])) as Status,

@@ -111,6 +111,10 @@ export interface Manifest {
     engine: 'auto' | EngineName
     hef?: Partial<Record<HailoArch, ModelEntry>>
     onnx?: ModelEntry
+    /** Frames that the NPU takes at a time. @default HailoRT's choice */
+    batch?: number
+    /** Of the NPU. @default performance */
+    powerMode?: 'performance' | 'ultra_performance'
   }
   /** Further files that steps read (labels, centroids), by name; paths relative to the models folder. */
   files: Record<string, string>

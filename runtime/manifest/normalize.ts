@@ -95,11 +95,14 @@ function refused(findings: readonly Finding[], places: ManifestPlaces): Normaliz
 }
 
 function toModel({ model = {} }: ManifestInput): Manifest['model'] {
+  const { batch = defaults.batch, power_mode: powerMode = defaults.power_mode } = model
   const hef = Object.entries(model.hef ?? {}).filter(([, entry]) => entry !== undefined)
   return {
     engine: model.engine ?? defaults.engine,
     ...(hef.length > 0 && { hef: Object.fromEntries(hef.map(([chip, entry]) => [chip, toEntry(entry!, `${chip}/`)])) }),
     ...(model.onnx !== undefined && { onnx: toEntry(model.onnx) }),
+    ...(batch !== defaults.batch && { batch }),
+    ...(powerMode !== defaults.power_mode && { powerMode }),
   }
 }
 

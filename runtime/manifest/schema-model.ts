@@ -1,6 +1,6 @@
 import { z } from '#zod'
 import { defaults } from './defaults.ts'
-import { key, mapping, oneOf, text, whenMapping } from './fields.ts'
+import { key, mapping, oneOf, text, whenMapping, whole } from './fields.ts'
 import { fileOfUrl, isModelPath, isTar, isUrl, isZip } from './paths.ts'
 
 const pathExpected = 'a path under the models folder without "..", or an absolute path'
@@ -118,6 +118,16 @@ export const model = mapping(
       ),
       'The model compiled for the NPU, an entry for each chip.',
       'none; then `onnx` is needed',
+    ),
+    batch: key(
+      whole(0, 32),
+      'Frames that the NPU takes at a time, of those that wait; more is faster where many wait. 0: HailoRT’s choice.',
+      { value: defaults.batch },
+    ),
+    power_mode: key(
+      oneOf(['performance', 'ultra_performance']),
+      'Of the NPU, while this model runs; ultra_performance takes more power and is for boards that are cooled.',
+      { value: defaults.power_mode },
     ),
     onnx: key(modelEntry, 'The model for the CPU: a path, a URL, or a mapping.', 'none; then `hef` is needed'),
   },

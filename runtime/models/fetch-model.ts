@@ -142,8 +142,8 @@ async function whyNoModel(path: string, { chip, file, shown }: ModelTarget): Pro
   const named = (text: string) => text.replaceAll(path, shown).replace(/ Check its sha256 and fetch it again\./, '')
   if (chip) {
     const { whyNot } = await import('../deployments/hef-check.ts')
-    const why = await whyNot(chip, path)
-    return why && named(why)
+    const why = await whyNot(chip, path, undefined)
+    return why && named(why.reason)
   }
   if (!/\.onnx$/i.test(file)) return undefined
   const { size } = await stat(path)

@@ -19,7 +19,7 @@ const files = (chips: Partial<Record<HailoArch, 'absent' | 'refused'>> = {}): Ci
       {
         shown: `models/${chip}.hef`,
         isThere: chips[chip] !== 'absent',
-        refusal: chips[chip] === 'refused' ? 'it is too new' : undefined,
+        refusal: chips[chip] === 'refused' ? `models/${chip}.hef is too new` : undefined,
       },
     ]),
   )
@@ -70,7 +70,7 @@ const rows: [what: string, model: Model, circumstances: Partial<Circumstances>, 
     { npu: npu('hailo8'), hefs: files({ hailo8: 'refused' }) },
     {
       key: 'onnx',
-      fallback: 'expected a HEF that the HailoRT of this machine takes, found models/hailo8.hef: it is too new',
+      fallback: 'models/hailo8.hef is too new',
     },
   ],
   // onnxruntime
@@ -114,7 +114,7 @@ const rows: [what: string, model: Model, circumstances: Partial<Circumstances>, 
     { npu: npu('hailo8'), hefs: files({ hailo8: 'refused' }) },
     {
       path: ['model', 'hef'],
-      refusal: `expected a HEF that the HailoRT of this machine takes, found models/hailo8.hef: it is too new; ${hint}`,
+      refusal: `models/hailo8.hef is too new; ${hint}`,
     },
   ],
   // Only looked at

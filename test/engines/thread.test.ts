@@ -54,7 +54,7 @@ threads('serves runs in order, each with its own answer', async () => {
 
 threads('takes buffers that were lent and gives them back; others stay their makers’', async () => {
   const lent = lendArray(Float32Array, length)
-  const first = await there.run({ [name]: ramp(lent) }, true)
+  const first = await there.run({ [name]: ramp(lent) }, { mayKeep: true })
   assert.is(lent.length, 0, 'it went to the thread')
   const again = lendArray(Float32Array, length)
   assert.is(again[1], Math.fround(1 / 255), 'it came back with what was in it')
@@ -86,7 +86,7 @@ threads('is not for a model that is quick, which answers on this one', async () 
   await session.release()
   const model = await openHere('onnxruntime', quick, {})
   const lent = lendArray(Float32Array, 4)
-  const { outputs } = await model.run({ x: { type: 'float32', dims: [1, 4], data: lent.fill(3) } }, true)
+  const { outputs } = await model.run({ x: { type: 'float32', dims: [1, 4], data: lent.fill(3) } }, { mayKeep: true })
   assert.equal(outputs['y']!.data, Float32Array.of(3, 3, 3, 3))
   assert.is(lent.length, 4, 'nothing was sent anywhere')
 })

@@ -2,10 +2,12 @@ import { writeFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { dieWithParent, exitNow } from '../../../ffi/libc.ts'
-import type { Deployment } from '../../deployments/deployment.ts'
+import { usedEntry, type Deployment } from '../../deployments/deployment.ts'
+import { deviceSocketName } from '../../device/protocol.ts'
 import { sha256File } from '../../digest.ts'
-import { openHere, openOnThread } from '../../engines/thread.ts'
+import type { LoadedModel } from '../../engines/loaded-model.ts'
 import { messageOf, PelletError } from '../../errors.ts'
+import type { Limits } from '../../manifest/manifest.ts'
 import { warmUp } from '../../steps/index.ts'
 import { callsSocketName } from '../calls.ts'
 import type { FromIsolate, ToIsolate } from '../messages.ts'
@@ -69,9 +71,8 @@ async function load(message: Extract<ToIsolate, { type: 'load' }>): Promise<void
   }
   const { manifest, engine, bundleFile } = deployment
   await expectSameModel(deployment)
-  // The thread starts, and opens the model, while this one imports what it needs.
-  const open = deployment.isQuick ? openHere : openOnThread
-  const opening = open(engine, deployment.model.file, { threads: manifest.limits.threads })
+  // The model is opened while this thread imports what it needs.
+  const opening = engine === 'hailort' ? openOnNpu(deployment, socketPath) : openOnCpu(deployment)
   opening.catch(() => {})
   const definition = bundleFile ? await importFunction(bundleFile) : undefined
   const { pipelines, options, problems } = bindChains(manifest, definition)
@@ -84,8 +85,8 @@ async function load(message: Extract<ToIsolate, { type: 'load' }>): Promise<void
   const askForResult = createResultClient(callsPath)
   const { pixels } = manifest.limits
   const opened = await opening
-  const model = { engine, entry: manifest.model.onnx!, inputs: opened.inputs, outputs: opened.outputs }
-  const engineTurn = new Turnstile(inEngineHands)
+  const model = { engine, entry: usedEntry(deployment), inputs: opened.inputs, outputs: opened.outputs }
+  const engineTurn = new Turnstile(engine === 'hailort' ? slotsOf(manifest.limits) : inEngineHands)
   const pixelTurn = new Turnstile(pixels)
   const loaded = { engine: opened, model, files, options, pixels, engineTurn, pixelTurn, call, askForResult }
   isolate = createIsolateServer(manifest, loaded, pipelines, async (url) => {
@@ -99,8 +100,36 @@ async function load(message: Extract<ToIsolate, { type: 'load' }>): Promise<void
   )
 }
 
+async function openOnCpu({ engine, model, manifest, isQuick }: Deployment): Promise<LoadedModel> {
+  const { openHere, openOnThread } = await import('../../engines/thread.ts')
+  const open = isQuick ? openHere : openOnThread
+  return open(engine, model.file, { threads: manifest.limits.threads })
+}
+
+/** ONNX Runtime and its thread stay away: such a process is a smaller one. */
+async function openOnNpu({ name, manifest, model, tensors }: Deployment, socketPath: string): Promise<LoadedModel> {
+  const { openOnDevice } = await import('../../engines/hailort.ts')
+  return openOnDevice(model.file, {
+    socketPath: join(dirname(socketPath), deviceSocketName),
+    name,
+    sha256: model.sha256,
+    batch: manifest.model.batch ?? 0,
+    powerMode: manifest.model.powerMode ?? 'performance',
+    priority: manifest.priority,
+    slots: slotsOf(manifest.limits),
+    expected: tensors,
+    onFull: (message) => send({ type: 'ending', code: 'device_failed', message }),
+  })
+}
+
+/** Frames that are on their way to the device at once: one that runs, one that is ready, and no more than there are requests. */
+function slotsOf({ concurrency }: Limits): number {
+  return Math.min(8, Math.max(2, concurrency))
+}
+
 /** A revision is its model too: another file in the same place is not loaded under its name. */
-async function expectSameModel({ name, model, manifest, origin }: Deployment): Promise<void> {
+async function expectSameModel(deployment: Deployment): Promise<void> {
+  const { name, model, origin } = deployment
   const { file, sizeBytes, modifiedMs, sha256 } = model
   const found = await stat(file).catch(() => undefined)
   if (found?.size === sizeBytes && found.mtimeMs === modifiedMs) return
@@ -108,7 +137,7 @@ async function expectSameModel({ name, model, manifest, origin }: Deployment): P
   if (!found && !origin.deployed) return
   const digest = found && (await sha256File(file))
   if (digest === sha256) return
-  const shown = origin.deployed ? `${manifest.model.onnx!.file} as it was uploaded` : file
+  const shown = origin.deployed ? `${usedEntry(deployment).file} as it was uploaded` : file
   const what = origin.deployed
     ? `deploy ${name} again, which sends it anew`
     : 'restart Pellet to deploy it, or put the file back'

@@ -1,4 +1,4 @@
-import type { Inference, LoadedModel } from '../../engines/thread.ts'
+import type { Inference, LoadedModel } from '../../engines/loaded-model.ts'
 import { messageOf, PelletError } from '../../errors.ts'
 import type { CallContext } from '../../steps/call.ts'
 import type { DecodeContext } from '../../steps/image.ts'
@@ -28,6 +28,8 @@ export interface RequestScope {
   phases: Phases
   /** Aborts when the caller leaves or the deadline passes. */
   signal: AbortSignal
+  /** When nobody waits any more, on `performance`'s clock. */
+  deadlineAt?: number
 }
 
 /** What all requests of an isolate share. */
@@ -61,7 +63,8 @@ export async function runPipeline(
   try {
     // Checked after the wait: the engine's time is not spent on a caller who left meanwhile.
     signal.throwIfAborted()
-    inference = await loaded.engine.run(tensors, isOwn)
+    const timeoutMs = scope.deadlineAt && scope.deadlineAt - performance.now()
+    inference = await loaded.engine.run(tensors, { mayKeep: isOwn, signal, timeoutMs })
   } finally {
     loaded.engineTurn.leave()
   }

@@ -43,7 +43,9 @@ export function createIsolateServer(
     const phases: Phases = { receive: 0, pre: 0, wait: 0, infer: 0, post: 0 }
     active.add(exchange)
     try {
-      const scope = { exchange, phases, signal: left.signal }
+      // It waited for its turn before it came here: that part only main knows, which ends it then.
+      const deadlineAt = performance.now() + manifest.limits.timeoutMs
+      const scope = { exchange, phases, signal: left.signal, deadlineAt }
       const answered = await (call === undefined ? answer(req, scope) : answerCallOf(call, req, scope))
       if (answered === 'kept') {
         res.writeHead(204, { 'server-timing': toServerTiming(phases), [resultHeader]: 'kept' }).end()
