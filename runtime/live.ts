@@ -54,10 +54,12 @@ export class Live {
   /**
    * Takes what the project's files give now: what changed goes live or goes away, all else is left as it is. Resolves when
    * each new port was tried once.
+   * @param renewed what was deployed, compiled anew, since the NPU came or went; where it was replaced meanwhile, it stays so
    */
-  async take(dropped: readonly DeploymentResult[]): Promise<void> {
+  async take(dropped: readonly DeploymentResult[], renewed: readonly DeploymentResult[] = []): Promise<void> {
     this.#sources.dropped = dropped
     await this.#settled()
+    for (const result of renewed) if (!isFailed(result)) this.#sources.renew(result)
     await this.#apply()
   }
 

@@ -243,8 +243,8 @@ export class Pellet {
   }
 
   /** As `Live.take`: what the project's files give now. */
-  take(dropped: readonly DeploymentResult[]): Promise<void> {
-    return this.live.take(dropped)
+  take(dropped: readonly DeploymentResult[], renewed?: readonly DeploymentResult[]): Promise<void> {
+    return this.live.take(dropped, renewed)
   }
 
   /** Serves what was accepted, refuses what is new, ends all isolates. Safe to call twice. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
 import type { FailedSource } from '../deployments/deployment.ts'
+import { noNpu, type NpuStatus } from '../device/npu.ts'
 import { createMemo } from '../deployments/memo.ts'
 import { howToGet, otherWays } from '../deployments/missing-model.ts'
 import type { CompileOptions } from '../deployments/source.ts'
@@ -11,10 +12,12 @@ import { createDataStore } from '../storage/storage.ts'
 /**
  * Compiles with a data folder of its own that is gone afterwards: this must work in a folder that cannot be written to,
  * and beside a running Pellet.
+ * @param npu of the machine that it is compiled for
  */
 export async function compileAside<Value>(
   config: Config,
   compile: (options: CompileOptions) => Promise<Value>,
+  npu: NpuStatus = noNpu,
 ): Promise<Value> {
   const folder = mkdtempSync(join(tmpdir(), 'pellet-compile-'))
   const remove = () => rmSync(folder, { recursive: true, force: true })
@@ -25,7 +28,7 @@ export async function compileAside<Value>(
   process.once('SIGINT', onSignal)
   try {
     const memo = createMemo(createDataStore({ folder }))
-    return await compile({ ...config, dataFolder: folder, memo, isForAnywhere: true })
+    return await compile({ ...config, dataFolder: folder, memo, npu, isForAnywhere: true })
   } finally {
     process.off('SIGINT', onSignal)
     remove()

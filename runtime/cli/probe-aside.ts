@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import type { Deployment } from '../deployments/deployment.ts'
+import type { NpuStatus } from '../device/npu.ts'
 import { runProbes } from '../deploys/probe/run-probes.ts'
 import { messageOf, PelletError } from '../errors.ts'
 import { createLogger } from '../log.ts'
@@ -8,21 +9,21 @@ import { Pellet } from '../pellet.ts'
 
 /**
  * Tries deployments as a deploy would, in a Pellet of their own that nobody else sees.
- * @param all of the project: whom they may call
  * @param dataFolder the one that they were compiled in
+ * @param all of the project: whom they may call
  * @returns what each of them does not do as it is to, by name
  */
 export async function probeAside(
-  config: Config,
+  { config, npu, dataFolder }: { config: Config; npu: NpuStatus; dataFolder: string },
   deployments: readonly Deployment[],
   all: readonly Deployment[],
-  dataFolder: string,
 ): Promise<Map<string, string[]>> {
   const own = { host: '127.0.0.1', port: 0, public: false, requireToken: false, fetch: false, watch: false }
   const ring = new LogRing()
   const logs = { ring, log: await createLogger('silent', ring) }
   const compiled = Promise.resolve({ dropped: all.map(withoutOthers), deployed: [] })
-  const pellet = await Pellet.start({ ...config, ...own, dataFolder, socketPath: '' }, logs, compiled)
+  const aside = { ...config, ...own, dataFolder, socketPath: '' }
+  const pellet = await Pellet.start(aside, logs, compiled, { npu: Promise.resolve(npu) })
   const found = new Map<string, string[]>()
   try {
     for (const { name } of deployments) {

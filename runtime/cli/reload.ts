@@ -1,5 +1,6 @@
 import { compareConfigs, loadConfig, type Config } from '../config.ts'
-import { compileInChild } from '../deployments/compiler.ts'
+import { compileInChild, type WatchingCompiler } from '../deployments/compiler.ts'
+import type { NpuStatus } from '../device/npu.ts'
 import { messageOf } from '../errors.ts'
 import type { Pellet } from '../pellet.ts'
 import { reconfigure } from '../reconfigure.ts'
@@ -13,6 +14,10 @@ export interface ReloaderOptions {
   config: Config
   /** Ends a compilation under way. */
   signal: AbortSignal
+  /** Looks for an NPU again. */
+  probe(): Promise<NpuStatus>
+  /** Where the project is watched. */
+  watching: WatchingCompiler | undefined
 }
 
 /** Reads the configuration and the project again. What is broken is told, and what was there keeps serving. */
@@ -58,15 +63,15 @@ export class Reloader {
   }
 
   async #compile(): Promise<void> {
-    const { pellet, flags, signal } = this.#options
+    const { pellet, flags, signal, probe, watching } = this.#options
     try {
-      const { dropped } = await compileInChild({
-        config: pellet.config,
-        flags,
-        npu: Promise.resolve(pellet.npu),
-        signal,
-      })
-      await pellet.take(dropped)
+      const found = probe()
+      const { dropped, deployed } = await compileInChild({ config: pellet.config, flags, npu: found, signal })
+      const npu = await found
+      const isOther = JSON.stringify(npu) !== JSON.stringify(pellet.npu)
+      pellet.npu = npu
+      if (isOther) watching?.renew(npu)
+      await pellet.take(dropped, isOther ? deployed : [])
       const { size } = pellet.routes.deployments
       pellet.log.info(`reloaded: ${size} deployment${size === 1 ? '' : 's'}`)
     } catch (error) {

@@ -5,7 +5,7 @@ import { bindProblem } from '../auth/bind-rule.ts'
 import { isLoopback } from '../auth/loopback.ts'
 import type { Config } from '../config.ts'
 import { compileInChild, WatchingCompiler } from '../deployments/compiler.ts'
-import { noNpu } from '../device/npu.ts'
+import type { NpuStatus } from '../device/npu.ts'
 import type { Inspect } from '../deployments/isolates.ts'
 import { messageOf } from '../errors.ts'
 import { InheritedSockets } from '../http/inherited.ts'
@@ -77,7 +77,8 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
   if (isatty(0)) process.on('SIGHUP', stop)
   else process.on('SIGHUP', () => (reloader ? void reloader.reload() : (isReloadWanted = true)))
   // The compiler starts before main loads its own modules: both take a quarter of a second, side by side.
-  const npu = Promise.resolve(noNpu)
+  const probe = () => findNpu(config, (message) => log.info(message))
+  const npu = probe()
   const options = { config, flags, npu, signal: stopping.signal }
   const watching = config.watch ? new WatchingCompiler(options) : undefined
   const compiled = watching?.first ?? compileInChild(options)
@@ -98,7 +99,7 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
     log.info(`listening on ${pellet.address}`)
     if (config.requireToken || !hosts.every(isLoopback)) log.info(whoMayCall(pellet))
     manager.ready(pellet)
-    reloader = new Reloader({ pellet, manager, flags, config: asRead, signal: stopping.signal })
+    reloader = new Reloader({ pellet, manager, flags, config: asRead, signal: stopping.signal, probe, watching })
     if (isReloadWanted) void reloader.reload()
     watchMemory()
     onStarted?.(pellet)
@@ -113,6 +114,12 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
 }
 
 // --- internal ---
+
+/** Its module is loaded beside the others of main. */
+async function findNpu(config: Config, say: (message: string) => void): Promise<NpuStatus> {
+  const { probeNpu } = await import('../device/probe.ts')
+  return probeNpu(config, { say })
+}
 
 function whoMayCall({ config, tokens }: Pellet): string {
   if (config.public) return 'everybody who reaches it may call functions (public); /api needs a token'

@@ -1,4 +1,4 @@
-import { fileOf, type Deployment, type DeploymentResult, type Origin } from './deployment.ts'
+import { fileOf, isFailed, type Deployment, type DeploymentResult, type Origin } from './deployment.ts'
 
 /** What all sources give together. */
 export interface Joined {
@@ -28,6 +28,13 @@ export class Sources {
   set(name: string, deployed: DeploymentResult | undefined): void {
     if (deployed) this.#deployed.set(name, deployed)
     else this.#deployed.delete(name)
+  }
+
+  /** The same revision for other circumstances, or one for which there was no engine before. */
+  renew(deployed: Deployment): void {
+    const before = this.#deployed.get(deployed.name)
+    if (before && (isFailed(before) || before.revision === deployed.revision))
+      this.#deployed.set(deployed.name, deployed)
   }
 
   joined(): Joined {

@@ -2,6 +2,7 @@ import { defineCommand } from 'citty'
 import { compileFiles } from '../../deployments/compile.ts'
 import type { Deployment } from '../../deployments/deployment.ts'
 import type { About } from '../../http/admin.ts'
+import { absent, type NpuStatus } from '../../device/npu.ts'
 import { CliError } from '../cli-error.ts'
 import { callJson } from '../client.ts'
 import { compileAside, toFailureLines } from '../compile-aside.ts'
@@ -42,7 +43,11 @@ export default defineCommand({
     const about = await callJson<About>(target, 'GET', '/api/about')
     await askMissing(target, [])
     const compile = () =>
-      compileAside(config, (options) => compileFiles(args._, { ...options, areProbesMade: true }, 'anybody'))
+      compileAside(
+        config,
+        (options) => compileFiles(args._, { ...options, areProbesMade: true }, 'anybody'),
+        npuOf(about),
+      )
     const first = await compile()
     const { deployments, failures } = (await pullMissing(config, first.failures)) ? await compile() : first
     const reporter = createReporter({ isJson: args.json ?? false, isDryRun: args['dry-run'] ?? false })
@@ -69,6 +74,12 @@ export default defineCommand({
 })
 
 // --- internal ---
+
+/** That of the target. A Pellet of an older version tells of none. */
+function npuOf({ npu }: Partial<Pick<About, 'npu'>>): NpuStatus {
+  if (npu?.is_usable) return { isUsable: true, kind: npu.kind, chip: npu.chip, library: npu.library, file: '' }
+  return absent(`the target has no NPU: ${npu?.reason ?? 'its version of Pellet runs none'}`)
+}
 
 /** One after the other; one that fails does not hold up those behind it. @throws CliError when one failed, or was refused */
 async function deployAll(deployments: Deployment[], refused: string[], options: DeployOptions): Promise<void> {

@@ -1,6 +1,7 @@
 import { defineCommand } from 'citty'
 import { compileFiles, compileProject } from '../../deployments/compile.ts'
 import type { Deployment, FailedSource } from '../../deployments/deployment.ts'
+import { probeNpu } from '../../device/probe.ts'
 import { CliError } from '../cli-error.ts'
 import { compileAside, toFailureLines } from '../compile-aside.ts'
 import { projectArgs, readConfig } from '../settings.ts'
@@ -23,14 +24,21 @@ export default defineCommand({
   async run({ args }) {
     const config = await readConfig({ ...args })
     const isWhole = args._.length === 0
-    const { deployments, failures, tried } = await compileAside(config, async (aside) => {
-      const options = { ...aside, areProbesMade: args.probe ?? false }
-      const compiled = await (isWhole ? compileProject(options) : compileFiles(args._, options))
-      if (!args.probe) return { ...compiled, tried: new Map<string, string[]>() }
-      const { probeAside } = await import('../probe-aside.ts')
-      const all = isWhole ? compiled : await compileProject(options)
-      return { ...compiled, tried: await probeAside(config, compiled.deployments, all.deployments, options.dataFolder) }
-    })
+    const npu = await probeNpu(config, { say: (message) => console.error(message) })
+    const { deployments, failures, tried } = await compileAside(
+      config,
+      async (aside) => {
+        const options = { ...aside, areProbesMade: args.probe ?? false }
+        const compiled = await (isWhole ? compileProject(options) : compileFiles(args._, options))
+        if (!args.probe) return { ...compiled, tried: new Map<string, string[]>() }
+        const { probeAside } = await import('../probe-aside.ts')
+        const all = isWhole ? compiled : await compileProject(options)
+        const { dataFolder } = options
+        const tried = await probeAside({ config, npu, dataFolder }, compiled.deployments, all.deployments)
+        return { ...compiled, tried }
+      },
+      npu,
+    )
     if (deployments.length + failures.length === 0)
       throw new CliError(`${config.root}: expected manifests or function files, found none`)
     const hasFailed = ({ name }: Deployment) => (tried.get(name) ?? []).length > 0
