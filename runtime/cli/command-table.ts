@@ -22,6 +22,7 @@ export const commands: Record<string, () => Promise<CommandDef<any>>> = {
   pull: () => import('./commands/pull.ts').then((module) => module.default),
   new: () => import('./commands/new.ts').then((module) => module.default),
   inspect: () => import('./commands/inspect.ts').then((module) => module.default),
+  doctor: () => import('./commands/doctor.ts').then((module) => module.default),
   systemd: () => import('./commands/systemd.ts').then((module) => module.default),
 }
 
@@ -56,6 +57,7 @@ export const examples: Record<string, string[]> = {
   pull: ['pellet pull detect', 'pellet pull scdepthv3@hailo8 --accept-licence', 'pellet pull --all'],
   new: ['pellet new tags --model ~/mobilenet.onnx', 'pellet new detector faces', 'pellet new classifier tags'],
   systemd: ['pellet systemd install', 'pellet systemd install --yes --limits strict', 'pellet systemd status'],
+  doctor: ['pellet doctor', 'pellet doctor --json'],
   inspect: ['pellet inspect models/depth.onnx', 'pellet inspect models/hailo8/depth.hef --json'],
 }
 
@@ -66,5 +68,5 @@ export const groups: Record<string, string[]> = {
   'Deploy them': ['deploy', 'history', 'rollback', 'delete'],
   'Look at a running Pellet': ['list', 'ps', 'logs'],
   'Use it': ['invoke', 'load', 'unload', 'cache', 'bench'],
-  'Operate it': ['token', 'systemd'],
+  'Operate it': ['doctor', 'token', 'systemd'],
 }

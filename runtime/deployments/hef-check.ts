@@ -20,7 +20,7 @@ export interface HefRefusal {
 export async function whyNot(
   chip: HailoArch,
   file: string,
-  npu: UsableNpu | undefined,
+  npu: Pick<UsableNpu, 'chip' | 'library'> | undefined,
 ): Promise<HefRefusal | undefined> {
   const hef = await knownHef(file)
   if (typeof hef === 'string') return { reason: hef, isOfMachine: false }

@@ -216,6 +216,7 @@ const withJson: [args: string[], isLines?: 'lines'][] = [
   [['validate', 'functions/plain.ts']],
   [['inspect', 'models/identity.onnx']],
   [['models']],
+  [['doctor']],
   [['pull', 'plain']],
   [['systemd', 'uninstall', '--root', '.']],
   [['deploy', 'functions/plain.ts', '--no-probe'], 'lines'],

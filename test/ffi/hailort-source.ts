@@ -1,13 +1,15 @@
 /**
- * A stand-in for libhailort: it takes the version that it is to have from `pretend`, answers with known values, and keeps what
- * it was given. Its structs are written down a second time here, for the compiler to lay them out.
+ * A stand-in for libhailort: it is 4.23.0 unless `pretend` says otherwise, answers with known values, and keeps what it was
+ * given. FAKE_HAILORT in the environment: `hang` and `crash` when a device is to be identified. Its structs are written down a second time here, for the compiler to lay them out.
  */
 export const hailortSource = `
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct { uint32_t major, minor, revision; } version;
 typedef struct { char id[32]; } device_id;
@@ -22,7 +24,7 @@ typedef struct {
 } identity;
 typedef struct { float first, second; uint16_t samples; } temperature;
 
-static version pretended;
+static version pretended = {4, 23, 0};
 static uint32_t refusal;
 static char given[64];
 static int open_devices;
@@ -57,8 +59,11 @@ uint32_t hailo_release_device(void *which) { open_devices--; return which == &de
 uint32_t hailo_identify(void *which, identity *out) {
   if (which != &device) return 2;
   if (refusal) return refusal;
+  const char *trouble = getenv("FAKE_HAILORT");
+  if (trouble && strcmp(trouble, "hang") == 0) sleep(60);
+  if (trouble && strcmp(trouble, "crash") == 0) abort();
   memset(out, 0xee, sizeof *out);
-  out->firmware = (version){4, 23, 1};
+  out->firmware = (version){4, 23, 0};
   out->is_release = true;
   out->architecture = 2;
   out->board_length = 7; memcpy(out->board, "Hailo-8", 7);

@@ -71,7 +71,7 @@ testWithCompiler(test, 'a device is asked by the C API of either version', () =>
         assert.is(fake.func('const char *what_was_given()')(), '0001:01:00.0')
         assert.equal(await device.identify(), {
           chip: 'hailo8l',
-          firmware: '4.23.1',
+          firmware: '4.23.0',
           isDebugFirmware: false,
           board: 'Hailo-8',
           product: 'HAILO-8L M.2',

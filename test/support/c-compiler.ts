@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Callback, Test } from 'uvu'
@@ -11,11 +11,16 @@ export function testWithCompiler<T>(suite: Test<T>, name: string, fn: Callback<T
   suite.skip(name, fn)
 }
 
-/** A shared library of C source. It is loaded after this: the file may go when `use` returns. */
-export async function withCLibrary<Result>(source: string, use: (file: string) => Promise<Result>): Promise<Result> {
+/** A shared library of C source, in the folder `lib` of a temporary one. @param name Of its file */
+export async function withCLibrary<Result>(
+  source: string,
+  use: (file: string) => Promise<Result>,
+  name = 'library.so',
+): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), 'c-'))
   try {
-    const file = join(folder, 'library.so')
+    const file = join(folder, 'lib', name)
+    mkdirSync(join(folder, 'lib'))
     writeFileSync(join(folder, 'library.c'), source)
     const { status, stderr } = spawnSync('cc', ['-shared', '-fPIC', '-o', file, join(folder, 'library.c')], {
       encoding: 'utf8',

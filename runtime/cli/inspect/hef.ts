@@ -3,6 +3,7 @@ import type { Hef, HefNetworkGroup, HefTensor } from '../../../ffi/hef/hef.ts'
 import { toText } from '../../engines/check-inputs.ts'
 import { formatBytes } from '../../units.ts'
 import { toColumns } from '../table.ts'
+import { toSnakeCase } from '../snake-case.ts'
 import type { Facts } from './facts.ts'
 
 export function hefFacts(hef: Hef, sha256: string): Facts {
@@ -89,12 +90,4 @@ function round(value: number): number {
 
 function toIsoTime(ms: number): string | null {
   return ms > 0 && ms < 8.64e15 ? new Date(ms).toISOString() : null
-}
-
-/** Keys as in the rest of what Pellet prints as JSON. */
-function toSnakeCase(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(toSnakeCase)
-  if (typeof value !== 'object' || value === null) return value
-  const toKey = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [toKey(key), toSnakeCase(inner)]))
 }

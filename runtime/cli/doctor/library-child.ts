@@ -1,0 +1,62 @@
+import { Hailort } from '../../../ffi/hailort/hailort.ts'
+import { findHailort } from '../../../ffi/shim/hailort-files.ts'
+import { dieWithParent } from '../../../ffi/libc.ts'
+import { messageOf } from '../../errors.ts'
+import type { QueriedDevice } from './facts.ts'
+import type { FromLibraryChild } from './library.ts'
+
+dieWithParent(Number(process.env['PELLET_PARENT_PID']))
+const facts: FromLibraryChild['facts'] = { devices: [] }
+await ask().catch((error: unknown) => (facts.problem = messageOf(error)))
+await tell('')
+// Whatever threads the library has.
+process.exit(0)
+
+// --- internal ---
+
+async function ask(): Promise<void> {
+  const { library } = await findHailort()
+  if (library === undefined) return
+  facts.file = library
+  await tell(`load ${library}`)
+  const hailort = Hailort.load(library)
+  facts.version = hailort.version
+  if (hailort.refusal !== undefined) throw new Error(hailort.refusal)
+  await tell('look for devices')
+  for (const id of await hailort.scan()) await askDevice(hailort, id)
+}
+
+async function askDevice(hailort: Hailort, id: string): Promise<void> {
+  const found: QueriedDevice = { id, problems: [] }
+  facts.devices.push(found)
+  const attempt = async (what: string, work: () => Promise<object>): Promise<boolean> => {
+    await tell(`${what} of ${id}`)
+    try {
+      Object.assign(found, await work())
+      return true
+    } catch (error) {
+      found.problems.push(`${what}: ${messageOf(error)}`)
+      return false
+    }
+  }
+  await attempt('open', async () => {
+    await using device = await hailort.open(id)
+    const isKnown = await attempt('identity', async () => {
+      const { chip, firmware, product, serial } = await device.identify()
+      return { chip, firmware, product, serial }
+    })
+    // Each further question would only wait for its own time to be over.
+    if (!isKnown) return {}
+    await attempt('temperature', async () => ({ temperature: await device.temperature() }))
+    await attempt('throttling', async () => ({ isThrottlingEnabled: await device.isThrottlingEnabled() }))
+    await attempt('details', async () => {
+      const { clockHz, measuresPower } = await device.details()
+      return { clockHz, ...(measuresPower && { watts: await device.power() }) }
+    })
+    return {}
+  })
+}
+
+function tell(next: string): Promise<void> {
+  return new Promise((resolve) => process.send!({ facts, next } satisfies FromLibraryChild, () => resolve()))
+}

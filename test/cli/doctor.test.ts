@@ -1,0 +1,407 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { diagnose } from '../../runtime/cli/doctor/diagnose.ts'
+import type { DoctorFacts } from '../../runtime/cli/doctor/facts.ts'
+import {
+  readDrivers,
+  readHolders,
+  readInstalledDrivers,
+  readNodes,
+  readPci,
+} from '../../runtime/cli/doctor/hardware.ts'
+import { askLibrary } from '../../runtime/cli/doctor/library.ts'
+import { readMachine } from '../../runtime/cli/doctor/machine.ts'
+import { testWithCompiler, withCLibrary } from '../support/c-compiler.ts'
+import { hailortSource } from '../ffi/hailort-source.ts'
+
+const test = suite('doctor')
+let folder: string
+test.before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'doctor-'))
+})
+test.after(() => rmSync(folder, { recursive: true }))
+
+/** What a Raspberry Pi 5 with an AI HAT+ has, all well. */
+const well: DoctorFacts = {
+  machine: {
+    model: 'Raspberry Pi 5 Model B Rev 1.0',
+    pageBytes: 16384,
+    availableBytes: 5e9,
+    totalBytes: 8e9,
+    swapBytes: 0,
+    isUndervolted: false,
+  },
+  pci: [
+    {
+      address: '0001:01:00.0',
+      deviceId: '2864',
+      driver: 'hailo',
+      link: { speed: '8.0 GT/s', width: '1', bestSpeed: '8.0 GT/s', bestWidth: '4' },
+    },
+  ],
+  drivers: [{ name: 'hailo_pci', version: '4.23.0', forcedPageBytes: 4096, configuredPageBytes: 4096 }],
+  installedDrivers: ['hailo_pci'],
+  nodes: [{ path: '/dev/hailo0', id: '0001:01:00.0', mode: '0660', group: 'hailo', isUsable: true }],
+  holders: [{ pid: 7, command: 'node /opt/pellet/dist/runtime/device/host/main.js', isPellet: true }],
+  areHoldersHidden: false,
+  library: {
+    file: '/usr/lib/libhailort.so.4.23.0',
+    version: '4.23.0',
+    devices: [
+      {
+        id: '0001:01:00.0',
+        chip: 'hailo8l',
+        firmware: '4.23.0',
+        product: 'HAILO-8L',
+        serial: 'HL1',
+        temperature: 51.6,
+        isThrottlingEnabled: true,
+        clockHz: 4e8,
+        watts: 1.752,
+        problems: [],
+      },
+    ],
+  },
+  shim: { isBuilt: true, missing: [] },
+  hefs: [{ name: 'detect', chip: 'hailo8l', shown: 'models/hailo8l/detect.hef', isThere: true }],
+  running: { version: '0.1.0', address: 'http://127.0.0.1:11500', chip: 'hailo8l', kind: 'hailort', onNpu: ['detect'] },
+  setting: 'auto',
+  hasCompiler: true,
+}
+
+const shown = (facts: DoctorFacts) =>
+  diagnose(facts).map(({ level, check, found, mend }) => `${level} ${check}: ${found}${mend ? ` | ${mend}` : ''}`)
+
+test('a board on which all is well', () => {
+  assert.equal(shown(well), [
+    'ok NPU: Hailo-8 or 8L at 0001:01:00.0 (1e60:2864)',
+    'ok PCIe link: 8.0 GT/s, 1 lane (the device could do 8.0 GT/s and 4)',
+    'ok page size: pages of 16 KB; force_desc_page_size=4096 is in force',
+    'ok driver: hailo_pci 4.23.0',
+    'ok device node: /dev/hailo0 (0001:01:00.0), mode 0660, group hailo',
+    'ok in use: by the device host of Pellet (pid 7)',
+    'ok HailoRT: 4.23.0 (/usr/lib/libhailort.so.4.23.0)',
+    'ok shim: built for HailoRT 4.23.0',
+    'ok device: 0001:01:00.0: hailo8l, firmware 4.23.0, HAILO-8L, serial HL1',
+    'ok temperature: 52 °C',
+    'ok throttling: the chip slows down by itself before it is too hot; its clock is at 400 MHz',
+    'ok power: 1.75 W',
+    'ok models: 1 HEF, right for the chips that the manifests name',
+    'ok memory: 4.7 GB of 7.5 GB available, no swap',
+    'ok power supply: no undervoltage',
+    'ok Pellet: 0.1.0 at http://127.0.0.1:11500 uses hailo8l: detect loaded',
+  ])
+})
+
+const pci10h = { address: '0001:01:00.0', deviceId: '45c4', driver: 'hailo1x' }
+const device = well.library.devices[0]!
+const noDriver: Partial<DoctorFacts> = {
+  drivers: [],
+  nodes: [],
+  holders: [],
+  library: { ...well.library, devices: [] },
+}
+
+/** What is different from a board that is well; what is told that is not `ok`. */
+const cases: [what: string, different: Partial<DoctorFacts>, lines: string[]][] = [
+  [
+    'the driver is not there for this kernel',
+    { ...noDriver, installedDrivers: [] },
+    [
+      'fail driver: hailo_pci, the driver of Hailo-8 and 8L, is not there for this kernel | sudo apt install --reinstall hailo-all && sudo reboot',
+    ],
+  ],
+  [
+    'the driver is installed, and not loaded',
+    noDriver,
+    ['fail driver: hailo_pci is installed, but not loaded | sudo modprobe hailo_pci'],
+  ],
+  [
+    'the driver of the other generation',
+    { ...noDriver, installedDrivers: ['hailo1x_pci'], drivers: [{ name: 'hailo1x_pci', version: '5.2.0' }] },
+    [
+      'fail driver: hailo_pci, the driver of Hailo-8 and 8L, is not there for this kernel; hailo1x_pci is loaded, which is for other chips | sudo apt install --reinstall hailo-all && sudo reboot',
+    ],
+  ],
+  [
+    'the firmware did not start',
+    { nodes: [], holders: [], library: { ...well.library, devices: [] } },
+    [
+      'fail driver: hailo_pci 4.23.0 made no device node: the firmware did not start | sudo apt install --reinstall hailo-all && sudo reboot',
+    ],
+  ],
+  [
+    'the page size',
+    { drivers: [{ name: 'hailo_pci', version: '4.23.0', forcedPageBytes: 0 }] },
+    [
+      "fail page size: the kernel has pages of 16 KB, and the driver is not told that the chip takes 4 KB at most: models cannot be configured | echo 'options hailo_pci force_desc_page_size=4096' | sudo tee /etc/modprobe.d/hailo_pci.conf && sudo reboot",
+    ],
+  ],
+  [
+    'the page size is configured, but the driver is older than that',
+    { drivers: [{ name: 'hailo_pci', version: '4.23.0', forcedPageBytes: 0, configuredPageBytes: 4096 }] },
+    [
+      'fail page size: pages of 16 KB; force_desc_page_size=4096 is configured, but the driver was loaded without it | sudo modprobe -r hailo_pci && sudo modprobe hailo_pci',
+    ],
+  ],
+  [
+    'pages of 4 KB need nothing',
+    { machine: { model: 'PC', pageBytes: 4096 }, drivers: [{ name: 'hailo_pci', version: '4.23.0' }] },
+    [],
+  ],
+  [
+    'a slow link',
+    { pci: [{ ...well.pci[0]!, link: { speed: '5.0 GT/s', width: '1', bestSpeed: '8.0 GT/s', bestWidth: '4' } }] },
+    [
+      'warn PCIe link: 5.0 GT/s, 1 lane (the device could do 8.0 GT/s and 4): slower than it could be | echo dtparam=pciex1_gen=3 | sudo tee -a /boot/firmware/config.txt && sudo reboot',
+    ],
+  ],
+  [
+    'a node that is for another group',
+    { nodes: [{ ...well.nodes[0]!, isUsable: false }] },
+    [
+      'fail device node: /dev/hailo0 (0001:01:00.0), mode 0660, group hailo: this user may not open it | sudo usermod -aG hailo "$USER"   (then log in anew)',
+    ],
+  ],
+  [
+    'a node that is root’s',
+    { nodes: [{ path: '/dev/hailo0', mode: '0600', group: 'root', isUsable: false }] },
+    [
+      'fail device node: /dev/hailo0, mode 0600, group root: this user may not open it | sudo pellet systemd install --yes   (brings a udev rule and the group hailo)',
+    ],
+  ],
+  [
+    'another program has it',
+    { holders: [{ pid: 99, command: 'python3 detect.py', isPellet: false }] },
+    ['fail in use: another program has the device open: python3 detect.py (pid 99) | sudo kill 99'],
+  ],
+  [
+    'no library',
+    { library: { devices: [] } },
+    ['fail HailoRT: libhailort is not installed | sudo apt install hailo-all'],
+  ],
+  [
+    'a library of the other generation',
+    { pci: [pci10h], drivers: [{ name: 'hailo1x_pci', version: '5.2.0', forcedPageBytes: 4096 }], hefs: [] },
+    [
+      'fail HailoRT: 4.23.0 (/usr/lib/libhailort.so.4.23.0) is not for Hailo-10H, which want HailoRT 5 | sudo apt install hailo-h10-all',
+    ],
+  ],
+  [
+    'a driver of another version',
+    { drivers: [{ name: 'hailo_pci', version: '4.20.0', forcedPageBytes: 4096 }] },
+    [
+      'fail versions: the driver is 4.20.0, the library 4.23.0: they must be the same | sudo apt install --reinstall hailo-all && sudo reboot',
+    ],
+  ],
+  [
+    'firmware of another version',
+    { library: { ...well.library, devices: [{ ...device, firmware: '4.21.0' }] } },
+    [
+      'fail versions: the firmware is 4.21.0, the library 4.23.0: they must be the same | sudo apt install --reinstall hailo-all && sudo reboot',
+    ],
+  ],
+  [
+    'a library that hangs',
+    {
+      library: {
+        ...well.library,
+        devices: [],
+        stuckAt: { what: 'identity of 0001:01:00.0', end: 'gave no answer in 20 s' },
+      },
+    },
+    [
+      'fail HailoRT: HailoRT 4.23.0 gave no answer in 20 s when it was asked: identity of 0001:01:00.0 | sudo modprobe -r hailo_pci && sudo modprobe hailo_pci',
+    ],
+  ],
+  [
+    'no compiler for the shim',
+    { shim: { isBuilt: false, missing: [{ what: 'g++', where: 'no c++, g++ in PATH', advice: 'apt install g++' }] } },
+    [
+      'fail shim: g++ is missing (no c++, g++ in PATH): Pellet cannot build its part over HailoRT | sudo apt install g++',
+    ],
+  ],
+  [
+    'a device that answers in part',
+    { library: { ...well.library, devices: [{ ...device, problems: ['temperature: no answer came in time'] }] } },
+    ['fail device: 0001:01:00.0: temperature: no answer came in time | sudo reboot'],
+  ],
+  [
+    'a hot chip without its protection',
+    { library: { ...well.library, devices: [{ ...device, temperature: 92, isThrottlingEnabled: false }] } },
+    [
+      'warn temperature: 92 °C: the chip slows down when it gets much hotter | cool it: a heat sink, a fan, or fewer frames a second',
+      'warn throttling: the chip’s own protection against heat is switched off; its clock is at 400 MHz | sudo reboot',
+    ],
+  ],
+  [
+    'a HEF for another chip',
+    {
+      hefs: [
+        ...well.hefs,
+        { name: 'depth', chip: 'hailo8l', shown: 'models/depth.hef', isThere: true, refusal: 'it is for hailo8' },
+      ],
+    },
+    [
+      'fail model: depth: it is for hailo8 | pellet inspect models/depth.hef   (then name another file under hef)',
+      'warn model: depth has no HEF here for hailo8l, so it runs on the CPU | pellet pull depth',
+    ],
+  ],
+  [
+    'a weak board',
+    { machine: { ...well.machine, availableBytes: 2e8, isUndervolted: true } },
+    [
+      'warn memory: 191 MB of 7.5 GB available, no swap: too little for most models | end other programs, or pellet unload NAME',
+      'fail power supply: the voltage was too low since the board was started | use the supply that its maker sells for it',
+    ],
+  ],
+  [
+    'a Pellet that was started before the NPU was there',
+    { running: { version: '0.1.0', address: 'http://[::1]:1', whyNot: 'no NPU was found', onNpu: [] } },
+    [
+      'warn Pellet: 0.1.0 at http://[::1]:1 runs models on the CPU: no NPU was found | pellet start anew, or systemctl reload pellet',
+    ],
+  ],
+  [
+    'it is switched off',
+    { setting: 'off' },
+    ['warn Pellet: hailort: off in the configuration: the NPU is not used | remove hailort: off from pellet.yaml'],
+  ],
+  [
+    'a simulation without a compiler',
+    { setting: 'simulated', hasCompiler: false },
+    ['fail simulation: hailort: simulated, but there is no C compiler to build the device with | sudo apt install gcc'],
+  ],
+]
+
+for (const [what, different, lines] of cases)
+  test(what, () =>
+    assert.equal(
+      shown({ ...well, ...different }).filter((line) => !line.startsWith('ok ')),
+      lines,
+    ),
+  )
+
+test('without an NPU nothing is wrong, whatever else is missing', () => {
+  const { running: _running, ...facts } = well
+  const none = {
+    ...facts,
+    ...noDriver,
+    pci: [],
+    library: { devices: [] },
+    shim: { isBuilt: false, missing: [] },
+    hefs: [],
+  }
+  assert.equal(shown(none).slice(0, 2), [
+    'ok NPU: none on PCIe; models run on the CPU with ONNX Runtime (if one is fitted, see its cable, and dtparam=pciex1 in /boot/firmware/config.txt)',
+    'ok HailoRT: not installed, and not needed without an NPU',
+  ])
+  assert.not.ok(diagnose(none).some(({ level }) => level !== 'ok'))
+})
+
+test('the facts are where the kernel has them', () => {
+  const root = join(folder, 'root')
+  const tree: Record<string, string> = {
+    'proc/device-tree/model': 'Raspberry Pi 5 Model B Rev 1.0\0',
+    'proc/self/smaps': '55d0-55d1 r-xp\nSize:   16 kB\nKernelPageSize:       16 kB\n',
+    'proc/meminfo': 'MemTotal:        8245120 kB\nMemAvailable:    5000000 kB\nSwapTotal:        102400 kB\n',
+    'proc/41/cmdline': 'node\0/opt/pellet/dist/runtime/device/host/main.js\0{}\0',
+    'proc/42/cmdline': 'python3\0cam.py\0',
+    'proc/43/cmdline': 'bash\0',
+    'sys/class/hwmon/hwmon2/name': 'rpi_volt\n',
+    'sys/class/hwmon/hwmon2/in0_lcrit_alarm': '1\n',
+    'sys/bus/pci/devices/0000:00:00.0/vendor': '0x14e4\n',
+    'sys/bus/pci/devices/0001:01:00.0/vendor': '0x1e60\n',
+    'sys/bus/pci/devices/0001:01:00.0/device': '0x2864\n',
+    'sys/bus/pci/devices/0001:01:00.0/current_link_speed': '5.0 GT/s PCIe\n',
+    'sys/bus/pci/devices/0001:01:00.0/current_link_width': '1\n',
+    'sys/bus/pci/devices/0001:01:00.0/max_link_speed': '8.0 GT/s PCIe\n',
+    'sys/bus/pci/devices/0001:01:00.0/max_link_width': '4\n',
+    'sys/module/hailo_pci/version': '4.23.0\n',
+    'sys/module/hailo_pci/parameters/force_desc_page_size': '0\n',
+    'sys/class/hailo_chardev/hailo0/board_location': '0001:01:00.0',
+    'etc/modprobe.d/hailo_pci.conf': '# 4096\noptions hailo_pci o_dbg=1 force_desc_page_size=4096\n',
+    'etc/group': `audio:x:29:\nhailo:x:${process.getgid!()}:pi\n`,
+    'lib/modules/6.12.0/modules.dep': 'kernel/drivers/misc/hailo_pci.ko.xz: kernel/x.ko\nextra/hailo1x_pci_other.ko:\n',
+    'dev/hailo0': '',
+    'dev/hailo_pci_ep': '',
+  }
+  for (const [path, text] of Object.entries(tree)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), text, { mode: 0o660 })
+  }
+  symlinkSync('../../../../bus/pci/drivers/hailo', join(root, 'sys/bus/pci/devices/0001:01:00.0/driver'))
+  for (const [pid, target] of [
+    [41, '/dev/hailo0'],
+    [42, '/dev/hailo0'],
+    [43, '/dev/null'],
+  ] as const) {
+    mkdirSync(join(root, `proc/${pid}/fd`))
+    symlinkSync(target, join(root, `proc/${pid}/fd/9`))
+  }
+  assert.equal(readMachine(root), {
+    model: 'Raspberry Pi 5 Model B Rev 1.0',
+    pageBytes: 16384,
+    availableBytes: 5_000_000 * 1024,
+    totalBytes: 8_245_120 * 1024,
+    swapBytes: 102_400 * 1024,
+    isUndervolted: true,
+  })
+  const link = { speed: '5.0 GT/s', width: '1', bestSpeed: '8.0 GT/s', bestWidth: '4' }
+  assert.equal(readPci(root), [{ address: '0001:01:00.0', deviceId: '2864', driver: 'hailo', link }])
+  assert.equal(readDrivers(root), [
+    { name: 'hailo_pci', version: '4.23.0', forcedPageBytes: 0, configuredPageBytes: 4096 },
+  ])
+  assert.equal(readInstalledDrivers(root, '6.12.0'), ['hailo_pci'])
+  const [node, ...none] = readNodes(root)
+  assert.equal(
+    [node!.path, node!.id, node!.group, node!.isUsable, none],
+    ['/dev/hailo0', '0001:01:00.0', 'hailo', true, []],
+  )
+  assert.equal(readHolders(root), {
+    holders: [
+      { pid: 41, command: 'node /opt/pellet/dist/runtime/device/host/main.js {}', isPellet: true },
+      { pid: 42, command: 'python3 cam.py', isPellet: false },
+    ],
+    areHoldersHidden: false,
+  })
+})
+
+testWithCompiler(test, 'a library that hangs or crashes costs what it did not answer, and no more', () =>
+  withCLibrary(
+    hailortSource,
+    async (file) => {
+      process.env['PELLET_HAILORT_PREFIX'] = dirname(dirname(file))
+      try {
+        const { version, devices, stuckAt } = await askLibrary()
+        assert.equal(
+          [version, stuckAt, devices.map(({ id }) => id)],
+          ['4.23.0', undefined, ['0000:01:00.0', '0001:01:00.0']],
+        )
+        assert.match(devices[0]!.problems[0]!, /^open: there is no NPU of that id/)
+        const { chip, temperature, watts, problems } = devices[1]!
+        assert.equal([chip, temperature, watts, problems], ['hailo8l', 52.25, 1.75, []])
+
+        for (const [trouble, end] of [
+          ['hang', /^gave no answer in 0.7 s$/],
+          ['crash', /^ended with SIGABRT$/],
+        ] as const) {
+          process.env['FAKE_HAILORT'] = trouble
+          const found = await askLibrary(trouble === 'hang' ? 700 : 20_000)
+          assert.is(found.version, '4.23.0')
+          assert.is(found.stuckAt!.what, 'identity of 0001:01:00.0')
+          assert.match(found.stuckAt!.end, end)
+        }
+      } finally {
+        delete process.env['PELLET_HAILORT_PREFIX']
+        delete process.env['FAKE_HAILORT']
+      }
+    },
+    'libhailort.so',
+  ),
+)
+
+test.run()
