@@ -68,7 +68,7 @@ static uint32_t oldest(const pn_model *model) {
 static pn_model *next_model(const pn_dev *dev) {
   pn_model *best = NULL;
   for (pn_model *model = dev->models; model != NULL; model = model->next) {
-    if (model->flying == 0) continue;
+    if (model->flying == 0 || model == dev->aborted) continue;
     if (best == NULL || model->priority > best->priority ||
         (model->priority == best->priority && model->served < best->served))
       best = model;
@@ -88,7 +88,7 @@ static void answer_lost(pn_dev *dev) {
 }
 
 /* How long the frame takes. */
-static uint64_t frame_ns(pn_dev *dev) {
+static uint64_t frame_ns(const pn_dev *dev) {
   uint64_t us = control_number("frame_us", 1000) + control_number("hang.frame", 0) * 1000;
   const uint64_t every = control_number("late_every", 0);
   if (every > 0 && dev->frames % every == 0) us += control_number("late_us", 0);
@@ -97,16 +97,21 @@ static uint64_t frame_ns(pn_dev *dev) {
 
 static bool is_cut_short(const pn_dev *dev) { return dev->is_stopping || dev->is_lost || dev->aborted == dev->running; }
 
-/* With the lock given up meanwhile, and a look at the control file now and then. */
-static void pass_time(pn_dev *dev, uint64_t until) {
-  while (!is_cut_short(dev) && sim_now_ns() + slice_ns < until) {
+/* Until the frame is done: with the lock given up meanwhile, and a look at the control file now and then. */
+static void pass_time(pn_dev *dev, uint64_t from) {
+  while (!is_cut_short(dev) && sim_now_ns() + slice_ns < from + frame_ns(dev)) {
     sim_wait_work(sim_now_ns() + slice_ns);
     chip_notice_loss(dev);
   }
-  if (is_cut_short(dev)) return;
+  if (is_cut_short(dev)) {
+    dev->free_at_ns = sim_now_ns();
+    return;
+  }
+  const uint64_t until = from + frame_ns(dev);
   sim_leave();
   sim_sleep_until(until);
   sim_enter();
+  dev->free_at_ns = until;
   chip_notice_loss(dev);
 }
 
@@ -116,7 +121,6 @@ static void run_frame(pn_dev *dev, pn_model *model) {
   const uint64_t from = started_ns > dev->free_at_ns ? started_ns : dev->free_at_ns;
   model->served = ++dev->frames;
   dev->last_active = dev->running = model;
-  const uint64_t until = from + frame_ns(dev);
   const uint32_t status = control_failure("frame");
   const uint32_t seed = (uint32_t)control_number("seed", 0);
   char recordings[4000];
@@ -125,8 +129,7 @@ static void run_frame(pn_dev *dev, pn_model *model) {
   if (status == HAILO_SUCCESS)
     outputs_fill(&model->network, model->memory + index * model->network.slot_bytes, seed, recordings);
   sim_enter();
-  pass_time(dev, until);
-  dev->free_at_ns = until;
+  pass_time(dev, from);
   if (!is_cut_short(dev)) chip_complete(model, index, status);
   dev->running = NULL;
   sim_signal_done();
