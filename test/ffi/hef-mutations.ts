@@ -1,5 +1,6 @@
 /**
- * Damages HEFs and reads them. As a program: node dist/test/ffi/hef-mutations.js COUNT [SEED]; the suite does a few.
+ * Damages HEFs and reads them: an error or the right answer, never a hang, never over 200 MB. npm run mutate -- [COUNT] [SEED];
+ * the suite does a few.
  */
 import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
@@ -50,6 +51,10 @@ export async function mutateHefs({ count, seed }: Mutations): Promise<MutationRe
 }
 
 // --- internal ---
+
+/** Of one file, and of the process. */
+const mostMs = 5000
+const mostBytes = 200 * 1024 * 1024
 
 interface Original {
   version: HefVersion
@@ -132,4 +137,5 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const { results, slowestMs, mostRssBytes } = await mutateHefs({ count: Number(count), seed: Number(seed) })
   console.log(`${count} mutations, seed ${seed}:`, results)
   console.log(`slowest ${slowestMs.toFixed(0)} ms, largest process ${(mostRssBytes / 2 ** 20).toFixed(0)} MB`)
+  if (slowestMs > mostMs || mostRssBytes > mostBytes) process.exitCode = 1
 }
