@@ -16,9 +16,8 @@ import { bundleFunction } from '../../runtime/functions/bundle.ts'
 import type { FunctionDefinition } from '../../runtime/functions/define.ts'
 import type { Tensor, Tensors } from '../../runtime/tensor.ts'
 import { call, check, drive, type DriverRequest } from '../functions/driver.ts'
+import { boxesHef } from '../support/boxes-hef.ts'
 import { temporaryFolder } from '../support/fixture-tmp.ts'
-import { toHefProto, type HefEdge, type HefGroup } from '../support/hef-proto.ts'
-import { toHef } from '../support/hef-writer.ts'
 import { toOnnx } from '../support/onnx-writer.ts'
 import { projectRoot } from '../support/root.ts'
 import { sharedData, testWithShared } from '../support/shared.ts'
@@ -155,15 +154,8 @@ test('detector: SCRFD', async () => {
 
 test('detector: boxes by class, of a HEF with its NMS', async () => {
   const model = join(root, 'given', 'boxes.hef')
-  const nms = { kind: 8, classes: 3, boxes: 4 }
-  const edges = [
-    { layer: { name: 'net/in', shape: [side, side, 3] } },
-    { layer: { name: 'net/conv', shape: [4, 4, 9] }, isOutput: true, pad: 1 },
-  ] as HefEdge[]
-  const ops = [{ name: 'nms', inputs: [2], output: { name: 'net/boxes' }, nms }]
-  const group: HefGroup = { name: 'net', layout: 'op', edges, sortedOutputs: ['net/boxes'], ops, padEdges: [[1, 2]] }
   mkdirSync(join(root, 'given'), { recursive: true })
-  writeFileSync(model, toHef(1, toHefProto({ extensions: [13], groups: [group] })))
+  writeFileSync(model, boxesHef({ side, classes: 3, boxes: 4 }))
   const shape = await readModelShape(model)
   assert.match(guessKind(shape).why, /boxes by class/)
 
