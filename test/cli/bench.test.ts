@@ -6,7 +6,8 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BenchRecord } from '../../runtime/cli/bench/record.ts'
-import { pelletBin, RunningPellet, runCli, type CliResult } from '../support/pellet.ts'
+import { runHere } from '../support/cli.ts'
+import { pelletBin, RunningPellet, type CliResult } from '../support/pellet.ts'
 import { answering, identityModel } from '../deployments/tiny.ts'
 
 const test = suite('pellet bench')
@@ -107,7 +108,7 @@ test('what is wrong is said before anything is measured', async () => {
     assert.is(stdout, '')
     assert.match(stderr, message)
   }
-  const alone = await runCli(pellet.folder, ['bench', 'tagged', '--data', 'elsewhere'])
+  const alone = await runHere(pellet.folder, ['bench', 'tagged', '--data', 'elsewhere'])
   assert.is(alone.code, 1)
   assert.match(alone.stderr, /expected a running Pellet, found none; start it with pellet start/)
 })

@@ -5,7 +5,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { toHefProto } from '../support/hef-proto.ts'
 import { toHef } from '../support/hef-writer.ts'
-import { createProject, runCli, starterModel } from '../support/pellet.ts'
+import { runHere } from '../support/cli.ts'
+import { createProject, starterModel } from '../support/pellet.ts'
 
 const test = suite('pellet inspect')
 const hef = toHef(
@@ -39,7 +40,7 @@ const folder = createProject({
 })
 
 test('says for people what is in a model, without a project or a running Pellet', async () => {
-  const { code, stdout, stderr } = await runCli(folder, ['inspect', 'm.onnx'])
+  const { code, stdout, stderr } = await runHere(folder, ['inspect', 'm.onnx'])
   assert.equal([code, stderr], [0, ''])
   assert.is(
     stdout,
@@ -59,7 +60,7 @@ sha256      807c1edeff36b09155f1713ba74a4cf30ad8ff38852a00290844037af6bbc5b5
 })
 
 test('says the same for programs', async () => {
-  const { code, stdout } = await runCli(folder, ['inspect', 'm.onnx', '--json'])
+  const { code, stdout } = await runHere(folder, ['inspect', 'm.onnx', '--json'])
   const { file, format, size_bytes, inputs, operators, parameters } = JSON.parse(stdout)
   assert.equal([code, file, format, size_bytes], [0, 'm.onnx', 'onnx', 226886])
   assert.equal(inputs, [{ name: 'imu_window', type: 'float32', shape: [1, 100, 9] }])
@@ -67,16 +68,16 @@ test('says the same for programs', async () => {
 })
 
 test('refuses what is no model, with the reason', async () => {
-  const { code, stdout, stderr } = await runCli(folder, ['inspect', 'notes.onnx'])
+  const { code, stdout, stderr } = await runHere(folder, ['inspect', 'notes.onnx'])
   assert.equal([code, stdout], [1, ''])
   assert.is(stderr, 'notes.onnx: expected an ONNX model, found a text file. Check what was downloaded.\n')
   execFileSync('mkfifo', [join(folder, 'pipe.hef')])
-  const pipe = await runCli(folder, ['inspect', 'pipe.hef'])
+  const pipe = await runHere(folder, ['inspect', 'pipe.hef'])
   assert.match(pipe.stderr, /^pipe\.hef: expected a HEF, found a folder or device/)
 })
 
 test('a HEF: tensors, what its numbers mean, and the chips that take it', async () => {
-  const { code, stdout, stderr } = await runCli(folder, ['inspect', 'm.hef'])
+  const { code, stdout, stderr } = await runHere(folder, ['inspect', 'm.hef'])
   assert.equal([code, stderr], [0, ''])
   assert.is(
     stdout,
@@ -97,7 +98,7 @@ sha256    ${createHash('sha256').update(hef).digest('hex')}
 })
 
 test('a HEF for programs, whatever its name', async () => {
-  const { code, stdout } = await runCli(folder, ['inspect', 'copy.onnx', '--json'])
+  const { code, stdout } = await runHere(folder, ['inspect', 'copy.onnx', '--json'])
   const { format, size_bytes, inputs, outputs, arch, runs_on, network_groups, header } = JSON.parse(stdout)
   assert.equal([code, format, size_bytes, arch.name, runs_on], [0, 'hef', hef.length, 'hailo10h', ['hailo10h']])
   assert.equal(inputs[0], {
@@ -116,7 +117,7 @@ test('a HEF for programs, whatever its name', async () => {
 })
 
 test('refuses a HEF that is cut off', async () => {
-  const { code, stdout, stderr } = await runCli(folder, ['inspect', 'cut.hef'])
+  const { code, stdout, stderr } = await runHere(folder, ['inspect', 'cut.hef'])
   assert.equal([code, stdout], [1, ''])
   const [whole, cut] = [hef.length, hef.length - 1]
   assert.is(

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { toOnnx } from '../support/onnx-writer.ts'
+import { runHere } from '../support/cli.ts'
 import { createProject, runCli, starterModel } from '../support/pellet.ts'
 
 const test = suite('pellet new')
@@ -33,14 +34,14 @@ test('in an empty folder: a detector for the starter model, whose test passes by
 })
 
 test('without a model: all is there but that, and the test says so', async () => {
-  const { code, stdout } = await runCli(project, ['new', 'classifier', 'tags'])
+  const { code, stdout } = await runHere(project, ['new', 'classifier', 'tags'])
   assert.is(code, 0)
   assert.match(stdout, /It has no model yet: put it there as models\/tags\.onnx\./)
   assert.match(await shell(/^test: +(.+)$/m.exec(stdout)![1]!), /its model is missing/)
 })
 
 test('the kind is told by the model, and why', async () => {
-  const { code, stdout } = await runCli(project, ['new', 'motion', '--model', join(given, 'tcn.onnx')])
+  const { code, stdout } = await runHere(project, ['new', 'motion', '--model', join(given, 'tcn.onnx')])
   assert.is(code, 0)
   assert.match(stdout, /^motion, kind tensor, since it takes no picture alone, but imu_window float32 \[1, 100, 9\]:/)
   assert.match(readFileSync(join(project, 'functions/motion.ts'), 'utf8'), /float32Tensor\('imu_window', \[1, 100, 9\]/)
@@ -59,7 +60,7 @@ for (const [args, wanted, message] of refusals)
   test(`refused, and nothing is written: ${args.join(' ')}`, async () => {
     const before = filesIn(project)
     const words = args.map((arg) => (arg.endsWith('.onnx') ? join(given, arg) : arg))
-    const { code, stdout, stderr } = await runCli(project, ['new', ...words])
+    const { code, stdout, stderr } = await runHere(project, ['new', ...words])
     assert.equal([code, stdout], [wanted, ''], stderr)
     assert.match(stderr, message)
     assert.equal(filesIn(project), before)
@@ -68,10 +69,10 @@ for (const [args, wanted, message] of refusals)
 test('a route that another deployment has is refused, and folders that were made for it go again', async () => {
   const folder = createProject({ 'models/tcn.onnx': starterModel('tcn.onnx') })
   const manifest = 'name: first\nmodel: { onnx: tcn.onnx }\nroute: POST /v1/taken\npre: [read]\npost: [answer]\n'
-  assert.is((await runCli(folder, ['new', 'tensor', 'first'])).code, 0)
+  assert.is((await runHere(folder, ['new', 'tensor', 'first'])).code, 0)
   writeFileSync(join(folder, 'manifests/first.yaml'), `function: first\n${manifest}`)
   const before = filesIn(folder)
-  const { code, stderr } = await runCli(folder, ['new', 'tensor', 'taken'])
+  const { code, stderr } = await runHere(folder, ['new', 'tensor', 'taken'])
   assert.is(code, 1)
   assert.match(stderr, /this would not run:\n.*POST \/v1\/taken.*first/)
   assert.equal(filesIn(folder), before)

@@ -3,7 +3,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { formatMissing, howToGet } from '../../runtime/deployments/missing-model.ts'
 import type { FailedSource } from '../../runtime/deployments/deployment.ts'
-import { createProject, RunningPellet, runCli, type ProjectFiles } from '../support/pellet.ts'
+import { runHere } from '../support/cli.ts'
+import { createProject, RunningPellet, type ProjectFiles } from '../support/pellet.ts'
 import { projectRoot } from '../support/root.ts'
 import { answering, colourModel, identityModel } from './tiny.ts'
 
@@ -122,7 +123,7 @@ test('is a state of its own in pellet list', async () => {
 })
 
 test('does not fail pellet validate of a whole project, which tells how to get it', async () => {
-  const { code, stdout, stderr } = await runCli(createProject(clone), ['validate'])
+  const { code, stdout, stderr } = await runHere(createProject(clone), ['validate'])
   assert.is(code, 0, stderr)
   assert.equal(stdout.trim().split('\n'), [
     'manifests/well.yaml: ok, well at POST /v1/well',
@@ -136,7 +137,7 @@ test('does not fail pellet validate of a whole project, which tells how to get i
 })
 
 test('is all that a fresh clone of Pellet lacks, and of every one is told where it is from and its licence', async () => {
-  const { code, stdout, stderr } = await runCli(projectRoot, ['validate', '--json'])
+  const { code, stdout, stderr } = await runHere(projectRoot, ['validate', '--json'])
   assert.is(code, 0, stdout + stderr)
   const { valid, no_model } = JSON.parse(stdout) as { valid: { name: string }[]; no_model: FailedSource[] }
   const names = new Set(valid.map(({ name }) => name))

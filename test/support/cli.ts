@@ -2,10 +2,20 @@ import { run } from '../../runtime/cli/run.ts'
 import type { CliResult } from './pellet.ts'
 
 /**
- * A command line in this process, which costs a tenth of one of its own: for commands that end by themselves. One at a
- * time.
+ * A command line in this process, which costs a tenth of one of its own: for commands that end by themselves. They share
+ * folder, environment and streams of the process, so each waits for the last one.
  */
-export async function runHere(folder: string, args: string[], env: Record<string, string> = {}): Promise<CliResult> {
+export function runHere(folder: string, args: string[], env: Record<string, string> = {}): Promise<CliResult> {
+  const result = last.then(() => runNow(folder, args, env))
+  last = result.catch(() => {})
+  return result
+}
+
+// --- internal ---
+
+let last: Promise<unknown> = Promise.resolve()
+
+async function runNow(folder: string, args: string[], env: Record<string, string>): Promise<CliResult> {
   const before = { cwd: process.cwd(), env: { ...process.env } }
   const [out, err] = [catchWrites(process.stdout), catchWrites(process.stderr)]
   Object.assign(process.env, env)
@@ -22,8 +32,6 @@ export async function runHere(folder: string, args: string[], env: Record<string
     err.release()
   }
 }
-
-// --- internal ---
 
 function catchWrites(stream: NodeJS.WriteStream): { text(): string; release(): void } {
   const { write } = stream

@@ -190,8 +190,10 @@ export class RunningPellet {
     })
   }
 
-  cli(...args: string[]): Promise<CliResult> {
-    return runCli(this.folder, args)
+  /** `pellet ...args` in its folder, run in this process. */
+  async cli(...args: string[]): Promise<CliResult> {
+    const { runHere } = await import('./cli.ts')
+    return runHere(this.folder, args)
   }
 
   text(): string {
