@@ -13,6 +13,8 @@ export interface LibraryPlan {
   sources: string[]
   /** What they include of ours, absolute paths: a change of one compiles anew. */
   headers?: string[]
+  /** Folders of headers that are not ours; `key` tells which they are. */
+  include?: string[]
   compiler: Language
   flags: string[]
   /** For the linker, e.g. `-pthread` or the absolute path of a library. */
@@ -63,22 +65,20 @@ export class ShimBuildError extends Error {
  */
 export async function compileLibrary(plan: LibraryPlan): Promise<CompiledLibrary> {
   const { folder, env = process.env } = plan
-  const name = basename(plan.sources[0]!, extname(plan.sources[0]!))
-  const stem = `${name}-${plan.key}-${await digestOf(plan)}`
+  const name = nameOf(plan)
   const compiler = await findCompiler(plan.compiler, env)
-  const present = await readdir(folder).catch((): string[] => [])
-  const ofSame = (file: string) => file.startsWith(`${stem}-`) && file.endsWith('.so')
-  const wanted = compiler ? `${stem}-${await identityOf(compiler)}.so` : present.find(ofSame)
-  if (wanted && present.includes(wanted)) return { file: join(folder, wanted), isNew: false }
+  const built = await findBuilt(plan, compiler)
+  if (built) return built
   if (!compiler) throw new ShimBuildError(`${name} cannot be compiled`, [missingCompiler(plan.compiler, env)])
 
-  const file = join(folder, wanted!)
+  const file = join(folder, `${await stemOf(plan)}-${await identityOf(compiler)}.so`)
   const aside = `${file}.${randomUUID()}.part`
   plan.onCompile?.()
   await mkdir(folder, { recursive: true })
   try {
     const sharing = ['-shared', '-fPIC', '-fvisibility=hidden']
-    await run(compiler, [...plan.flags, ...sharing, '-o', aside, ...plan.sources, ...plan.libraries], env)
+    const include = (plan.include ?? []).map((folder) => `-I${folder}`)
+    await run(compiler, [...plan.flags, ...include, ...sharing, '-o', aside, ...plan.sources, ...plan.libraries], env)
     await rename(aside, file)
   } catch (error) {
     await rm(aside, { force: true })
@@ -107,24 +107,25 @@ export async function buildShim(options: {
   const { dataFolder, env = process.env, onCompile } = options
   const found = await findHailort(env)
   const { library, version = 'unknown', include, prefix } = found
-  const folder = join(dataFolder, 'npu')
-  const compiler = await findCompiler('c++', env)
-  const missing = missingOf(found)
-  if (missing.length > 0 || !library || !include) {
-    throw new ShimBuildError(cannotBuild, compiler ? missing : [missingCompiler('c++', env), ...missing])
-  }
-  const built = await compileLibrary({
+  const plan: LibraryPlan = {
     sources: [sourceFile('shim/pellet_npu.cpp')],
     headers: ['pellet_npu.h', 'frames.hpp', 'model_info.hpp'].map((file) => sourceFile(`shim/${file}`)),
+    include: include ? [include] : [],
     compiler: 'c++',
     // With -z defs, headers of another HailoRT than the library's are found out here and not when a model is loaded.
-    flags: ['-std=c++17', '-O2', '-I', include],
-    libraries: [library, '-pthread', '-Wl,-z,defs', ...(prefix ? [`-Wl,-rpath,${dirname(library)}`] : [])],
-    folder,
+    flags: ['-std=c++17', '-O2', '-Wl,-z,defs'],
+    libraries: [library ?? 'none', '-pthread', ...(prefix && library ? [`-Wl,-rpath,${dirname(library)}`] : [])],
+    folder: join(dataFolder, 'npu'),
     key: version,
     env,
     onCompile,
-  })
+  }
+  const lacksCompiler = (await findCompiler('c++', env)) ? [] : [missingCompiler('c++', env)]
+  const missing = [...lacksCompiler, ...missingOf(found)]
+  if (missing.length === 0) return { ...(await compileLibrary(plan)), version }
+  // What it took to compile it need not be there for ever, but the library.
+  const built = library ? await findBuilt(plan) : undefined
+  if (!built) throw new ShimBuildError('the shim over HailoRT cannot be compiled', missing)
   return { ...built, version }
 }
 
@@ -168,10 +169,26 @@ const compilers = {
   'c++': { variable: 'CXX', names: ['c++', 'g++', 'clang++'], program: 'g++' },
 } as const
 
-const cannotBuild = 'the shim over HailoRT cannot be compiled'
 const compileLimitMs = 180_000
 /** Of one name. A Pellet that runs may still start a device host from an older one. */
 const keptBuilds = 3
+
+function nameOf({ sources: [main] }: LibraryPlan): string {
+  return basename(main!, extname(main!))
+}
+
+async function stemOf(plan: LibraryPlan): Promise<string> {
+  return `${nameOf(plan)}-${plan.key}-${await digestOf(plan)}`
+}
+
+/** What is there already; by whatever compiler where it is not known which there is. */
+async function findBuilt(plan: LibraryPlan, compiler?: string): Promise<CompiledLibrary | undefined> {
+  const present = await readdir(plan.folder).catch((): string[] => [])
+  const stem = await stemOf(plan)
+  const end = compiler ? `-${await identityOf(compiler)}.so` : '.so'
+  const file = present.find((file) => file.startsWith(`${stem}-`) && file.endsWith(end))
+  return file === undefined ? undefined : { file: join(plan.folder, file), isNew: false }
+}
 
 async function digestOf({ sources, headers = [], flags, libraries }: LibraryPlan): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([process.arch, flags, libraries]))

@@ -1,4 +1,5 @@
 import { Socket } from 'node:net'
+import { chipOfArchitecture } from '../hailort/device.ts'
 import { HailoError, type HailoOperation } from '../hailort/statuses.ts'
 import { errorBytes, loadLibrary, textOf, type Handle, type NpuLibrary } from './library.ts'
 import type { FrameDone, LoadTerms, Npu, NpuDevice, NpuIdentity, NpuModel } from './npu.ts'
@@ -69,7 +70,7 @@ class ShimDevice implements NpuDevice {
     const err = Buffer.alloc(errorBytes)
     check(await this.#library.identify(this.#open(), json, json.length, err, err.length), 'identify', err)
     const { id, arch, fw, product, serial } = JSON.parse(textOf(json)) as Record<string, string> & { arch: number }
-    return { id: id!, chip: chips[arch] ?? `arch ${arch}`, firmware: fw!, product: product!, serial: serial! }
+    return { id: id!, chip: chipOfArchitecture(arch), firmware: fw!, product: product!, serial: serial! }
   }
 
   async load(hef: Uint8Array, terms: LoadTerms): Promise<NpuModel> {
@@ -150,9 +151,6 @@ class Completions implements Disposable {
 const identityBytes = 1024
 const recordBytes = 32
 const INVALID_OPERATION = 6
-
-/** By hailo_device_architecture_t. HailoRT 4 has `mars` for 7, which was never sold. */
-const chips = ['hailo8', 'hailo8', 'hailo8l', 'hailo15h', 'hailo15l', 'hailo15m', 'hailo10h', 'hailo12l']
 
 function readRecord(bytes: Buffer, at: number): FrameDone {
   return {

@@ -23,6 +23,7 @@ export const commands: Record<string, () => Promise<CommandDef<any>>> = {
   new: () => import('./commands/new.ts').then((module) => module.default),
   inspect: () => import('./commands/inspect.ts').then((module) => module.default),
   doctor: () => import('./commands/doctor.ts').then((module) => module.default),
+  'build-shim': () => import('./commands/build-shim.ts').then((module) => module.default),
   systemd: () => import('./commands/systemd.ts').then((module) => module.default),
 }
 
@@ -58,6 +59,7 @@ export const examples: Record<string, string[]> = {
   new: ['pellet new tags --model ~/mobilenet.onnx', 'pellet new detector faces', 'pellet new classifier tags'],
   systemd: ['pellet systemd install', 'pellet systemd install --yes --limits strict', 'pellet systemd status'],
   doctor: ['pellet doctor', 'pellet doctor --json'],
+  'build-shim': ['pellet build-shim', 'pellet build-shim --json'],
   inspect: ['pellet inspect models/depth.onnx', 'pellet inspect models/hailo8/depth.hef --json'],
 }
 
@@ -68,5 +70,5 @@ export const groups: Record<string, string[]> = {
   'Deploy them': ['deploy', 'history', 'rollback', 'delete'],
   'Look at a running Pellet': ['list', 'ps', 'logs'],
   'Use it': ['invoke', 'load', 'unload', 'cache', 'bench'],
-  'Operate it': ['doctor', 'token', 'systemd'],
+  'Operate it': ['doctor', 'build-shim', 'token', 'systemd'],
 }
