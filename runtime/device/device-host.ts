@@ -8,7 +8,7 @@ import type { Stall } from '../vitals.ts'
 import { within } from '../within.ts'
 import { HostProcess } from './host-process.ts'
 import type { NpuStatus } from './npu.ts'
-import { deviceSocketName, type HostState } from './protocol.ts'
+import { deviceSocketName, type HostOptions, type HostState } from './protocol.ts'
 
 export interface DeviceHostOptions {
   log: Logger
@@ -18,6 +18,8 @@ export interface DeviceHostOptions {
   socketFolder: string
   /** What is there now. */
   npu(): NpuStatus
+  /** Instead of the usual ones. */
+  limits?: HostOptions['limits']
 }
 
 /** What main knows of the device host, for listings and metrics. */
@@ -108,7 +110,7 @@ export class DeviceHost {
   // --- internal ---
 
   #start(): void {
-    const { log, config, npu, socketFolder } = this.#options
+    const { log, config, npu, socketFolder, limits } = this.#options
     const found = npu()
     if (!found.isUsable) return log.error(`device host: ${found.reason}`)
     const { deviceId, deviceFrameTimeoutMs } = config
@@ -121,6 +123,7 @@ export class DeviceHost {
       ...(deviceId !== '' && { deviceId }),
       ...(group !== '' && { group }),
       frameTimeoutMs: deviceFrameTimeoutMs,
+      ...(limits && { limits }),
     }
     try {
       this.#host = new HostProcess(options, log, {

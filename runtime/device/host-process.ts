@@ -118,6 +118,9 @@ export class HostProcess {
 const hostEnv = {
   // One operation of the device at a time, and the reading and hashing of the next HEF.
   UV_THREADPOOL_SIZE: '4',
+  // Bodies come in pieces of 64 KB: taken from the system anew each time, they cost a frame of 1.2 MB 70 page faults.
+  MALLOC_TRIM_THRESHOLD_: '16777216',
+  MALLOC_MMAP_THRESHOLD_: '1048576',
   // No log file beside the program. Errors are told by their statuses; a lost device writes hundreds of lines.
   HAILORT_LOGGER_PATH: 'NONE',
   HAILORT_CONSOLE_LOGGER_LEVEL: 'critical',
