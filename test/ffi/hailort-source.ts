@@ -1,6 +1,6 @@
 /**
  * A stand-in for libhailort: it is 4.23.0 unless `pretend` says otherwise, answers with known values, and keeps what it was
- * given. FAKE_HAILORT in the environment: `hang` and `crash` when a device is to be identified. Its structs are written down a second time here, for the compiler to lay them out.
+ * given. FAKE_HAILORT in the environment: `hang`, `crash` or `busy` when a device is to be identified. Its structs are written down a second time here, for the compiler to lay them out.
  */
 export const hailortSource = `
 #include <stdbool.h>
@@ -62,6 +62,7 @@ uint32_t hailo_identify(void *which, identity *out) {
   const char *trouble = getenv("FAKE_HAILORT");
   if (trouble && strcmp(trouble, "hang") == 0) sleep(60);
   if (trouble && strcmp(trouble, "crash") == 0) abort();
+  if (trouble && strcmp(trouble, "busy") == 0) return 73;
   memset(out, 0xee, sizeof *out);
   out->firmware = (version){4, 23, 0};
   out->is_release = true;

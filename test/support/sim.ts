@@ -1,31 +1,27 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import type { Callback, Test } from 'uvu'
 import { buildSimulated } from '../../ffi/sim/build.ts'
 import { findCompiler } from '../../ffi/shim/build.ts'
 import { temporaryFolder } from './fixture-tmp.ts'
 import type { ProjectFiles } from './pellet.ts'
 import { projectRoot } from './root.ts'
 
-const compiler = await findCompiler('c')
+/** Where there is no C compiler its tests are skipped, counted and loudly. */
+export { testWithCompiler as testWithSim } from './c-compiler.ts'
+
+/** The data folder that has the simulated device, once it was asked for. */
+export const simulatedDataFolder = join(projectRoot, 'dist/test')
 
 /** The simulated device's library, compiled once for all test files. */
 export async function simulatedLibrary(): Promise<string> {
-  return (await buildSimulated({ dataFolder: join(projectRoot, 'dist/test') })).file
+  return (await buildSimulated({ dataFolder: simulatedDataFolder })).file
 }
 
 /** What a project needs so that its Pellet does not compile the simulated device for itself, which takes a second. */
 export async function simulatedFiles(): Promise<ProjectFiles> {
-  if (!compiler) return {}
+  if (!(await findCompiler('c'))) return {}
   const file = await simulatedLibrary()
   return { [`.pellet/npu/${basename(file)}`]: { from: file } }
-}
-
-/** Registers a test that needs the simulated device; counts it as skipped, loudly, where there is no C compiler. */
-export function testWithSim<T>(suite: Test<T>, name: string, fn: Callback<T>): void {
-  if (compiler) return suite(name, fn)
-  console.error(`SKIPPED for want of a C compiler (apt install gcc): ${name}`)
-  suite.skip(name, fn)
 }
 
 /** A control file of the simulated device, and the environment with which a Pellet follows it. */
