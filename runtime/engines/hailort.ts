@@ -26,7 +26,8 @@ export const hailort: Engine = {
   },
   async open(file, { device } = {}) {
     if (!device) throw new PelletError('device_unavailable', `${file}: expected a device host to load it, found none`)
-    return toSession(await openOnDevice(file, device))
+    const { inputs, outputs } = await this.describe(file)
+    return toSession(await openOnDevice(file, { ...device, expected: { inputs, outputs } }))
   },
 }
 

@@ -24,7 +24,9 @@ export async function readHefModel(path: string): Promise<Hef> {
     return await readHefFile(path)
   } catch (error) {
     if (!(error instanceof HefError)) throw error
-    throw new PelletError('load_failed', `${path}: ${messageOf(error)}.`, { cause: error })
+    throw new PelletError('load_failed', `${path}: ${messageOf(error)}. Check its sha256 and fetch it again.`, {
+      cause: error,
+    })
   }
 }
 
