@@ -15,6 +15,7 @@ import { openBare } from './engine.ts'
 import { benchJson } from './json.ts'
 import { call } from './load.ts'
 import { benchNoop } from './noop.ts'
+import { benchNpu } from './npu.ts'
 import { toMarkdown } from './table.ts'
 import { benchVision } from './vision.ts'
 
@@ -30,7 +31,8 @@ const yardstick = { echoUrl: `http://127.0.0.1:${port}/echo`, quick, scale: quic
 if (only === undefined) await benchAll()
 else if (only === 'vision') await benchVision(yardstick)
 else if (only === 'noop') await benchNoop(yardstick, echo.pid!)
-else console.error(`--only: expected vision or noop, found ${only}`)
+else if (only === 'npu') await benchNpu(yardstick)
+else console.error(`--only: expected vision, noop or npu, found ${only}`)
 echo.kill()
 
 // --- internal ---
@@ -66,6 +68,7 @@ async function benchAll(): Promise<void> {
   await pellet.stop()
   await benchNoop(yardstick, echo.pid!)
   await benchVision(yardstick)
+  await benchNpu(yardstick)
 
   const rows = [
     ['start to ready, tcn preloaded, first time (nothing remembered)', `${firstStart.toFixed(0)} ms`],
