@@ -184,13 +184,17 @@ export class Device {
     }
   }
 
-  /** Takes a model off the device, which keeps its configuration. @throws DeviceError; the device is abandoned then */
-  async #release({ name }: HostedModel, npu: NpuModel): Promise<void> {
-    await this.#waitUntil(() => npu.flying === 0, drainMs)
+  /**
+   * Takes a model off the device, which keeps its configuration.
+   * @param waitMs for frames that are still there
+   * @throws DeviceError; the device is abandoned then
+   */
+  async #release({ name }: HostedModel, npu: NpuModel, waitMs = drainMs): Promise<void> {
+    await this.#waitUntil(() => npu.flying === 0, waitMs)
     // On a lost device HailoRT 4 waits for its frames for minutes.
     if (npu.flying > 0) await this.#expectAlive()
     await attempt({ operation: 'unload', name, isRecycled: false }, this.#mender, () =>
-      this.#turns.call('unload', name, () => npu.unload(drainMs)),
+      this.#turns.call('unload', name, () => npu.unload(0)),
     )
   }
 
@@ -274,8 +278,8 @@ export class Device {
     model.pause()
     try {
       const npu = model.detach()
-      if (npu) await this.#release(model, npu)
       this.#options.log('warn', `${model.name}: NPU: the model is loaded anew`)
+      if (npu) await this.#release(model, npu, 0)
       if (model.reloads++ < reloadsBeforeLost) return await this.#restore(model, false)
       this.#models.delete(model.id)
       model.lose(`the NPU answered no frame since the model was loaded anew ${reloadsBeforeLost} times`, retrySoonMs)
