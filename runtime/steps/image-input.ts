@@ -20,7 +20,9 @@ export interface ImageInput {
  * 3 channels. The layout is the manifest's, else told by where the channels are.
  * @throws PelletError `invalid_manifest` when there is none, or more than one
  */
-export function imageInputOf(what: string, { entry, inputs }: ModelInfo, name?: string): ImageInput {
+export function imageInputOf(what: string, { engine, entry, inputs }: ModelInfo, name?: string): ImageInput {
+  // HailoRT takes pictures in this order whatever their sizes are.
+  const told = entry.layout ?? (engine === 'hailort' ? 'nhwc' : undefined)
   const all = inputs.map(describe).join(', ')
   const named = name === undefined ? inputs : inputs.filter((info) => info.name === name)
   if (named.length === 0)
@@ -28,14 +30,14 @@ export function imageInputOf(what: string, { entry, inputs }: ModelInfo, name?: 
       'invalid_manifest',
       `${what}: expected input to be one of the model's, ${all}, found "${name}"`,
     )
-  const found = named.map((info) => read(info, entry.layout)).filter((input) => input !== undefined)
+  const found = named.map((info) => read(info, told)).filter((input) => input !== undefined)
   if (found.length === 1) return found[0]!
   if (found.length > 1)
     throw new PelletError(
       'invalid_manifest',
       `${what}: expected the option input, since several of the model's inputs can take a picture (${all}), found none`,
     )
-  const layout = entry.layout ? ` as ${entry.layout}` : ', or layout in the manifest where the shape does not tell'
+  const layout = told ? ` as ${told}` : ', or layout in the manifest where the shape does not tell'
   throw new PelletError(
     'invalid_manifest',
     `${what}: expected a model with an image input of 4 dimensions, a batch of 1 and 1 or 3 channels${layout}, found ${named.map(describe).join(', ')}`,

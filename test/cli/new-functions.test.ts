@@ -16,6 +16,8 @@ import { bundleFunction } from '../../runtime/functions/bundle.ts'
 import type { FunctionDefinition } from '../../runtime/functions/define.ts'
 import type { Tensor, Tensors } from '../../runtime/tensor.ts'
 import { call, check, drive, type DriverRequest } from '../functions/driver.ts'
+import { toHefProto, type HefEdge } from '../support/hef-proto.ts'
+import { toHef } from '../support/hef-writer.ts'
 import { boxesHef } from '../support/boxes-hef.ts'
 import { temporaryFolder } from '../support/fixture-tmp.ts'
 import { toOnnx } from '../support/onnx-writer.ts'
@@ -167,6 +169,33 @@ test('detector: boxes by class, of a HEF with its NMS', async () => {
   )
   await writeAll((await planFunction('packed', undefined, model, config)).files)
   await detects('packed', { 'net/boxes': floats([3, 21], frame) }, kept, shape.inputs)
+})
+
+test('tensor: numbers for a HEF that takes no picture, quantised', async () => {
+  const model = join(root, 'given', 'motion.hef')
+  const edges: HefEdge[] = [
+    { layer: { name: 'net/imu', shape: [1, 2, 9], scale: 0.5, zeroPoint: 10 } },
+    { layer: { name: 'net/latent', shape: [1, 1, 4], format: 2, scale: 0.1, zeroPoint: 3 }, isOutput: true },
+  ]
+  writeFileSync(model, toHef(1, toHefProto({ groups: [{ name: 'net', edges, sortedOutputs: ['net/latent'] }] })))
+  const { inputs } = await readModelShape(model)
+  await writeAll((await planFunction('motion', undefined, model, config)).files)
+  const read = readFileSync(join(root, 'functions/motion.ts'), 'utf8')
+  assert.ok(read.includes("'net/imu': toTensor(model.inputs[0]!, realNumbers('net/imu', 18, fields['net/imu'])),"))
+  const latent: Tensor = {
+    type: 'uint8',
+    dims: [1, 4],
+    data: Uint8Array.of(3, 4, 13, 2),
+    quant: { scale: 0.1, zeroPoint: 3 },
+  }
+  const fields = { 'net/imu': Array.from({ length: 18 }, (_, i) => i) }
+  const outputs = { 'net/latent': latent }
+  const answer = await answerOf('motion', 'tensor', [...inputs], [info('net/latent', 1, 4)], { fields, outputs })
+  const { data } = answer['output'] as { data: number[] }
+  assert.equal(
+    data.map((value) => Math.round(value * 10)),
+    [0, 1, 10, -1],
+  )
 })
 
 test('classifier: probabilities of logits, and those that the model gives itself', async () => {

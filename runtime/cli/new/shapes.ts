@@ -2,10 +2,19 @@ import { imageInputOf, type ImageInput } from '../../steps/image-input.ts'
 import type { ModelShape, OutputInfo } from './model.ts'
 
 /** The one input of a model that takes a picture and nothing else. */
-export function pictureOf({ inputs, outputs }: Pick<ModelShape, 'inputs' | 'outputs'>): ImageInput | undefined {
+export function pictureOf({
+  inputs,
+  outputs,
+  chip,
+}: Pick<ModelShape, 'inputs' | 'outputs' | 'chip'>): ImageInput | undefined {
   if (inputs.length !== 1) return undefined
   try {
-    return imageInputOf('new', { engine: 'onnxruntime', entry: { name: '', file: '' }, inputs, outputs })
+    return imageInputOf('new', {
+      engine: chip ? 'hailort' : 'onnxruntime',
+      entry: { name: '', file: '' },
+      inputs,
+      outputs,
+    })
   } catch {
     return undefined
   }

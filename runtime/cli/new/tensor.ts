@@ -9,15 +9,12 @@ import { fallbackSide, pictureOf } from './shapes.ts'
 export function tensorDraft(task: Task & { model: ModelShape }): Draft {
   const { model } = task
   const picture = pictureOf(model)
-  if (model.chip && !picture)
-    throw new CliError(
-      `tensor: expected a HEF that takes a picture of 1 or 3 channels, found ${valuesText(model.inputs)}`,
-    )
   const half = model.inputs.find(({ type }) => type === 'float16')
   if (!picture && half)
     throw new CliError(
       `tensor: expected inputs of float32 or whole numbers, found ${valuesText([half])}; export it with float32 inputs`,
     )
+  const isReal = model.inputs.every(({ quant }) => quant)
   return {
     summary: picture
       ? 'A picture through the model, and what comes out'
@@ -28,8 +25,9 @@ export function tensorDraft(task: Task & { model: ModelShape }): Draft {
         ...(picture ? [] : ['PelletError']),
         'step',
         ...(model.outputs.every(({ type }) => isLong(type)) ? [] : ['toFloat32']),
+        ...(picture || !model.inputs.some(({ quant }) => quant) ? [] : ['toTensor']),
       ],
-      types: picture ? [] : ['Tensor'],
+      types: picture || isReal ? [] : ['Tensor'],
     },
     source: `export default defineFunction({
   steps: {
@@ -40,7 +38,7 @@ ${model.outputs.map((output) => `      ${answerKey(model, output)}: { shape: ${o
       ms: Math.round(elapsedMs()),
     })),
   },
-})${picture ? '' : `\n\n// --- internal ---\n\n${[...new Set(model.inputs.map(({ type }) => type))].map((type) => reader(type, model.inputs)).join('\n\n')}`}`,
+})${picture ? '' : `\n\n// --- internal ---\n\n${readers(model.inputs).join('\n\n')}`}`,
     manifest: {
       entry: picture ? pixelLines(picture, { mean: 0, std: 255, takers: 'many models' }, task) : [],
       pre: picture ? `[image.decode, ${sizedStep('image.resize', picture, fallbackSide)}, tensor]` : '[read]',
@@ -79,12 +77,17 @@ const carriers: Partial<Record<TensorType, { array: string; isGood: string; conv
 }
 
 function readStep(inputs: readonly TensorInfo[]): string {
-  const lines = inputs.map(
-    ({ name, type, shape }) =>
-      `      ${key(name)}: ${type}Tensor(${quoted(name)}, [${wantedDims(shape).join(', ')}], ${member('fields', name)}),`,
-  )
+  const lines = inputs.map(({ name, type, shape, quant }, i) => {
+    const dims = wantedDims(shape)
+    const read = (reader: string, size: string) => `${reader}(${quoted(name)}, ${size}, ${member('fields', name)})`
+    const tensor = quant
+      ? `toTensor(model.inputs[${i}]!, ${read('realNumbers', String(dims.reduce((all, size) => all * size, 1)))})`
+      : read(`${type}Tensor`, `[${dims.join(', ')}]`)
+    return `      ${key(name)}: ${tensor},`
+  })
+  const context = inputs.some(({ quant }) => quant) ? ', { model }' : ''
   return `    // The first step of pre: fields of the JSON body become the model's inputs.
-    read: step.request(({ fields }) => ({
+    read: step.request(({ fields }${context}) => ({
 ${lines.join('\n')}
     })),
 
@@ -96,6 +99,23 @@ function wantedDims(shape: TensorInfo['shape']): number[] {
   const last = shape.findLastIndex((size) => typeof size === 'string')
   return shape.map((size, axis) => (typeof size === 'number' ? size : axis === last ? 0 : 1))
 }
+
+/** What reads each kind of input. */
+function readers(inputs: readonly TensorInfo[]): string[] {
+  const types = new Set(inputs.filter(({ quant }) => !quant).map(({ type }) => type))
+  const isAnyReal = inputs.some(({ quant }) => quant)
+  return [...(isAnyReal ? [realNumbers] : []), ...Array.from(types, (type) => reader(type, inputs))]
+}
+
+/** For inputs of a HEF, which are quantised. */
+const realNumbers = `/** A list of numbers, nested or not; toTensor quantises them for the HEF. */
+function realNumbers(name: string, count: number, value: unknown): Float32Array {
+  const numbers = [value].flat(Infinity) as number[]
+  const found = JSON.stringify(value)?.slice(0, 80)
+  if (numbers.length !== count || !numbers.every(Number.isFinite))
+    throw new PelletError('invalid_input', \`\${name}: expected \${count} numbers, found \${found}\`)
+  return Float32Array.from(numbers)
+}`
 
 function reader(type: TensorType, inputs: readonly TensorInfo[]): string {
   const { array, isGood, convert } = carriers[type]!
@@ -156,7 +176,7 @@ function jsonOf(inputs: readonly TensorInfo[]): string {
 }
 
 function generatedList(input: TensorInfo): string {
-  const value = input.type.startsWith('float') ? 'Math.sin(i)' : 'i % 2'
+  const value = input.quant || input.type.startsWith('float') ? 'Math.sin(i)' : 'i % 2'
   return `Array.from({ length: ${countOf(input)} }, (_, i) => ${value})`
 }
 
