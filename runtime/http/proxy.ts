@@ -150,8 +150,8 @@ export class Proxy {
   #noteFailure({ target, requestId }: Exchange, answer: IncomingMessage, counted: RequestCount): void {
     const status = answer.statusCode!
     const code = String(answer.headers['x-pellet-error'] ?? '')
-    if (status >= 500)
-      this.#options.log.warn({ deployment: target.deployment.name, requestId, status, code }, 'the function failed')
+    const what = code.startsWith('device_') ? 'the NPU failed' : 'the function failed'
+    if (status >= 500) this.#options.log.warn({ deployment: target.deployment.name, requestId, status, code }, what)
     answer.once('data', (body: Buffer) => counted.failed(status, code, messageIn(String(body)) ?? code))
   }
 

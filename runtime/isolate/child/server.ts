@@ -64,8 +64,9 @@ export function createIsolateServer(
       const shape = call === undefined ? manifest.errors : 'pellet'
       const { status, headers, body } = toErrorAnswer(error, shape, requestId)
       // What broke in another deployment is in the log already, with its stack.
-      if (status >= 500 && !(causeOf(error) instanceof CalleeError))
-        console.error(`request ${requestId}: ${messageOf(error)}\n${firstFrames(causeOf(error))}`)
+      const cause = causeOf(error)
+      if (status >= 500 && !(cause instanceof CalleeError))
+        console.error(`request ${requestId}: ${messageOf(error)}${isOfDevice(cause) ? '' : `\n${firstFrames(cause)}`}`)
       res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
       res.end(body)
     } finally {
@@ -132,6 +133,11 @@ export function createIsolateServer(
 }
 
 // --- internal ---
+
+/** It is of no use where in the code somebody learnt that the NPU failed. */
+function isOfDevice(error: unknown): boolean {
+  return error instanceof PelletError && error.code.startsWith('device_')
+}
 
 function causeOf(error: unknown): unknown {
   return error instanceof PelletError && error.cause !== undefined ? error.cause : error

@@ -1,0 +1,13 @@
+import { suite } from 'uvu'
+import { testWithSim } from '../support/sim.ts'
+import { statusRows } from './status-rows.ts'
+import { tryStatuses } from './statuses.ts'
+
+const test = suite('statuses of HailoRT, through a whole Pellet')
+
+const sample = /^(no device: 74|memory of the chip: 71|lost while nothing is under way: 72)$/
+testWithSim(test, 'the caller is told what it means, and the next one is served', () =>
+  tryStatuses(statusRows.filter(({ chip, what }) => chip === 'hailo8' && sample.test(what))),
+)
+
+test.run()
