@@ -37,7 +37,8 @@ export class FrameReader {
   #at = 0
 
   constructor({ outputs }: Pick<NpuModelInfo, 'outputs'>) {
-    this.#parts = outputs.map(({ bytes }) => new Uint8Array(bytes))
+    // Not zeroed: an answer that does not fill them is none.
+    this.#parts = outputs.map(({ bytes }) => new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer))
   }
 
   /** @returns false where they are more than the outputs have */
