@@ -9,7 +9,7 @@ import type { NpuStatus } from '../device/npu.ts'
 import type { Inspect } from '../deployments/isolates.ts'
 import { messageOf } from '../errors.ts'
 import { InheritedSockets } from '../http/inherited.ts'
-import { createLogger } from '../log.ts'
+import { createLogger, type Logger } from '../log.ts'
 import { LogRing } from '../log-ring.ts'
 import type { Pellet } from '../pellet.ts'
 import { reconfigure } from '../reconfigure.ts'
@@ -77,7 +77,7 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
   if (isatty(0)) process.on('SIGHUP', stop)
   else process.on('SIGHUP', () => (reloader ? void reloader.reload() : (isReloadWanted = true)))
   // The compiler starts before main loads its own modules: both take a quarter of a second, side by side.
-  const probe = () => findNpu(config, (message) => log.info(message))
+  const probe = () => findNpu(config, log)
   const npu = probe()
   const options = { config, flags, npu, signal: stopping.signal }
   const watching = config.watch ? new WatchingCompiler(options) : undefined
@@ -116,9 +116,11 @@ export async function serve(flags: Record<string, unknown>, { onStarted, inspect
 // --- internal ---
 
 /** Its module is loaded beside the others of main. */
-async function findNpu(config: Config, say: (message: string) => void): Promise<NpuStatus> {
+async function findNpu(config: Config, log: Logger): Promise<NpuStatus> {
   const { probeNpu } = await import('../device/probe.ts')
-  return probeNpu(config, { say })
+  const npu = await probeNpu(config, { say: (message) => log.info(message) })
+  if (!npu.isUsable && !npu.isAbsent) log.warn(`the NPU is not used: ${npu.reason}`)
+  return npu
 }
 
 function whoMayCall({ config, tokens }: Pellet): string {

@@ -66,7 +66,9 @@ export function createIsolateServer(
       // What broke in another deployment is in the log already, with its stack.
       const cause = causeOf(error)
       if (status >= 500 && !(cause instanceof CalleeError))
-        console.error(`request ${requestId}: ${messageOf(error)}${isOfDevice(cause) ? '' : `\n${firstFrames(cause)}`}`)
+        console.error(
+          `request ${requestId}: ${messageOf(error)}${[error, cause].some(isOfDevice) ? '' : `\n${firstFrames(cause)}`}`,
+        )
       res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
       res.end(body)
     } finally {
