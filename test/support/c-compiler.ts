@@ -3,11 +3,15 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Callback, Test } from 'uvu'
+import { findCompiler } from '../../ffi/shim/build.ts'
+
+/** Path of the C compiler; undefined where there is none. */
+export const compiler = await findCompiler('c')
 
 /** Registers a test that needs a C compiler; counts it as skipped, and says so, where there is none. */
 export function testWithCompiler<T>(suite: Test<T>, name: string, fn: Callback<T>): void {
-  if (hasCompiler()) return suite(name, fn)
-  console.error(`SKIPPED: ${name}: no C compiler (cc)`)
+  if (compiler) return suite(name, fn)
+  console.error(`SKIPPED for want of a C compiler (apt install gcc): ${name}`)
   suite.skip(name, fn)
 }
 
@@ -22,7 +26,7 @@ export async function withCLibrary<Result>(
     const file = join(folder, 'lib', name)
     mkdirSync(join(folder, 'lib'))
     writeFileSync(join(folder, 'library.c'), source)
-    const { status, stderr } = spawnSync('cc', ['-shared', '-fPIC', '-o', file, join(folder, 'library.c')], {
+    const { status, stderr } = spawnSync(compiler!, ['-shared', '-fPIC', '-o', file, join(folder, 'library.c')], {
       encoding: 'utf8',
     })
     if (status !== 0) throw new Error(stderr)
@@ -30,12 +34,4 @@ export async function withCLibrary<Result>(
   } finally {
     rmSync(folder, { recursive: true })
   }
-}
-
-// --- internal ---
-
-let isThere: boolean | undefined
-
-function hasCompiler(): boolean {
-  return (isThere ??= spawnSync('cc', ['--version']).status === 0)
 }

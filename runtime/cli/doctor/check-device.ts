@@ -1,10 +1,14 @@
 import { fail, ok, warn } from './finding.ts'
+import { reinstall, reloadDriver } from './generation.ts'
 import type { DoctorFacts, Finding, QueriedDevice } from './facts.ts'
 
 /** What each device says of itself. */
-export function checkDevices({ library }: DoctorFacts): Finding[] {
-  return library.devices.flatMap((device) => [
+export function checkDevices(facts: DoctorFacts): Finding[] {
+  return facts.library.devices.flatMap((device) => [
     ...identityOf(device),
+    ...device.problems.map(({ what, reason, kind }) =>
+      fail('device', `${device.id}: ${what}: ${reason}`, kind === 'version' ? reinstall(facts) : reloadDriver(facts)),
+    ),
     ...(device.temperature === undefined ? [] : [temperatureOf(device.temperature)]),
     ...(device.isThrottlingEnabled === undefined ? [] : [protectionOf(device)]),
     ...(device.watts === undefined ? [] : [ok('power', `${device.watts.toFixed(2)} W`)]),
@@ -17,16 +21,15 @@ const warmCelsius = 85
 /** What the chip is specified for. */
 const hotCelsius = 105
 
-function identityOf({ id, chip, firmware, product, serial, problems }: QueriedDevice): Finding[] {
-  const failures = problems.map((problem) => fail('device', `${id}: ${problem}`, 'sudo reboot'))
-  if (chip === undefined) return failures
+function identityOf({ id, chip, firmware, product, serial }: QueriedDevice): Finding[] {
+  if (chip === undefined) return []
   const more = [product, serial && `serial ${serial}`].filter(Boolean).join(', ')
   const found = `${id}: ${chip}, firmware ${firmware}${more ? `, ${more}` : ''}`
   const isKnown = ['hailo8', 'hailo8l', 'hailo10h'].includes(chip)
-  const identity = isKnown
-    ? ok('device', found)
-    : fail('device', `${found}: Pellet runs no models on it`, 'use a Hailo-8, 8L or 10H; onnx models run on the CPU')
-  return [identity, ...failures]
+  if (isKnown) return [ok('device', found)]
+  return [
+    fail('device', `${found}: Pellet runs no models on it`, 'use a Hailo-8, 8L or 10H; onnx models run on the CPU'),
+  ]
 }
 
 function temperatureOf(celsius: number): Finding {

@@ -1,6 +1,6 @@
 import type { DoctorFacts, Finding } from './facts.ts'
 import { fail, ok, warn } from './finding.ts'
-import { familyOf, generationHere, hasNpu } from './generation.ts'
+import { familyOf, generationHere, hasNpu, reloadDriver } from './generation.ts'
 
 /** What is on the bus, and how fast its link is. */
 export function checkBus(facts: DoctorFacts): Finding[] {
@@ -11,7 +11,7 @@ export function checkBus(facts: DoctorFacts): Finding[] {
       : undefined
     return [ok('NPU', `none on PCIe; models run on the CPU with ONNX Runtime${hint ? ` (${hint})` : ''}`)]
   }
-  if (pci.length === 0) return [warn('NPU', 'a device node is there, but no device of Hailo on PCIe')]
+  if (pci.length === 0) return [warn('NPU', 'none is seen on PCIe, and yet a device of one is there (in a container?)')]
   return pci.flatMap((device) => [
     ok('NPU', `${familyOf(device)} at ${device.address} (1e60:${device.deviceId})`),
     ...(device.link ? [checkLink(device.link, machine.model)] : []),
@@ -33,7 +33,7 @@ export function checkPageSize(facts: DoctorFacts): Finding[] {
       fail(
         'page size',
         `${pages}; force_desc_page_size=4096 is configured, but the driver was loaded without it`,
-        `sudo modprobe -r ${name} && sudo modprobe ${name}`,
+        reloadDriver(facts),
       ),
     ]
   return [

@@ -1,6 +1,6 @@
 import { fail, ok } from './finding.ts'
 import type { DoctorFacts, Finding } from './facts.ts'
-import { generationHere, hasNpu } from './generation.ts'
+import { generationHere, hasNpu, reinstall, reloadDriver } from './generation.ts'
 
 /** The kernel's driver. */
 export function checkDriver(facts: DoctorFacts): Finding[] {
@@ -8,8 +8,8 @@ export function checkDriver(facts: DoctorFacts): Finding[] {
   const { drivers, installedDrivers, pci, nodes, library } = facts
   const { driver: name, chips } = generationHere(facts)
   const driver = drivers.find((found) => found.name === name)
-  if (!driver && library.devices.some(({ chip }) => chip !== undefined))
-    return [ok('driver', 'not seen here, but HailoRT reaches the device (in a container?)')]
+  if (!driver && library.devices.length > 0)
+    return [ok('driver', 'not seen here, but HailoRT sees the device (in a container?)')]
   if (!driver) {
     const wrong = drivers[0] && `; ${drivers[0].name} is loaded, which is for other chips`
     if (installedDrivers.includes(name))
@@ -20,10 +20,7 @@ export function checkDriver(facts: DoctorFacts): Finding[] {
   }
   const found = `${name} ${driver.version ?? '(its version is not told)'}`
   const orphan = pci.find((device) => device.driver === undefined)
-  if (orphan)
-    return [
-      fail('driver', `${found} does not drive ${orphan.address}`, `sudo modprobe -r ${name} && sudo modprobe ${name}`),
-    ]
+  if (orphan) return [fail('driver', `${found} does not drive ${orphan.address}`, reloadDriver(facts))]
   if (nodes.length === 0)
     return [fail('driver', `${found} made no device node: the firmware did not start`, reinstall(facts))]
   return [ok('driver', found)]
@@ -40,7 +37,7 @@ export function checkLibrary(facts: DoctorFacts): Finding[] {
   }
   if (stuckAt) {
     const found = `HailoRT ${version ?? `(${file})`} ${stuckAt.end} when it was asked: ${stuckAt.what}`
-    return [fail('HailoRT', found, `sudo modprobe -r ${name} && sudo modprobe ${name}`)]
+    return [fail('HailoRT', found, reloadDriver(facts))]
   }
   if (problem !== undefined || version === undefined)
     return [fail('HailoRT', problem ?? `${file} does not tell its version`, reinstall(facts))]
@@ -77,10 +74,6 @@ export function checkShim(facts: DoctorFacts): Finding[] {
 }
 
 // --- internal ---
-
-function reinstall(facts: DoctorFacts): string {
-  return `sudo apt install --reinstall ${generationHere(facts).package} && sudo reboot`
-}
 
 function toCommand(advice: string): string {
   return advice.startsWith('apt ') ? `sudo ${advice}` : advice

@@ -1,3 +1,5 @@
+import type { HailoErrorKind } from '../../../ffi/hailort/statuses.ts'
+
 /** What `pellet doctor` finds out before it judges; plain data. */
 export interface DoctorFacts {
   machine: MachineFacts
@@ -97,8 +99,15 @@ export interface QueriedDevice {
   watts?: number
   clockHz?: number
   isThrottlingEnabled?: boolean
-  /** What could not be asked, and why. */
-  problems: string[]
+  problems: DeviceProblem[]
+}
+
+/** What could not be asked, and why. */
+export interface DeviceProblem {
+  what: string
+  reason: string
+  /** Where HailoRT said why. */
+  kind?: HailoErrorKind
 }
 
 export interface ShimFacts {

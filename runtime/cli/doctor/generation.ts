@@ -32,6 +32,16 @@ export function hasNpu({ pci, nodes, library }: DoctorFacts): boolean {
   return pci.length + nodes.length + library.devices.length > 0
 }
 
+/** The command that brings driver, firmware and library of one version. */
+export function reinstall(facts: DoctorFacts): string {
+  return `sudo apt install --reinstall ${generationHere(facts).package} && sudo reboot`
+}
+
+export function reloadDriver(facts: DoctorFacts): string {
+  const { driver } = generationHere(facts)
+  return `sudo modprobe -r ${driver} && sudo modprobe ${driver}`
+}
+
 // --- internal ---
 
 const hailo8: Generation = { chips: 'Hailo-8 and 8L', driver: 'hailo_pci', package: 'hailo-all', major: 4 }

@@ -1,4 +1,5 @@
 import { Hailort } from '../../../ffi/hailort/hailort.ts'
+import { HailoError } from '../../../ffi/hailort/statuses.ts'
 import { findHailort } from '../../../ffi/shim/hailort-files.ts'
 import { dieWithParent } from '../../../ffi/libc.ts'
 import { messageOf } from '../../errors.ts'
@@ -35,7 +36,10 @@ async function askDevice(hailort: Hailort, id: string): Promise<void> {
       Object.assign(found, await work())
       return true
     } catch (error) {
-      found.problems.push(`${what}: ${messageOf(error)}`)
+      // What HailoError advises is to run this command.
+      const told =
+        error instanceof HailoError ? { reason: error.reason, kind: error.kind } : { reason: messageOf(error) }
+      found.problems.push({ what, ...told })
       return false
     }
   }

@@ -11,26 +11,30 @@ export interface FromLibraryChild {
 
 /**
  * Asks HailoRT's library, in a process of its own: it may hang where a device does not answer, and crash.
- * @param timeoutMs A healthy device takes less than a second; one of HailoRT 5 that others hold takes 5
+ * @param timeoutMs For each question; a healthy device takes milliseconds, HailoRT 5 may wait 10 s in vain
  */
-export async function askLibrary(timeoutMs = 20_000, entry = 'library-child.js'): Promise<LibraryFacts> {
-  const child = fork(fileURLToPath(new URL(entry, import.meta.url)), {
+export async function askLibrary(timeoutMs = 15_000): Promise<LibraryFacts> {
+  const child = fork(fileURLToPath(new URL('library-child.js', import.meta.url)), {
     execArgv: [],
     // The library writes to standard output whatever it is told.
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     env: { ...childEnv(), HAILORT_LOGGER_PATH: 'NONE', HAILORT_CONSOLE_LOGGER_LEVEL: 'critical' },
   })
   let facts: LibraryFacts = { devices: [] }
-  let doing: string | undefined = 'load it'
+  let doing: string | undefined = 'find it'
+  let end = ''
+  const giveUpAfter = (ms: number) =>
+    setTimeout(() => {
+      end = `gave no answer in ${ms / 1000} s`
+      child.kill('SIGKILL')
+    }, ms)
+  let timer = giveUpAfter(startMs)
   child.on('message', (told: FromLibraryChild) => {
     facts = told.facts
     doing = told.next === '' ? undefined : told.next
+    clearTimeout(timer)
+    timer = giveUpAfter(timeoutMs)
   })
-  let end = ''
-  const timer = setTimeout(() => {
-    end = `gave no answer in ${timeoutMs / 1000} s`
-    child.kill('SIGKILL')
-  }, timeoutMs)
   const ended = await new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(`could not be asked: ${error.message}`))
     child.once('exit', (code, signal) => resolve(`ended with ${signal ?? `exit code ${code}`}`))
@@ -38,3 +42,8 @@ export async function askLibrary(timeoutMs = 20_000, entry = 'library-child.js')
   clearTimeout(timer)
   return doing === undefined ? facts : { ...facts, stuckAt: { what: doing, end: end || ended } }
 }
+
+// --- internal ---
+
+/** For the process to come up, on a board that is busy. */
+const startMs = 20_000
