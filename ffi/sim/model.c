@@ -67,7 +67,7 @@ static pn_model *create(pn_dev *dev, const sim_network *network, uint32_t depth)
 static uint32_t load(pn_dev *dev, core_op wanted, const char *name, uint32_t depth, sim_network *network,
                      pn_model **out, char *err, size_t cap) {
   chip_notice_loss(dev);
-  if (dev->is_lost)
+  if (dev->is_lost || dev->is_stopping)
     return sim_fail(err, cap, chip_is_10h() ? HAILO_COMMUNICATION_CLOSED : HAILO_DRIVER_OPERATION_FAILED, "the device is lost");
   uint32_t status = describe_find(wanted.hef_hash, name, network, err, cap);
   if (status != HAILO_SUCCESS) return status;
