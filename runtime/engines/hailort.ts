@@ -1,3 +1,4 @@
+import { isLent, takeBack } from '../buffers.ts'
 import { PelletError } from '../errors.ts'
 import type { LoadRequest } from '../device/protocol.ts'
 import type { Tensors } from '../tensor.ts'
@@ -63,7 +64,7 @@ export class DeviceModel implements LoadedModel {
     return this.#lease ?? (this.#loading ??= this.#load().finally(() => (this.#loading = undefined)))
   }
 
-  async run(given: Tensors, { signal, timeoutMs }: RunTerms = {}): Promise<Inference> {
+  async run(given: Tensors, { mayKeep, signal, timeoutMs }: RunTerms = {}): Promise<Inference> {
     const since = performance.now()
     const { model } = this.#lease ?? (await orAborted(this.#reload(), signal))
     const frame = toFrame(this.inputs, model.info, given)
@@ -74,6 +75,8 @@ export class DeviceModel implements LoadedModel {
     const inferMs = await this.#client.infer(model.id, frame, take, { signal, timeoutMs: leftMs })
     if (!isFitting || !reader.isWhole)
       throw new PelletError('internal_error', `${this.#terms.name}: the NPU's answer does not have the outputs' size`)
+    // The host has all of the frame before it answers.
+    if (mayKeep) for (const { data } of Object.values(given)) if (isLent(data.buffer)) takeBack(data.buffer)
     return { outputs: reader.toTensors(this.outputs), inferMs }
   }
 

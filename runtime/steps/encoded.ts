@@ -23,11 +23,17 @@ export function openPixels(pixels: Pixels, limitPixels: number): Picture {
 
 /**
  * The picture's pixels before they are put onto the background of a letterbox, so that a model's input is made of them
- * without that picture in between. Not to be changed: others may read the same memory.
+ * without that picture in between. Not to be changed where it is shared.
  * @throws PelletError `invalid_image`
  */
-export async function composePicture(picture: Picture): Promise<Placed> {
-  return picture instanceof LazyPicture ? picture.compose() : placedOf(rasterOf(await picture.pixels()))
+export async function composePicture(picture: Picture): Promise<Composed> {
+  if (picture instanceof LazyPicture) return picture.compose()
+  return { ...placedOf(rasterOf(await picture.pixels())), isShared: false }
+}
+
+export interface Composed extends Placed {
+  /** Others read the same memory. */
+  isShared: boolean
 }
 
 // --- internal ---
@@ -124,9 +130,9 @@ class LazyPicture implements Picture {
     return pixels.data === shared ? copyRaster(rasterOf(pixels)) : pixels
   }
 
-  async compose(): Promise<Placed> {
-    const { placed } = await this.#run()
-    return placed
+  async compose(): Promise<Composed> {
+    const { placed, shared } = await this.#run()
+    return { ...placed, isShared: placed.raster.data === shared }
   }
 
   /** Does the work; `shared` is memory that others read as well. */

@@ -5,7 +5,7 @@ import { arrayOf, toElement, type Elements } from './elements.ts'
 import { composePicture } from './encoded.ts'
 import type { ImageInput } from './image-input.ts'
 import type { Picture } from './picture.ts'
-import { type Placed, type Raster } from './raster.ts'
+import { isPacked, writePlaced, type Placed, type Raster } from './raster.ts'
 import { copyInto } from './sample.ts'
 
 /**
@@ -39,7 +39,14 @@ export function createPacker(input: ImageInput, entry: ModelEntry): (picture: Pi
   const order = entry.channels === 'bgr' ? [2, 1, 0] : [0, 1, 2]
   const isUnchanged = tables.every((table) => table.every((value, level) => value === level))
   if (isUnchanged && input.type === 'uint8' && input.layout === 'nhwc' && order[0] === 0)
-    return async (picture) => (await picture.pixels()).data
+    return async (picture) => {
+      const placed = await composePicture(picture)
+      const { raster, width, height, isShared } = placed
+      if (!isShared && raster.width === width && raster.height === height && isPacked(raster)) return raster.data
+      const data = lendArray(Uint8Array, width * height * 3)
+      writePlaced(placed, data)
+      return data
+    }
 
   return async (picture) => {
     const placed = await composePicture(picture)

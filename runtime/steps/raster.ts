@@ -39,15 +39,22 @@ export function placedOf(raster: Raster): Placed {
 }
 
 /** Puts the raster onto its background; a raster that fills the picture stays what it is. */
-export function flatten({ raster, width, height, left, top, background }: Placed): Raster {
+export function flatten(placed: Placed): Raster {
+  const { raster, width, height } = placed
   if (raster.width === width && raster.height === height) return raster
-  const result = rasterOf({ data: new Uint8Array(width * height * 3), width, height })
+  const data = new Uint8Array(width * height * 3)
+  writePlaced(placed, data)
+  return rasterOf({ data, width, height })
+}
+
+/** Writes the raster and the background around it as packed pixels: all of `data`. */
+export function writePlaced({ raster, width, height, left, top, background }: Placed, data: Uint8Array): void {
   const [red, green, blue] = background
-  if (red === green && green === blue) {
-    if (red !== 0) result.data.fill(red)
-  } else for (let i = 0; i < result.data.length; i += 3) result.data.set(background, i)
-  copyInto(cropRaster(result, left, top, raster.width, raster.height), raster)
-  return result
+  if (raster.width < width || raster.height < height) {
+    if (red === green && green === blue) data.fill(red)
+    else for (let i = 0; i < data.length; i += 3) data.set(background, i)
+  }
+  copyInto(cropRaster(rasterOf({ data, width, height }), left, top, raster.width, raster.height), raster)
 }
 
 /** Turns stored pixels the way that EXIF orientation 1 to 8 shows them (EXIF 2.32, tag 0x0112). */
@@ -85,9 +92,12 @@ export function orientRaster(raster: Raster, orientation: number): Raster {
 /** The view's pixels packed; the very bytes where they are packed already. */
 export function packRaster(raster: Raster): Pixels {
   const { data, width, height } = raster
-  if (raster.offset === 0 && raster.xStep === 3 && raster.yStep === width * 3 && data.length === width * height * 3)
-    return { data, width, height }
-  return copyRaster(raster)
+  return isPacked(raster) ? { data, width, height } : copyRaster(raster)
+}
+
+/** Whether its bytes are its pixels, row by row, and nothing else. */
+export function isPacked({ data, width, height, offset, xStep, yStep }: Raster): boolean {
+  return offset === 0 && xStep === 3 && yStep === width * 3 && data.length === width * height * 3
 }
 
 /** The view's pixels packed, in memory of their own. */
