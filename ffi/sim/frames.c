@@ -73,6 +73,8 @@ uint32_t pn_release(pn_model *model, uint32_t slot) {
 }
 
 uint32_t pn_start(pn_model *model, uint32_t slot, uint64_t user, uint64_t *ticket) {
+  /* Never blocks, unless told to: then it is the whole program that hangs. */
+  control_wait("start");
   sim_enter();
   sim_check_model(model, "pn_start");
   const uint32_t status = start(model, slot, user, ticket);

@@ -1,5 +1,8 @@
-import { renameSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { tryLock } from '../../ffi/libc.ts'
 import { buildSimulated } from '../../ffi/sim/build.ts'
 import { findCompiler } from '../../ffi/shim/build.ts'
 import { temporaryFolder } from './fixture-tmp.ts'
@@ -10,11 +13,19 @@ import { projectRoot } from './root.ts'
 export { testWithCompiler as testWithSim } from './c-compiler.ts'
 
 /** The data folder that has the simulated device, once it was asked for. */
-export const simulatedDataFolder = join(projectRoot, 'dist/test')
+export const simulatedDataFolder = join(projectRoot, 'dist/test/simulated')
 
 /** The simulated device's library, compiled once for all test files. */
 export async function simulatedLibrary(): Promise<string> {
-  return (await buildSimulated({ dataFolder: simulatedDataFolder })).file
+  // Test files that start side by side would each compile it.
+  mkdirSync(simulatedDataFolder, { recursive: true })
+  const lock = await open(join(simulatedDataFolder, 'npu.lock'), 'w')
+  try {
+    while (!tryLock(lock.fd)) await setTimeout(20)
+    return (await buildSimulated({ dataFolder: simulatedDataFolder })).file
+  } finally {
+    await lock.close()
+  }
 }
 
 /** What a project needs so that its Pellet does not compile the simulated device for itself, which takes a second. */
