@@ -4,12 +4,15 @@ import { familyOf, generationHere, hasNpu, reloadDriver } from './generation.ts'
 
 /** What is on the bus, and how fast its link is. */
 export function checkBus(facts: DoctorFacts): Finding[] {
-  const { pci, machine } = facts
+  const { pci, machine, setting } = facts
   if (!hasNpu(facts)) {
     const hint = machine.model.startsWith('Raspberry Pi 5')
       ? 'if one is fitted, see its cable, and dtparam=pciex1 in /boot/firmware/config.txt'
       : undefined
-    return [ok('NPU', `none on PCIe; models run on the CPU with ONNX Runtime${hint ? ` (${hint})` : ''}`)]
+    const instead = setting.startsWith('simulated')
+      ? 'a simulated one is used'
+      : 'models run on the CPU with ONNX Runtime'
+    return [ok('NPU', `none on PCIe; ${instead}${hint ? ` (${hint})` : ''}`)]
   }
   if (pci.length === 0) return [warn('NPU', 'none is seen on PCIe, and yet a device of one is there (in a container?)')]
   return pci.flatMap((device) => [
