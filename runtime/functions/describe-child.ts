@@ -22,6 +22,7 @@ process.on('message', (message: ToDescriber) => {
   const answer = message.type === 'describe' ? describe(message) : check(message)
   answer.then(send, (error: unknown) => send({ type: 'failed', message: messageOf(error) }))
 })
+send({ type: 'started' })
 
 // --- internal ---
 

@@ -1,4 +1,5 @@
-import { fork } from 'node:child_process'
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { childEnv } from '../child-env.ts'
 import type { ModelDescription } from '../engines/engine.ts'
@@ -25,10 +26,14 @@ export type ToDescriber =
     }
 
 export type FromDescriber =
+  /** It listens; no code of a function has run yet. */
+  | { type: 'started' }
   | { type: 'described'; description: FunctionDescription }
   | { type: 'checked'; problems: ChainProblem[]; input: Record<string, unknown>; model?: ModelDescription }
   | { type: 'failed'; message: string }
 
+/** To start it takes a quarter of a second, and on a machine with ten times more to do than it can, ten times as long. */
+const startTimeoutMs = 30_000
 /** Code of a function that is described runs at most this long. */
 const describeTimeoutMs = 5000
 /** Opening a large model to look at its inputs may take longer than code may. */
@@ -44,6 +49,7 @@ export class Describer implements Disposable {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     env: childEnv(),
   })
+  readonly #started = startOf(this.#child)
   #stderr = ''
   #isUsed = false
 
@@ -80,9 +86,10 @@ export class Describer implements Disposable {
     this.#child.kill('SIGKILL')
   }
 
-  #ask(message: ToDescriber, timeoutMs: number): Promise<FromDescriber> {
+  async #ask(message: ToDescriber, timeoutMs: number): Promise<FromDescriber> {
     this.#isUsed = true
     const child = this.#child
+    await this.#started
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         child.kill('SIGKILL')
@@ -121,4 +128,14 @@ export class Describer implements Disposable {
       child.send(message, () => {})
     })
   }
+}
+
+// --- internal ---
+
+/** Resolves when it listens, or has ended. What is asked of it is measured from then on. */
+async function startOf(child: ChildProcess): Promise<void> {
+  const timer = setTimeout(() => child.kill('SIGKILL'), startTimeoutMs)
+  timer.unref()
+  await Promise.race([once(child, 'message'), once(child, 'exit')]).catch(() => {})
+  clearTimeout(timer)
 }
