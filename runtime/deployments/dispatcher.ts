@@ -258,10 +258,10 @@ export class Dispatcher {
     } else if (effect.type === 'load') this.#isolates.start(effect.isolate, this.#revisions.get(effect.revision)!)
     else if (effect.type === 'kill') {
       const isolate = this.#isolates.get(effect.isolate)
-      log.info(
-        { deployment: isolate?.deployment.name, pid: isolate?.pid, reason: effect.reason },
-        `unload: ${effect.message}`,
-      )
+      const { reason } = effect
+      // What came of a load that failed is told already.
+      if (reason !== 'failed')
+        log.info({ deployment: isolate?.deployment.name, pid: isolate?.pid, reason }, `unload: ${effect.message}`)
       const ready = this.#isolates.readyAt(effect.isolate)
       if (isolate && ready) {
         const ageMs = clock.now() - ready.at

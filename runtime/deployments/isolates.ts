@@ -128,7 +128,8 @@ export class Isolates {
       },
       failed: (failure) => {
         if (!failure.isUnwanted) {
-          log.error(fields, `load failed: ${failure.message}`)
+          // Others may make room: that is how models share what is too small for all of them.
+          log[failure.outOfMemory ? 'warn' : 'error'](fields, `load failed: ${failure.message}`)
           lives.loadFailed(name)
         }
         // Callers read this, perhaps strangers: where the project lies is none of their business.

@@ -29,7 +29,7 @@ export function fall(ledger: Ledger, isolate: Isolate, code: ErrorCode, message:
 export function failLoad(ledger: Ledger, isolate: Isolate, { message, code, outOfMemory = false }: LoadFailure): void {
   const { deployment } = isolate
   deployment.lastError = message
-  if (outOfMemory && retry(ledger, isolate, message)) return
+  if (outOfMemory && retry(ledger, isolate)) return
   deployment.failures++
   const refused = code ?? (outOfMemory ? 'out_of_memory' : 'load_failed')
   ledger.backOff(deployment, deployment.failures, refused, messages.loadFailed(deployment.terms.name, message))
@@ -42,7 +42,7 @@ export function failLoad(ledger: Ledger, isolate: Isolate, { message, code, outO
  * with what is pinned. How many bytes an engine has, and how many a model takes of them, only the engine knows. One that
  * was alone with nothing and did not fit is too large: others keep their places when it comes again.
  */
-function retry(ledger: Ledger, failed: Isolate, message: string): boolean {
+function retry(ledger: Ledger, failed: Isolate): boolean {
   const { deployment, engine, isByOperator } = failed
   const others = [...ledger.isolates.values()].filter((isolate) => isolate !== failed && isolate.engine === engine)
   if (others.length === 0) deployment.isTooLarge = true
@@ -54,6 +54,6 @@ function retry(ledger: Ledger, failed: Isolate, message: string): boolean {
   ledger.update(deployment)
   deployment.wantedSince = failed.wantedSince
   deployment.beside = Math.min(failed.beside, rivals.length) - 1
-  ledger.note(deployment, 'retrying', messages.full(deployment.terms, others, message))
+  ledger.note(deployment, 'retrying', messages.full(deployment.terms, others))
   return true
 }

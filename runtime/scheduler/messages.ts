@@ -61,8 +61,8 @@ export function neverTogether(terms: Terms, sizeBytes: number, held: Isolate[], 
   )
 }
 
-export function full(terms: Terms, others: Isolate[], message: string): string {
-  return `There is no room for ${terms.name} on ${place(terms)} beside ${names(others)}: ${sentence(message)}`
+export function full(terms: Terms, others: Isolate[]): string {
+  return `There is no room for ${terms.name} on ${place(terms)} beside ${names(others)}: it is tried again with one fewer.`
 }
 
 export function fullBeside(terms: Terms, held: Isolate[], message: string): string {

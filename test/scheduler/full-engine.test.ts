@@ -82,7 +82,7 @@ test('who waits for a full engine is told by name, and so is who goes', () => {
   stage.loadFailed(2, outOfMemory)
   const notes = stage.effects.filter((effect) => effect.type === 'note').map(({ message }) => message)
   assert.equal(notes, [
-    'There is no room for d on the NPU beside a: the chip has no memory left.',
+    'There is no room for d on the NPU beside a: it is tried again with one fewer.',
     'Makes room for d, for which the NPU was full.',
   ])
 })

@@ -53,7 +53,9 @@ export async function attempt<T>(
         holdsUnused: mender.holdsUnused(),
         isRecycled: wasRecycled,
       })
-      mender.log('warn', `${name && `${name}: `}NPU: ${operation} failed (then: ${step.do}): ${error.message}`)
+      // A chip that is full is a matter of course where more models are used than it takes.
+      const level = kind === 'full' || kind === 'too_many' ? 'info' : 'warn'
+      mender.log(level, `${name && `${name}: `}NPU: ${operation} failed (then: ${step.do}): ${error.message}`)
       if (step.do === 'retry') await delay(step.afterMs)
       else if (step.do === 'recycle') {
         await mender.recycle()
