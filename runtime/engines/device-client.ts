@@ -22,6 +22,9 @@ export interface FrameOptions {
 /** The chip is full of what others have loaded. */
 export class FullError extends PelletError {}
 
+/** The host is gone, and all that it had loaded with it. */
+export class HostEndedError extends PelletError {}
+
 /** How long the host may take to listen: it starts when the first isolate does, and anew when it has ended. */
 const listenTimeoutMs = 15_000
 const retryMs = 20
@@ -113,8 +116,8 @@ export class DeviceClient {
     })
   }
 
-  #ended(cause: unknown, what = 'ended in the middle of it'): PelletError {
-    return new PelletError('device_failed', `${this.#name}: the process that has the NPU ${what}; try again`, {
+  #ended(cause: unknown, what = 'ended in the middle of it'): HostEndedError {
+    return new HostEndedError('device_failed', `${this.#name}: the process that has the NPU ${what}; try again`, {
       cause,
       retryAfterMs,
     })

@@ -3,7 +3,7 @@ import { PelletError } from '../errors.ts'
 import type { LoadRequest } from '../device/protocol.ts'
 import type { Tensors } from '../tensor.ts'
 import { toText } from './check-inputs.ts'
-import { DeviceClient, FullError, type DeviceLease } from './device-client.ts'
+import { DeviceClient, FullError, HostEndedError, type DeviceLease } from './device-client.ts'
 import { FrameReader, toDescription, toFrame } from './device-frame.ts'
 import type { Engine, ModelTensors, Session, TensorInfo } from './engine.ts'
 import type { Inference, LoadedModel, RunTerms } from './loaded-model.ts'
@@ -66,18 +66,25 @@ export class DeviceModel implements LoadedModel {
 
   async run(given: Tensors, { mayKeep, signal, timeoutMs }: RunTerms = {}): Promise<Inference> {
     const since = performance.now()
-    const { model } = this.#lease ?? (await orAborted(this.#reload(), signal))
-    const frame = toFrame(this.inputs, model.info, given)
-    const reader = new FrameReader(model.info)
+    const lease = this.#lease ?? (await orAborted(this.#reload(), signal))
+    const { id, info } = lease.model
+    const frame = toFrame(this.inputs, info, given)
+    const reader = new FrameReader(info)
     let isFitting = true
     const take = (bytes: Uint8Array) => void (isFitting &&= reader.add(bytes))
     const leftMs = timeoutMs && timeoutMs - (performance.now() - since)
-    const inferMs = await this.#client.infer(model.id, frame, take, { signal, timeoutMs: leftMs })
-    if (!isFitting || !reader.isWhole)
-      throw new PelletError('internal_error', `${this.#terms.name}: the NPU's answer does not have the outputs' size`)
-    // The host has all of the frame before it answers.
-    if (mayKeep) for (const { data } of Object.values(given)) if (isLent(data.buffer)) takeBack(data.buffer)
-    return { outputs: reader.toTensors(this.outputs), inferMs }
+    try {
+      const inferMs = await this.#client.infer(id, frame, take, { signal, timeoutMs: leftMs })
+      if (!isFitting || !reader.isWhole)
+        throw new PelletError('internal_error', `${this.#terms.name}: the NPU's answer does not have the outputs' size`)
+      // The host has all of the frame before it answers.
+      if (mayKeep) for (const { data } of Object.values(given)) if (isLent(data.buffer)) takeBack(data.buffer)
+      return { outputs: reader.toTensors(this.outputs), inferMs }
+    } catch (error) {
+      // The end of the lease's own connection may be heard of later.
+      if (error instanceof HostEndedError) this.#drop(lease)
+      throw error
+    }
   }
 
   /** Takes it off the device. */
@@ -102,10 +109,12 @@ export class DeviceModel implements LoadedModel {
     this.inputs = found.inputs
     this.outputs = found.outputs
     this.#lease = lease
-    void lease.lost.then(() => {
-      if (this.#lease === lease) this.#lease = undefined
-    })
+    void lease.lost.then(() => this.#drop(lease))
     return lease
+  }
+
+  #drop(lease: DeviceLease): void {
+    if (this.#lease === lease) this.#lease = undefined
   }
 
   async #reload(): Promise<DeviceLease> {
