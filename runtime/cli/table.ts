@@ -25,3 +25,12 @@ export function toPorts(listen: PortRow[]): string {
 export function toFiles({ manifest, function: code }: { manifest?: string; function?: string }): string {
   return [manifest, code].filter(Boolean).join(' + ') || '-'
 }
+
+/** Why models with a HEF run on the CPU, a line for each reason: most often there is one for all. */
+export function toFallbacks(rows: { name: string; fallback: string | null }[]): string[] {
+  const reasons = new Set(rows.flatMap(({ fallback }) => fallback ?? []))
+  return Array.from(reasons, (reason) => {
+    const names = rows.filter(({ fallback }) => fallback === reason).map(({ name }) => name)
+    return `${names.join(', ')}: ${reason}`
+  })
+}

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { assemble, remembered, type Assembly } from '../deployments/assemble.ts'
 import { answersOf, type Deployment, type FailedSource } from '../deployments/deployment.ts'
 import { ModelError, resolveModel, type ModelFolders } from '../deployments/model-file.ts'
-import { keysFor } from '../deployments/engine-choice.ts'
 import type { CompileOptions } from '../deployments/source.ts'
 import { toRevision } from '../deployments/revision.ts'
 import { SourceError, SourceProblems } from '../deployments/source-problems.ts'
@@ -15,7 +14,7 @@ import { installBundle } from '../functions/install-bundle.ts'
 import { isFull, noRoom } from '../storage/full.ts'
 import { readVersion } from '../version.ts'
 import type { BlobStore } from '../storage/blobs.ts'
-import { blobsOf } from './draft.ts'
+import { blobsOf, keyOf } from './draft.ts'
 import { findDamage } from './draft-blobs.ts'
 import type { BlobRef, Draft } from './protocol.ts'
 import { DraftError, placeOf, readDraft, type ReadDraft } from './read-draft.ts'
@@ -84,8 +83,7 @@ function otherVersion(name: string, value: unknown): string[] {
 /** A revision as far as its draft tells, to be compared and not to be run. */
 function outline(draft: Draft, npu: NpuStatus | undefined): Deployment {
   const { name, manifest, origin, places, bundle, models } = draft
-  const wanted = npu?.isUsable && manifest.model.engine !== 'onnxruntime' ? keysFor(npu.chip) : []
-  const key = [...wanted, 'onnx' as const].find((one) => models[one]) ?? 'onnx'
+  const key = keyOf(draft, npu)
   const sha256 = models[key]?.sha256 ?? ''
   return {
     name,

@@ -3,12 +3,13 @@ import { compileDraftInChild } from '../deployments/compiler.ts'
 import { newProblems } from '../deployments/deployment.ts'
 import { trimMemo } from '../deployments/memo.ts'
 import { messageOf, PelletError } from '../errors.ts'
+import { entryOf } from '../manifest/manifest.ts'
 import type { Pellet } from '../pellet.ts'
 import type { BlobStore } from '../storage/blobs.ts'
 import { openBlobs } from '../storage/storage.ts'
 import { toTellable } from '../storage/tellable.ts'
 import { Change, type ChangeOptions, type Tell } from './change.ts'
-import { sizeOf } from './draft.ts'
+import { keyOf, sizeOf } from './draft.ts'
 import { collectGarbage } from './garbage.ts'
 import { toRollback, withLive } from './history.ts'
 import type { BlobRef, Deleted, Draft, HistoryRow, MissingBlob } from './protocol.ts'
@@ -89,6 +90,7 @@ export class Deploys {
   async history(name: string): Promise<HistoryRow[]> {
     await this.#expectDeployed(name)
     const { live, history } = await this.#historyOf(name)
+    const { pellet } = this.#options
     const rows: HistoryRow[] = []
     for (const { revision, atMs, by } of history) {
       const record = await this.#records.revision(name, revision).catch(() => undefined)
@@ -99,7 +101,7 @@ export class Deploys {
         deployedAtMs: atMs,
         by,
         origin: draft?.origin ?? {},
-        model: draft?.manifest.model.onnx?.name ?? name,
+        model: (draft && entryOf(draft.manifest.model, keyOf(draft, pellet.npu))?.name) ?? name,
         routes: routeNames(draft?.manifest.routes ?? []),
         sizeBytes: draft ? sizeOf(draft) : 0,
         isDamaged: draft === undefined,

@@ -1,3 +1,5 @@
+import { keysFor } from '../deployments/engine-choice.ts'
+import type { NpuStatus } from '../device/npu.ts'
 import { entryOf, type ModelKey } from '../manifest/manifest.ts'
 import type { BlobRef, Draft } from './protocol.ts'
 
@@ -20,4 +22,11 @@ export function blobsOf({ bundle, bundleMap, models, files, probeInputs, manifes
 export function sizeOf(draft: Draft): number {
   const sizes = new Map(blobsOf(draft).map(([, { sha256, sizeBytes }]) => [sha256, sizeBytes]))
   return [...sizes.values()].reduce((sum, size) => sum + size, 0)
+}
+
+/** Which of its models runs here, as far as it tells. */
+export function keyOf({ manifest, models }: Draft, npu: NpuStatus | undefined): ModelKey {
+  const wanted = npu?.isUsable && manifest.model.engine !== 'onnxruntime' ? keysFor(npu.chip) : []
+  const keys = [...wanted, 'onnx', ...Object.keys(models)] as ModelKey[]
+  return keys.find((key) => models[key]) ?? 'onnx'
 }

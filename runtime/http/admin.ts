@@ -64,6 +64,8 @@ export interface ListRow {
   routes: string[]
   model: string | null
   engine: string | null
+  /** Why it runs on the CPU, although it has a HEF. */
+  fallback: string | null
   keep_alive_s: number | null
   listen: PortRow[]
   /** `deployed`: by `pellet deploy`; `dropped`: its files lie in the project. */
@@ -182,6 +184,7 @@ function toListRows(pellet: Pellet): ListRow[] {
       routes: routeNames(manifest.routes),
       model: modelNameOf(deployment),
       engine: shownEngine(deployment),
+      fallback: deployment.fallback ?? null,
       keep_alive_s: manifest.keepAliveMs === -1 ? -1 : manifest.keepAliveMs / 1000,
       listen: pellet.ports.rows(name),
       ...sourceOf(pellet, name, origin),
@@ -197,6 +200,7 @@ function toListRows(pellet: Pellet): ListRow[] {
     routes: [],
     model: null,
     engine: null,
+    fallback: null,
     keep_alive_s: null,
     listen: [],
     ...sourceOf(pellet, name, origin),

@@ -6,7 +6,10 @@ export const brokenModel: Record<string, [written: string, ...told: string[]][]>
       'model: a.onnx',
       '1:8 model: expected a mapping with hef, onnx or both, found "a.onnx"; write model: { onnx: file.onnx }',
     ],
-    ['model: { onx: a.onnx }', '1:10 model.onx: expected one of engine, hef, onnx, found "onx"; did you mean onnx?'],
+    [
+      'model: { onx: a.onnx }',
+      '1:10 model.onx: expected one of engine, hef, batch, power_mode, onnx, found "onx"; did you mean onnx?',
+    ],
     ['model: { engine: cpu }', '1:18 model.engine: expected one of auto, hailort, onnxruntime, found "cpu"'],
     [
       'model: { engine: HailoRT }',

@@ -2,7 +2,7 @@ import { defineCommand } from 'citty'
 import type { ListRow } from '../../http/admin.ts'
 import { formatDuration } from '../../units.ts'
 import { callJson } from '../client.ts'
-import { toFiles, toPorts, toTable } from '../table.ts'
+import { toFallbacks, toFiles, toPorts, toTable } from '../table.ts'
 import { readTarget, targetArgs } from '../target.ts'
 
 export default defineCommand({
@@ -29,6 +29,7 @@ export default defineCommand({
       toFiles(row.origin),
     ])
     console.log(toTable(headings, cells))
+    for (const line of toFallbacks(rows)) console.log(`\n${line}`)
     for (const row of rows) {
       const { name, shadows } = row
       if (shadows) console.log(`\n${name} was deployed, and shadows ${toFiles(shadows)}, until pellet delete ${name}`)

@@ -3,7 +3,7 @@ import type { About, PsRow } from '../../http/admin.ts'
 import { durationForms, formatBytes, formatDuration, parseDuration } from '../../units.ts'
 import { CliError } from '../cli-error.ts'
 import { callJson } from '../client.ts'
-import { toPorts, toTable } from '../table.ts'
+import { toFallbacks, toPorts, toTable } from '../table.ts'
 import { readTarget, targetArgs } from '../target.ts'
 import { watch } from '../watch.ts'
 
@@ -64,20 +64,11 @@ export function toPsTable(rows: PsRow[]): string {
   ])
   const errors = rows
     .filter((row) => row.last_error !== null && row.state !== 'ready')
-    .map((row) => `\n${row.name}: ${row.last_error}`)
-  return toTable(headings, cells) + [...errors, ...fallbackLines(rows)].join('')
+    .map((row) => `${row.name}: ${row.last_error}`)
+  return [toTable(headings, cells), ...errors, ...toFallbacks(rows)].join('\n')
 }
 
 // --- internal ---
-
-/** Why models with a HEF run on the CPU: most often for one reason. */
-function fallbackLines(rows: PsRow[]): string[] {
-  const reasons = [...new Set(rows.map(({ fallback }) => fallback))].filter((reason) => reason !== null)
-  return reasons.map((reason) => {
-    const names = rows.filter(({ fallback }) => fallback === reason).map(({ name }) => name)
-    return `\n${names.join(', ')}: ${reason}`
-  })
-}
 
 const shortestIntervalMs = 100
 
