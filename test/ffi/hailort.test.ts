@@ -5,7 +5,8 @@ import * as assert from 'uvu/assert'
 import { chipOfArchitecture } from '../../ffi/hailort/device.ts'
 import { Hailort, HailortUnusableError } from '../../ffi/hailort/hailort.ts'
 import { layoutsOf, type StructLayout } from '../../ffi/hailort/layouts.ts'
-import { HailoError } from '../../ffi/hailort/statuses.ts'
+import { HailoError, statusOf } from '../../ffi/hailort/statuses.ts'
+import { findHailort } from '../../ffi/shim/hailort-files.ts'
 import { Struct } from '../../ffi/hailort/struct.ts'
 import { testWithCompiler, withCLibrary } from '../support/c-compiler.ts'
 import { sharedReference } from '../support/shared.ts'
@@ -98,6 +99,22 @@ testWithCompiler(test, 'a device is asked by the C API of either version', () =>
     await rejects(older.scan(), /found 4\.20\.0/)
   }),
 )
+
+const { library } = await findHailort()
+if (library === undefined) console.error('SKIPPED for want of libhailort (PELLET_HAILORT_PREFIX): the real HailoRT')
+const testWithHailort = library === undefined ? test.skip : test
+
+testWithHailort('the real HailoRT: its version, its names of all statuses, and devices', async () => {
+  process.env['HAILORT_LOGGER_PATH'] = 'NONE'
+  process.env['HAILORT_CONSOLE_LOGGER_LEVEL'] = 'critical'
+  const hailort = Hailort.load(library!)
+  assert.match(library!, hailort.version)
+  const count = hailort.version.startsWith('4.') ? 94 : 98
+  for (let status = 0; status < count; status++) assert.is(hailort.nameOf(status), statusOf(status).name)
+  if (hailort.refusal !== undefined) return
+  assert.ok(Array.isArray(await hailort.scan()))
+  await rejects(hailort.open('0000:fe:1f.7'), /there is no NPU of that id|there is no NPU/)
+})
 
 test.run()
 
