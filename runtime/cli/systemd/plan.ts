@@ -76,7 +76,8 @@ function toStep({ path, content, isTheirs }: InstalledFile, found: string | unde
 
 function reloadUdev(): Step[] {
   if (!existsSync('/run/udev')) return []
-  return [run('udevadm', 'control', '--reload'), run('udevadm', 'trigger', '--subsystem-match=hailo_chardev')]
+  const classes = ['hailo_chardev', 'hailo1x'].map((name) => `--subsystem-match=${name}`)
+  return [run('udevadm', 'control', '--reload'), run('udevadm', 'trigger', ...classes)]
 }
 
 function run(...command: string[]): Step {
