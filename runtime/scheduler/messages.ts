@@ -38,7 +38,7 @@ export function backingOff(name: string, message: string, retryAfterMs: number):
 }
 
 export function loadFailed(name: string, message: string): string {
-  return `${name} could not be loaded: ${sentence(message)}`
+  return `${name} could not be loaded: ${sentence(withoutName(name, message))}`
 }
 
 export function crashed(name: string, message: string, crashesInRow: number): string {
@@ -66,7 +66,7 @@ export function full(terms: Terms, others: Isolate[]): string {
 }
 
 export function fullBeside(terms: Terms, held: Isolate[], message: string): string {
-  return `${terms.name} is called while ${names(held)} cannot go, and ${place(terms)} has no room for it beside: ${sentence(message)}`
+  return `${terms.name} is called while ${names(held)} cannot go, and ${place(terms)} has no room for it beside: ${sentence(withoutName(terms.name, message))}`
 }
 
 export function deadlocked(terms: Terms, sizeBytes: number): string {
@@ -127,6 +127,11 @@ function names(isolates: Isolate[]): string {
 
 function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? '' : 's'}`
+}
+
+/** Whoever serves many deployments begins with whose it is. */
+function withoutName(name: string, message: string): string {
+  return message.startsWith(`${name}: `) ? message.slice(name.length + 2) : message
 }
 
 function sentence(message: string): string {

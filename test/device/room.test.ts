@@ -82,7 +82,7 @@ testWithSim(test, 'one that does not fit even alone is refused with why, and the
   const answer = await pellet.post('/v1/c', { seed: 1 })
   assert.is(answer.status, 503)
   assert.is(answer.headers.get('x-pellet-error'), 'out_of_memory')
-  assert.match(await answer.text(), 'c could not be loaded: c: the NPU cannot load the model')
+  assert.match(await answer.text(), 'c could not be loaded: the NPU cannot load the model')
   assert.equal(await states(), { a: 'cold', b: 'cold', c: 'failed', d: 'cold', cpu: 'ready' })
 })
 
