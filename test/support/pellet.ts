@@ -163,7 +163,7 @@ export class RunningPellet {
   }
 
   /** Polls `pellet ps` until the row is as wanted, and returns it. */
-  async rowWhen(name: string, isWanted: (row: PsRow) => boolean, timeoutMs = 15_000): Promise<PsRow> {
+  async rowWhen(name: string, isWanted: (row: PsRow) => boolean, timeoutMs = 20_000): Promise<PsRow> {
     let row: PsRow | undefined
     await until(
       async () => isWanted((row = await this.row(name))),

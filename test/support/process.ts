@@ -24,7 +24,7 @@ export function rssOf(pid: number): number {
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string | (() => string),
-  timeoutMs = 10_000,
+  timeoutMs = 20_000,
 ): Promise<void> {
   const end = Date.now() + timeoutMs
   while (!(await condition())) {
