@@ -166,7 +166,7 @@ const lingerMs = 2000
 /** What closing the device may take, before the process is killed. */
 const closeMs = 15_000
 /** As that, when Pellet stops. */
-const stopMs = 5000
+const stopMs = 3000
 /** A process that does not end so long after SIGKILL is held by the kernel. */
 const unkillableMs = 10_000
 /** Pings are a second apart: a host that lives so long did not die of its start. */

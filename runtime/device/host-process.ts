@@ -91,8 +91,10 @@ export class HostProcess {
     for (const stream of ['stdout', 'stderr'] as const)
       readLines(child[stream]!, (line) => line.trim() !== '' && this.#log.warn({ stream }, `device host: ${line}`))
     child.on('message', (message: FromHost) => {
-      if (message.type === 'log') this.#log[message.level](message.message)
-      else if (message.type === 'pong') {
+      if (message.type === 'log') {
+        const { level, message: text, deployment } = message
+        this.#log[level]({ pid: child.pid, ...(deployment !== undefined && { deployment }) }, text)
+      } else if (message.type === 'pong') {
         this.#unanswered = 0
         this.#state = message.state
         events.pong(++this.#pongs)

@@ -73,11 +73,16 @@ export type ToHost =
   /** Unload all, close the device, and end. */
   | { type: 'close' }
 
+type LogLevel = 'info' | 'warn' | 'error'
+
+/** Says something in main's log. @param deployment whose matter it is, where it is one's */
+export type HostLog = (level: LogLevel, message: string, deployment?: string) => void
+
 /** The host to main. */
 export type FromHost =
   | { type: 'listening' }
   | { type: 'pong'; nonce: number; state: HostState }
-  | { type: 'log'; level: 'info' | 'warn' | 'error'; message: string }
+  | { type: 'log'; level: LogLevel; message: string; deployment?: string }
 
 /** For `pellet ps`, metrics and the log. */
 export interface HostState {

@@ -87,7 +87,7 @@ testWithSim(test, 'a device that stands still: 503, and the model is loaded anew
     answers.map(({ status, refusal }) => [status, refusal.error.code, refusal.error.message]),
     Array.from({ length: 2 }, () => [503, 'device_failed', 'a: the NPU did not answer within 150 ms']),
   )
-  await until(() => lines.includes('a: NPU: the model is loaded anew'), 'the model to be loaded anew')
+  await until(() => lines.includes('the model is loaded anew on the NPU'), 'the model to be loaded anew')
   sim.set({})
   await infer(model, 3)
   model.release()

@@ -27,6 +27,7 @@ const cases: [title: string, failure: Pick<Failure, 'operation' | 'kind'> & Part
   ['a HEF for another chip', { operation: 'load', kind: 'wrong_chip' }, 'refuse'],
   ['the device is gone at a load', { operation: 'load', kind: 'lost' }, 'abandon'],
   ['HailoRT fails inside', { operation: 'load', kind: 'internal' }, 'identify'],
+  ['what is left of others may be why', { operation: 'load', kind: 'internal', holdsUnused: true }, 'recycle'],
   ['frames never come back', { operation: 'unload', kind: 'timeout' }, 'abandon'],
   ['an unload fails otherwise', { operation: 'unload', kind: 'internal' }, 'abandon'],
   ['a close is done all the same', { operation: 'close', kind: 'timeout' }, 'ignore'],

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { HailoError } from '../../../ffi/hailort/statuses.ts'
 import { toDeviceError } from './device-error.ts'
-import { stepAfter, type Operation } from './recovery.ts'
+import type { HostLog } from '../protocol.ts'
+import { stepAfter, type Operation, type Step } from './recovery.ts'
 
 /** What the rules may ask for, and ask about. */
 export interface Mender {
@@ -16,7 +17,7 @@ export interface Mender {
   end(message: string): void
   /** A load came to no end. */
   loadIsUnknown(): void
-  log(level: 'info' | 'warn' | 'error', message: string): void
+  log: HostLog
 }
 
 export interface Attempt {
@@ -53,9 +54,9 @@ export async function attempt<T>(
         holdsUnused: mender.holdsUnused(),
         isRecycled: wasRecycled,
       })
-      // A chip that is full is a matter of course where more models are used than it takes.
+      // That a chip is full is no trouble: room is made.
       const level = kind === 'full' || kind === 'too_many' ? 'info' : 'warn'
-      mender.log(level, `${name && `${name}: `}NPU: ${operation} failed (then: ${step.do}): ${error.message}`)
+      mender.log(level, `NPU: ${operation} failed: ${error.message}.${consequences[step.do]}`, name || undefined)
       if (step.do === 'retry') await delay(step.afterMs)
       else if (step.do === 'recycle') {
         await mender.recycle()
@@ -71,4 +72,17 @@ export async function attempt<T>(
       }
     }
   }
+}
+
+// --- internal ---
+
+const consequences: Record<Step['do'], string> = {
+  retry: ' It is tried again.',
+  recycle: ' All models are unloaded for it, and those in use loaded again.',
+  identify: ' The device is asked whether it lives.',
+  reload: ' The model is loaded anew.',
+  abandon: ' The device is given up.',
+  end: ' The process ends, so that the device is free.',
+  refuse: '',
+  ignore: ' It is left at that.',
 }

@@ -5,7 +5,7 @@ import type { Npu, NpuDevice, NpuModel } from '../../../ffi/shim/npu.ts'
 import type { Clock } from '../../clock.ts'
 import { messageOf } from '../../errors.ts'
 import { backOffMs } from '../../scheduler/back-off.ts'
-import type { HostState, LoadRequest } from '../protocol.ts'
+import type { HostLog, HostState, LoadRequest } from '../protocol.ts'
 import { attempt, type Mender } from './attempt.ts'
 import { DeviceError, retrySoonMs } from './device-error.ts'
 import { Held } from './held.ts'
@@ -21,7 +21,7 @@ export interface DeviceOptions {
   frameTimeoutMs: number
   limits: OperationLimits
   clock: Clock
-  log(level: 'info' | 'warn' | 'error', message: string): void
+  log: HostLog
   /** The device is free again only when this process is gone. */
   end(message: string): void
 }
@@ -121,6 +121,14 @@ export class Device {
     })
   }
 
+  /** A question to the device, between other operations; none where it is not open by then. */
+  ask(question: (device: NpuDevice) => Promise<void>): Promise<void> {
+    return this.#turns.take(async () => {
+      const handle = this.#handle
+      if (handle) await this.#turns.call('query', '', () => question(handle))
+    })
+  }
+
   /** Unloads all, and closes the device. */
   close(): Promise<void> {
     for (const model of this.#models.values()) this.unload(model)
@@ -174,6 +182,7 @@ export class Device {
         if (done.status === 0) this.#counts.frames++
         this.#models.get(done.user)?.done(done)
       })
+      if (this.#isLost) this.#options.log('info', 'the NPU is back')
       this.#isLost = false
       return (this.#handle = handle)
     } catch (error) {
@@ -253,15 +262,15 @@ export class Device {
     const trouble = `${id} ${generation} ${operation}`
     if (this.#troubles.has(trouble)) return
     this.#troubles.add(trouble)
-    this.#options.log('warn', `${model.name}: NPU: ${error.message}`)
+    this.#options.log('warn', `NPU: ${error.message}.`, model.name)
     void this.#turns
       .take(async () => {
         this.#troubles.delete(trouble)
         if (this.#models.has(id) && model.generation === generation) await this.#mend(model, error, operation)
         await this.#closeUnused()
       })
-      // Those who wait for it were told.
-      .catch((failure: unknown) => this.#options.log('error', `${model.name}: ${messageOf(failure)}`))
+      // The device was lost: that is told, and so were those who wait for it.
+      .catch(() => {})
   }
 
   async #mend(model: HostedModel, { kind }: HailoError, operation: 'frame' | 'overdue'): Promise<void> {
@@ -278,7 +287,7 @@ export class Device {
     model.pause()
     try {
       const npu = model.detach()
-      this.#options.log('warn', `${model.name}: NPU: the model is loaded anew`)
+      this.#options.log('warn', 'the model is loaded anew on the NPU', model.name)
       if (npu) await this.#release(model, npu, 0)
       if (model.reloads++ < reloadsBeforeLost) return await this.#restore(model, false)
       this.#models.delete(model.id)
@@ -303,8 +312,10 @@ export class Device {
     this.#held.clear()
     this.#counts.losses++
     this.#isLost = true
-    const restMs = this.#restAfter(`the NPU was lost: ${reason}`)
-    for (const model of models) model.lose(`the NPU was lost: ${reason}`, restMs)
+    const message = `the NPU was lost: ${reason}`
+    const restMs = this.#restAfter(message)
+    this.#options.log('error', `${message}. Models that were on it are loaded again when they are needed.`)
+    for (const model of models) model.lose(message, restMs)
     this.#handle?.abandon()
     this.#handle = undefined
   }

@@ -5,6 +5,7 @@ import { systemClock } from '../../clock.ts'
 import type { FromHost, HostOptions, ToHost } from '../protocol.ts'
 import { Device } from './device.ts'
 import { createHostServer } from './server.ts'
+import { Thermometer } from './thermometer.ts'
 import { operationLimits } from './turns.ts'
 
 // The process that owns the NPU. It may be killed at any moment: then the device is free.
@@ -23,12 +24,14 @@ const device = new Device({
   frameTimeoutMs,
   limits: { ...operationLimits, ...limits },
   clock: systemClock,
-  log: (level, message) => send({ type: 'log', level, message }),
+  log: (level, message, deployment) => send({ type: 'log', level, message, ...(deployment && { deployment }) }),
   end,
 })
+const thermometer = kind === 'hailort' ? new Thermometer(device) : undefined
 const server = createHostServer(device, kind)
 process.on('message', (message: ToHost) => {
-  if (message.type === 'ping') send({ type: 'pong', nonce: message.nonce, state: device.state })
+  if (message.type === 'ping')
+    send({ type: 'pong', nonce: message.nonce, state: { ...device.state, ...thermometer?.reading } })
   else {
     server.close()
     void device.close().finally(() => exitNow(0))

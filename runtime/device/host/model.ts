@@ -99,20 +99,14 @@ export class HostedModel implements FrameOwner {
 
   /**
    * It leaves the device: its frames there, and those whose bodies are being read, are refused; those that wait go on waiting.
+   * @param refusal why
    * @returns what is to be unloaded; undefined where it is not on the device
    */
-  detach(): NpuModel | undefined {
+  detach(refusal: PelletError = this.#reloaded()): NpuModel | undefined {
     const npu = this.#npu
     this.#npu = undefined
     this.#cancelWatch?.()
     this.#cancelWatch = undefined
-    const refusal = new DeviceError(
-      'device_failed',
-      `${this.name}: the NPU gave the frame up: the model is loaded anew`,
-      {
-        retryAfterMs: retrySoonMs,
-      },
-    )
     const frames = [...this.#filling, ...this.#flying.values()]
     this.#filling.clear()
     this.#flying.clear()
@@ -132,7 +126,7 @@ export class HostedModel implements FrameOwner {
 
   /** It is gone for good: all of its frames are refused. */
   end(error: PelletError): void {
-    this.detach()
+    this.detach(error)
     this.pause()
     const waiting = this.#waiting
     this.#waiting = []
@@ -217,6 +211,11 @@ export class HostedModel implements FrameOwner {
       this.#filling.add(frame)
       frame.fill(this.#npu.inputsOf(slot))
     }
+  }
+
+  #reloaded(): DeviceError {
+    const message = `${this.name}: the NPU gave the frame up: the model is loaded anew`
+    return new DeviceError('device_failed', message, { retryAfterMs: retrySoonMs })
   }
 
   #failed(frame: Frame, error: HailoError): void {

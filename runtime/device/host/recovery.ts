@@ -75,7 +75,9 @@ const rules: Record<Operation, (failure: Failure) => Step> = {
     if (kind === 'lost') return { do: 'abandon' }
     if (kind === 'full' || kind === 'too_many') return { do: holdsUnused && !isRecycled ? 'recycle' : 'refuse' }
     if (kind === 'timeout') return afterLateLoad(tries, isRecycled)
-    return { do: kind === 'internal' || kind === 'aborted' ? 'identify' : 'refuse' }
+    if (kind !== 'internal' && kind !== 'aborted') return { do: 'refuse' }
+    // What is left of others may be in its way, too.
+    return { do: holdsUnused && !isRecycled ? 'recycle' : 'identify' }
   },
   // Frames never came back, or nobody knows what is left of it: what the device holds is gone with the device only.
   unload: () => ({ do: 'abandon' }),

@@ -8,6 +8,7 @@ export const operationLimits = {
   unload: 20_000,
   close: 10_000,
   priority: 10_000,
+  query: 30_000,
 }
 export type OperationLimits = Record<keyof typeof operationLimits, number>
 
