@@ -14,7 +14,7 @@ export interface DeviceTerms extends Omit<LoadRequest, 'file'> {
   /** What the HEF says; absent: what HailoRT says counts. */
   expected?: ModelTensors | undefined
   /** It was lost, and there is no room any more to load it again: others are to go first. */
-  onFull?(message: string): void
+  onFull?(): void
 }
 
 /** HailoRT on an NPU, or on the simulated device: the device host has it, in a process of its own. */
@@ -121,7 +121,7 @@ export class DeviceModel implements LoadedModel {
     try {
       return await this.load()
     } catch (error) {
-      if (error instanceof FullError) this.#terms.onFull?.(error.message)
+      if (error instanceof FullError) this.#terms.onFull?.()
       throw error
     }
   }

@@ -59,15 +59,15 @@ export async function toParcel(
     draft.bundle = add(textBlob(bundle.code, `${origin.function}, bundled`))
     draft.bundleMap = add(textBlob(bundle.map, `the source map of ${origin.function}`))
   }
-  const { onnx, hef = {} } = manifest.model
+  const { engine, onnx, hef = {} } = manifest.model
   const model = onnx && resolve(modelsFolder, onnx.file)
-  if (model && engines.includes('onnxruntime') && (await isFile(model))) {
+  if (model && engine !== 'hailort' && engines.includes('onnxruntime') && (await isFile(model))) {
     await expectOneFile(model, root)
     draft.models.onnx = await addFile(model)
   }
   for (const [chip, entry] of Object.entries(hef) as [HailoArch, { file: string }][]) {
     const file = resolve(modelsFolder, entry.file)
-    if (!(await isFile(file))) continue
+    if (engine === 'onnxruntime' || !(await isFile(file))) continue
     if (chips.includes(chip)) draft.models[chip] = await addFile(file)
     else notes.push(`${displayPath(root, file)} stays here: it is for ${chip}, and the target has ${toList(chips)}`)
   }

@@ -118,7 +118,12 @@ async function openOnNpu({ name, manifest, model, tensors }: Deployment, socketP
     priority: manifest.priority,
     slots: slotsOf(manifest.limits),
     expected: tensors,
-    onFull: (message) => send({ type: 'ending', code: 'device_failed', message }),
+    onFull: () =>
+      send({
+        type: 'ending',
+        code: 'device_failed',
+        message: 'the NPU lost its model and has no room for it now, beside the others',
+      }),
   })
 }
 
