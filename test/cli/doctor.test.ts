@@ -111,7 +111,7 @@ const cases: [what: string, different: Partial<DoctorFacts>, lines: string[]][] 
     'the driver is not there for this kernel',
     { ...noDriver, installedDrivers: [] },
     [
-      'fail driver: hailo_pci, the driver of Hailo-8 and 8L, is not there for this kernel | sudo apt install --reinstall hailo-all && sudo reboot',
+      'fail driver: hailo_pci, the driver of Hailo-8 and 8L, is not there for this kernel | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
     ],
   ],
   [
@@ -123,14 +123,14 @@ const cases: [what: string, different: Partial<DoctorFacts>, lines: string[]][] 
     'the driver of the other generation',
     { ...noDriver, installedDrivers: ['hailo1x_pci'], drivers: [{ name: 'hailo1x_pci', version: '5.2.0' }] },
     [
-      'fail driver: hailo_pci, the driver of Hailo-8 and 8L, is not there for this kernel; hailo1x_pci is loaded, which is for other chips | sudo apt install --reinstall hailo-all && sudo reboot',
+      'fail driver: hailo_pci, the driver of Hailo-8 and 8L, is not there for this kernel; hailo1x_pci is loaded, which is for other chips | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
     ],
   ],
   [
     'the firmware did not start',
     { nodes: [], holders: [], library: { ...well.library, devices: [] } },
     [
-      'fail driver: hailo_pci 4.23.0 made no device node: the firmware did not start | sudo apt install --reinstall hailo-all && sudo reboot',
+      'fail driver: hailo_pci 4.23.0 made no device node: the firmware did not start | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
     ],
   ],
   [
@@ -191,17 +191,24 @@ const cases: [what: string, different: Partial<DoctorFacts>, lines: string[]][] 
     ],
   ],
   [
+    'a library that is not known',
+    { library: { ...well.library, devices: [], version: '4.20.0', problem: 'expected HailoRT 4.23, found 4.20.0' } },
+    [
+      'fail HailoRT: expected HailoRT 4.23, found 4.20.0 | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
+    ],
+  ],
+  [
     'a driver of another version',
     { drivers: [{ name: 'hailo_pci', version: '4.20.0', forcedPageBytes: 4096 }] },
     [
-      'fail versions: the driver is 4.20.0, the library 4.23.0: they must be the same | sudo apt install --reinstall hailo-all && sudo reboot',
+      'fail versions: the driver is 4.20.0, the library 4.23.0: they must be the same | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
     ],
   ],
   [
     'firmware of another version',
     { library: { ...well.library, devices: [{ ...device, firmware: '4.21.0' }] } },
     [
-      'fail versions: the firmware is 4.21.0, the library 4.23.0: they must be the same | sudo apt install --reinstall hailo-all && sudo reboot',
+      'fail versions: the firmware is 4.21.0, the library 4.23.0: they must be the same | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
     ],
   ],
   [

@@ -34,7 +34,7 @@ export function hasNpu({ pci, nodes, library }: DoctorFacts): boolean {
 
 /** The command that brings driver, firmware and library of one version. */
 export function reinstall(facts: DoctorFacts): string {
-  return `sudo apt install --reinstall ${generationHere(facts).package} && sudo reboot`
+  return `sudo apt update && sudo apt install --reinstall ${generationHere(facts).package} && sudo reboot`
 }
 
 export function reloadDriver(facts: DoctorFacts): string {
