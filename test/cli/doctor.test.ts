@@ -208,7 +208,7 @@ const cases: [what: string, different: Partial<DoctorFacts>, lines: string[]][] 
     'firmware of another version',
     { library: { ...well.library, devices: [{ ...device, firmware: '4.21.0' }] } },
     [
-      'fail versions: the firmware is 4.21.0, the library 4.23.0: they must be the same | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
+      'fail versions: the firmware is 4.21.0, the library 4.23.0: they are made for each other in one version | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
     ],
   ],
   [
@@ -265,6 +265,11 @@ const cases: [what: string, different: Partial<DoctorFacts>, lines: string[]][] 
     ],
   ],
   [
+    'models that cannot be looked at',
+    { hefs: [], hefProblem: 'a record is damaged' },
+    ['warn models: they could not be looked at: a record is damaged'],
+  ],
+  [
     'a weak board',
     { machine: { ...well.machine, availableBytes: 2e8, isUndervolted: true } },
     [
@@ -314,6 +319,8 @@ test('without an NPU nothing is wrong, whatever else is missing', () => {
     'ok HailoRT: not installed, and not needed without an NPU',
   ])
   assert.not.ok(diagnose(none).some(({ level }) => level !== 'ok'))
+  const broken = { ...none, library: { file: '/usr/lib/libhailort.so', problem: 'it cannot be loaded', devices: [] } }
+  assert.is(shown(broken)[1], 'warn HailoRT: it cannot be loaded')
 })
 
 test('the facts are where the kernel has them', () => {

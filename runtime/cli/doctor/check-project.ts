@@ -28,7 +28,8 @@ export function checkMachine({ machine }: DoctorFacts): Finding[] {
 }
 
 /** The HEFs that are deployed. */
-export function checkHefs({ hefs, library }: DoctorFacts): Finding[] {
+export function checkHefs({ hefs, hefProblem, library }: DoctorFacts): Finding[] {
+  if (hefProblem !== undefined) return [warn('models', `they could not be looked at: ${hefProblem}`)]
   const wrong = hefs.flatMap(({ name, shown, refusal }) =>
     refusal === undefined
       ? []

@@ -1,4 +1,4 @@
-import { fail, ok } from './finding.ts'
+import { fail, ok, warn } from './finding.ts'
 import type { DoctorFacts, Finding } from './facts.ts'
 import { generationHere, hasNpu, reinstall, reloadDriver } from './generation.ts'
 
@@ -35,14 +35,12 @@ export function checkLibrary(facts: DoctorFacts): Finding[] {
     if (!hasNpu(facts)) return [ok('HailoRT', 'not installed, and not needed without an NPU')]
     return [fail('HailoRT', 'libhailort is not installed', `sudo apt install ${packageName}`)]
   }
-  if (stuckAt) {
-    const found = `HailoRT ${version ?? `(${file})`} ${stuckAt.end} when it was asked: ${stuckAt.what}`
-    return [fail('HailoRT', found, reloadDriver(facts))]
-  }
-  if (problem !== undefined || version === undefined)
-    return [fail('HailoRT', problem ?? `${file} does not tell its version`, reinstall(facts))]
   const found = `${version} (${file})`
-  if (!hasNpu(facts)) return [ok('HailoRT', found)]
+  const stuck = stuckAt && `HailoRT ${version ?? `(${file})`} ${stuckAt.end} when it was asked: ${stuckAt.what}`
+  const trouble = stuck ?? problem ?? (version === undefined ? `${file} does not tell its version` : undefined)
+  if (!hasNpu(facts)) return [trouble === undefined ? ok('HailoRT', found) : warn('HailoRT', trouble)]
+  if (stuck) return [fail('HailoRT', stuck, reloadDriver(facts))]
+  if (trouble !== undefined || version === undefined) return [fail('HailoRT', trouble ?? found, reinstall(facts))]
   if (!version.startsWith(`${major}.`))
     return [
       fail('HailoRT', `${found} is not for ${chips}, which want HailoRT ${major}`, `sudo apt install ${packageName}`),
@@ -54,11 +52,11 @@ export function checkLibrary(facts: DoctorFacts): Finding[] {
       fail('versions', `the driver is ${driver}, the library ${version}: they must be the same`, reinstall(facts)),
     ]
   const firmware = devices.find((device) => device.firmware !== undefined && device.firmware !== version)?.firmware
-  if (firmware !== undefined)
-    return [
-      ok('HailoRT', found),
-      fail('versions', `the firmware is ${firmware}, the library ${version}: they must be the same`, reinstall(facts)),
-    ]
+  if (firmware !== undefined) {
+    const text = `the firmware is ${firmware}, the library ${version}: they are made for each other in one version`
+    // Only of the older generation it is known that nothing works then.
+    return [ok('HailoRT', found), (major === 4 ? fail : warn)('versions', text, reinstall(facts))]
+  }
   return [ok('HailoRT', found)]
 }
 

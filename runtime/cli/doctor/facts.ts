@@ -17,6 +17,8 @@ export interface DoctorFacts {
   library: LibraryFacts
   shim: ShimFacts
   hefs: HefFacts[]
+  /** Why nothing is known of them. */
+  hefProblem?: string
   /** The Pellet that runs in the project, or the installed one; absent where none answers. */
   running?: RunningFacts
   /** The setting `hailort`: `auto`, `off`, `simulated` or `simulated:CHIP`. */

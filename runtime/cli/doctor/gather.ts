@@ -1,6 +1,7 @@
 import { release } from 'node:os'
 import { findCompiler } from '../../../ffi/shim/build.ts'
 import type { Config } from '../../config.ts'
+import { messageOf } from '../../errors.ts'
 import type { HailoArch } from '../../manifest/manifest.ts'
 import type { DoctorFacts, LibraryFacts } from './facts.ts'
 import { readDrivers, readHolders, readInstalledDrivers, readNodes, readPci } from './hardware.ts'
@@ -27,7 +28,10 @@ export async function gatherFacts(config: Config, args: Record<string, unknown>,
     ...readHolders(root),
     library,
     shim,
-    hefs: await readHefs(config, npuOf(library)),
+    ...(await readHefs(config, npuOf(library)).then(
+      (hefs) => ({ hefs }),
+      (error: unknown) => ({ hefs: [], hefProblem: messageOf(error) }),
+    )),
     ...(running && { running }),
     setting: config.hailort,
     hasCompiler: compiler !== undefined,
