@@ -169,7 +169,8 @@ async function checkDigest(path: string[], entry: ModelEntry, located: Located):
 function missingFiles(model: Manifest['model'], wanted: ModelKey, folders: ModelFolders): MissingFile[] {
   const others = modelKeys(model).filter((key) => key !== wanted)
   const doing = others.filter((key) => model.engine === 'auto' || engineOf(key) === engineOf(wanted))
-  return [wanted, ...doing].map((key) => toMissing(key, entryOf(model, key)!, folders))
+  const isThere = (key: ModelKey) => existsSync(locate(key, entryOf(model, key)!, folders).file)
+  return [wanted, ...doing.filter((key) => !isThere(key))].map((key) => toMissing(key, entryOf(model, key)!, folders))
 }
 
 function toMissing(
