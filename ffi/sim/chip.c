@@ -32,8 +32,7 @@ void chip_notice_loss(pn_dev *dev) {
 
 static void write_record(const pn_model *model, uint32_t index, uint64_t ns) {
   const sim_slot *slot = &model->slots[index];
-  const pn_done record = {
-      .ticket = slot->ticket, .user = slot->user, .status = slot->status, .slot = index, .ns = ns};
+  const pn_done record = {.ticket = slot->ticket, .user = slot->user, .status = slot->status, .slot = index, .ns = ns};
   if (slot->user == 0 || model->dev->pipe_write < 0) return;
   if (write(model->dev->pipe_write, &record, sizeof record) != (ssize_t)sizeof record)
     perror("simulated NPU: a completion could not be written");
@@ -80,7 +79,7 @@ static void complete_all(pn_model *model, uint32_t status) {
   for (uint32_t i = oldest(model); i < MOST_SLOTS; i = oldest(model)) chip_complete(model, i, status);
 }
 
-/* What a lost device still answers. HailoRT 4 says nothing of frames that were on the chip; of version 5 they end at once. */
+/* What a lost device still answers. HailoRT 4 is silent about frames on the chip; with version 5 they end at once. */
 static void answer_lost(pn_dev *dev) {
   if (dev->deactivated != NULL && !chip_is_10h()) complete_all(dev->deactivated, HAILO_STREAM_NOT_ACTIVATED);
   for (pn_model *model = dev->models; model != NULL && chip_is_10h(); model = model->next)

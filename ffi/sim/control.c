@@ -22,9 +22,9 @@ static size_t entry_count;
 static char *content;
 static struct stat seen;
 
-static const char *const keys[] = {"chip",      "device",       "frame_us", "memory_bytes", "core_ops", "stall",
-                                   "late_every", "late_us",     "recordings", "seed",       "open_ms",  "load_ms",
-                                   "close_ms",  "lost_unload_ms", "restart_ms"};
+static const char *const keys[] = {"chip",    "device",     "frame_us", "memory_bytes",   "core_ops",
+                                   "stall",   "late_every", "late_us",  "recordings",     "seed",
+                                   "open_ms", "load_ms",    "close_ms", "lost_unload_ms", "restart_ms"};
 static const char *const calls[] = {"open",  "identify", "load",  "configure", "unload",
                                     "close", "priority", "start", "frame"};
 static const char *const orders[] = {"fail.", "false_timeout.", "hang."};

@@ -51,10 +51,14 @@ PN_API uint32_t ps_describe(const void *hef, size_t hef_bytes, const char *text)
 }
 
 static bool parse_fill(const char *fill, sim_edge *edge) {
-  if (strcmp(fill, "bytes") == 0) edge->fill = FILL_BYTES;
-  else if (strcmp(fill, "unit") == 0) edge->fill = FILL_UNIT;
-  else if (sscanf(fill, "boxes:%u:%u", &edge->classes, &edge->max_boxes) == 2) edge->fill = FILL_BOXES;
-  else return false;
+  if (strcmp(fill, "bytes") == 0)
+    edge->fill = FILL_BYTES;
+  else if (strcmp(fill, "unit") == 0)
+    edge->fill = FILL_UNIT;
+  else if (sscanf(fill, "boxes:%u:%u", &edge->classes, &edge->max_boxes) == 2)
+    edge->fill = FILL_BOXES;
+  else
+    return false;
   return true;
 }
 
@@ -62,8 +66,9 @@ static bool parse_edge(const char *line, sim_network *network) {
   sim_edge edge = {.is_output = line[0] == 'o'};
   char fill[64] = "bytes";
   int name_at = 0;
-  const bool is_read = edge.is_output ? sscanf(line, "out %zu %zu %63s %n", &edge.offset, &edge.bytes, fill, &name_at) == 3
-                                      : sscanf(line, "in %zu %zu %n", &edge.offset, &edge.bytes, &name_at) == 2;
+  const bool is_read = edge.is_output
+                           ? sscanf(line, "out %zu %zu %63s %n", &edge.offset, &edge.bytes, fill, &name_at) == 3
+                           : sscanf(line, "in %zu %zu %n", &edge.offset, &edge.bytes, &name_at) == 2;
   if (!is_read || name_at == 0 || !parse_fill(fill, &edge) || network->edge_count == MOST_EDGES) return false;
   edge.name_hash = sim_hash_name(line + name_at);
   *(edge.is_output ? &network->out_bytes : &network->in_bytes) += edge.bytes;
@@ -83,7 +88,8 @@ static bool parse_line(const char *line, sim_network *network) {
 
 uint32_t describe_find(uint64_t hef_hash, const char *name, sim_network *network, char *err, size_t cap) {
   const description *known = find(hef_hash);
-  if (known == NULL) return sim_fail(err, cap, HAILO_HEF_NOT_SUPPORTED, "the HEF was not described: call ps_describe first");
+  if (known == NULL)
+    return sim_fail(err, cap, HAILO_HEF_NOT_SUPPORTED, "the HEF was not described: call ps_describe first");
   char *text = strdup(known->text), *rest = text;
   if (text == NULL) return sim_fail(err, cap, HAILO_OUT_OF_HOST_MEMORY, "no memory to read the HEF");
   uint32_t status = HAILO_NOT_FOUND, networks = 0, name_hash = 0;
@@ -107,5 +113,6 @@ uint32_t describe_find(uint64_t hef_hash, const char *name, sim_network *network
   free(text);
   if (network->info == NULL || (*name == '\0' && networks > 1))
     return sim_fail(err, cap, HAILO_NOT_FOUND, "the HEF has %u networks, and none named '%s'", networks, name);
-  return is_well ? HAILO_SUCCESS : sim_fail(err, cap, HAILO_HEF_NOT_SUPPORTED, "the HEF has more than the simulation can");
+  return is_well ? HAILO_SUCCESS
+                 : sim_fail(err, cap, HAILO_HEF_NOT_SUPPORTED, "the HEF has more than the simulation can");
 }

@@ -15,8 +15,7 @@ static uint64_t server_back_ns;
 
 static uint32_t refuse_open(bool has_id, char *err, size_t cap) {
   const char *device = control_text("device", "present");
-  if (strcmp(device, "absent") == 0)
-    return sim_fail(err, cap, HAILO_OUT_OF_PHYSICAL_DEVICES, "there is no device");
+  if (strcmp(device, "absent") == 0) return sim_fail(err, cap, HAILO_OUT_OF_PHYSICAL_DEVICES, "there is no device");
   if (strcmp(device, "busy") == 0 || sim_devices != NULL)
     return sim_fail(err, cap, has_id ? HAILO_DEVICE_IN_USE : HAILO_OUT_OF_PHYSICAL_DEVICES,
                     "another program holds the device");
@@ -75,11 +74,13 @@ uint32_t pn_identify(pn_dev *dev, char *json, size_t cap, char *err, size_t err_
   chip_notice_loss(dev);
   if (status == HAILO_SUCCESS && dev->is_lost) status = lost_status();
   if (status == HAILO_SUCCESS && control_false_timeout("identify")) status = HAILO_TIMEOUT;
-  const int length = snprintf(json, cap,
-                              "{\"id\":\"%s\",\"arch\":%u,\"fw\":\"%s\",\"product\":\"simulated %s\",\"serial\":\"simulated\"}",
-                              dev->id, arch_of(chip_name()), chip_is_10h() ? "5.2.0" : "4.23.0", chip_name());
-  if (status != HAILO_SUCCESS) sim_fail(err, err_cap, status, "the device does not answer");
-  else if ((size_t)length >= cap) status = sim_fail(err, err_cap, HAILO_INSUFFICIENT_BUFFER, "%zu bytes are too few", cap);
+  const int length = snprintf(
+      json, cap, "{\"id\":\"%s\",\"arch\":%u,\"fw\":\"%s\",\"product\":\"simulated %s\",\"serial\":\"simulated\"}",
+      dev->id, arch_of(chip_name()), chip_is_10h() ? "5.2.0" : "4.23.0", chip_name());
+  if (status != HAILO_SUCCESS)
+    sim_fail(err, err_cap, status, "the device does not answer");
+  else if ((size_t)length >= cap)
+    status = sim_fail(err, err_cap, HAILO_INSUFFICIENT_BUFFER, "%zu bytes are too few", cap);
   sim_leave();
   pthread_mutex_unlock(&dev->one_call);
   return status;

@@ -120,14 +120,19 @@ uint32_t pn_take(pn_model *model, uint64_t ticket, void *out, size_t cap) {
   sim_check_model(model, "pn_take");
   sim_slot *slot = slot_of(model, ticket);
   uint32_t status = HAILO_SUCCESS;
-  if (slot == NULL) status = sim_fail(NULL, 0, HAILO_NOT_FOUND, "there is no such ticket");
-  else if (slot->state == SLOT_FLYING) status = sim_fail(NULL, 0, HAILO_INVALID_OPERATION, "the frame is not done");
+  if (slot == NULL)
+    status = sim_fail(NULL, 0, HAILO_NOT_FOUND, "there is no such ticket");
+  else if (slot->state == SLOT_FLYING)
+    status = sim_fail(NULL, 0, HAILO_INVALID_OPERATION, "the frame is not done");
   else if (slot->status == HAILO_SUCCESS && cap < model->network.out_bytes)
-    status = sim_fail(NULL, 0, HAILO_INSUFFICIENT_BUFFER, "expected room for %zu bytes, found %zu", model->network.out_bytes, cap);
+    status = sim_fail(NULL, 0, HAILO_INSUFFICIENT_BUFFER, "expected room for %zu bytes, found %zu",
+                      model->network.out_bytes, cap);
   if (status == HAILO_SUCCESS) {
     status = slot->status;
-    if (status == HAILO_SUCCESS) copy_outputs(model, (uint32_t)(slot - model->slots), out);
-    else sim_fail(NULL, 0, status, "the frame failed");
+    if (status == HAILO_SUCCESS)
+      copy_outputs(model, (uint32_t)(slot - model->slots), out);
+    else
+      sim_fail(NULL, 0, status, "the frame failed");
     slot->state = SLOT_FREE;
   }
   sim_leave();

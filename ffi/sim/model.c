@@ -8,11 +8,13 @@
 /* Of HailoRT's interface: batches from there on have another meaning. */
 static const uint32_t most_batch = 65534;
 
-static uint32_t check_terms(uint32_t in_type, uint32_t out_type, uint32_t batch, uint32_t power, uint32_t depth, char *err,
-                            size_t cap) {
+static uint32_t check_terms(uint32_t in_type, uint32_t out_type, uint32_t batch, uint32_t power, uint32_t depth,
+                            char *err, size_t cap) {
   /* Frames are as on the device: it converts nothing. */
-  if (in_type != 0 || out_type != 0) return sim_fail(err, cap, HAILO_INVALID_ARGUMENT, "expected type 0, as on the device");
-  if (batch > most_batch) return sim_fail(err, cap, HAILO_INVALID_ARGUMENT, "expected a batch up to %u, found %u", most_batch, batch);
+  if (in_type != 0 || out_type != 0)
+    return sim_fail(err, cap, HAILO_INVALID_ARGUMENT, "expected type 0, as on the device");
+  if (batch > most_batch)
+    return sim_fail(err, cap, HAILO_INVALID_ARGUMENT, "expected a batch up to %u, found %u", most_batch, batch);
   if (power > 1) return sim_fail(err, cap, HAILO_INVALID_ARGUMENT, "expected power mode 0 or 1, found %u", power);
   if (depth < 1 || depth > MOST_SLOTS)
     return sim_fail(err, cap, HAILO_INVALID_ARGUMENT, "expected 1 to %d slots, found %u", MOST_SLOTS, depth);
@@ -41,10 +43,11 @@ static uint32_t configure(pn_dev *dev, core_op wanted, char *err, size_t cap) {
   const uint64_t most = control_number("core_ops", chip_is_10h() ? 26 : 32);
   const uint64_t memory = control_number("memory_bytes", 0);
   if (dev->core_op_count >= most || dev->core_op_count == MOST_CORE_OPS)
-    return sim_fail(err, cap, HAILO_INVALID_OPERATION, "%u networks were configured since the device was opened", dev->core_op_count);
+    return sim_fail(err, cap, HAILO_INVALID_OPERATION, "%u networks were configured since the device was opened",
+                    dev->core_op_count);
   if (memory > 0 && memory_in_use(dev) + wanted.bytes > memory)
-    return sim_fail(err, cap, HAILO_OUT_OF_FW_MEMORY, "%zu of %llu bytes are in use, %zu are needed", memory_in_use(dev),
-                    (unsigned long long)memory, wanted.bytes);
+    return sim_fail(err, cap, HAILO_OUT_OF_FW_MEMORY, "%zu of %llu bytes are in use, %zu are needed",
+                    memory_in_use(dev), (unsigned long long)memory, wanted.bytes);
   dev->core_ops[dev->core_op_count++] = wanted;
   return HAILO_SUCCESS;
 }
@@ -68,10 +71,12 @@ static uint32_t load(pn_dev *dev, core_op wanted, const char *name, uint32_t dep
                      pn_model **out, char *err, size_t cap) {
   chip_notice_loss(dev);
   if (dev->is_lost || dev->is_stopping)
-    return sim_fail(err, cap, chip_is_10h() ? HAILO_COMMUNICATION_CLOSED : HAILO_DRIVER_OPERATION_FAILED, "the device is lost");
+    return sim_fail(err, cap, chip_is_10h() ? HAILO_COMMUNICATION_CLOSED : HAILO_DRIVER_OPERATION_FAILED,
+                    "the device is lost");
   uint32_t status = describe_find(wanted.hef_hash, name, network, err, cap);
   if (status != HAILO_SUCCESS) return status;
-  if (control_false_timeout("load")) return sim_fail(err, cap, HAILO_TIMEOUT, "no answer came, though the HEF was taken");
+  if (control_false_timeout("load"))
+    return sim_fail(err, cap, HAILO_TIMEOUT, "no answer came, though the HEF was taken");
   status = control_failure("configure");
   if (status != HAILO_SUCCESS) return sim_fail(err, cap, status, "configuring fails as ordered");
   wanted.network_hash = network->name_hash;
@@ -85,15 +90,16 @@ static uint32_t load(pn_dev *dev, core_op wanted, const char *name, uint32_t dep
   return *out != NULL ? HAILO_SUCCESS : sim_fail(err, cap, HAILO_OUT_OF_HOST_MEMORY, "no memory for %u slots", depth);
 }
 
-uint32_t pn_load(pn_dev *dev, const void *hef, size_t hef_bytes, const char *network_name, uint32_t in_type, uint32_t out_type,
-                 uint32_t batch, uint32_t power, uint32_t depth, uint32_t flags, pn_model **out, char *err, size_t err_cap) {
+uint32_t pn_load(pn_dev *dev, const void *hef, size_t hef_bytes, const char *network_name, uint32_t in_type,
+                 uint32_t out_type, uint32_t batch, uint32_t power, uint32_t depth, uint32_t flags, pn_model **out,
+                 char *err, size_t err_cap) {
   (void)flags;
   const char *name = network_name == NULL ? "" : network_name;
-  if (hef == NULL || hef_bytes < 16) return sim_fail(err, err_cap, HAILO_HEF_FILE_CORRUPTED, "%zu bytes are no HEF", hef_bytes);
+  if (hef == NULL || hef_bytes < 16)
+    return sim_fail(err, err_cap, HAILO_HEF_FILE_CORRUPTED, "%zu bytes are no HEF", hef_bytes);
   uint32_t status = check_terms(in_type, out_type, batch, power, depth, err, err_cap);
   if (status != HAILO_SUCCESS) return status;
-  const core_op wanted = {.hef_hash = sim_hash(hef, hef_bytes, 0), .batch = batch,
-                          .power = power, .bytes = hef_bytes};
+  const core_op wanted = {.hef_hash = sim_hash(hef, hef_bytes, 0), .batch = batch, .power = power, .bytes = hef_bytes};
   sim_enter();
   sim_check_device(dev, "pn_load");
   sim_leave();
@@ -102,8 +108,10 @@ uint32_t pn_load(pn_dev *dev, const void *hef, size_t hef_bytes, const char *net
   if (status == HAILO_SUCCESS) control_wait("configure");
   sim_enter();
   sim_network network = {0};
-  if (status != HAILO_SUCCESS) sim_fail(err, err_cap, status, "loading fails as ordered");
-  else status = load(dev, wanted, name, depth, &network, out, err, err_cap);
+  if (status != HAILO_SUCCESS)
+    sim_fail(err, err_cap, status, "loading fails as ordered");
+  else
+    status = load(dev, wanted, name, depth, &network, out, err, err_cap);
   sim_leave();
   pthread_mutex_unlock(&dev->one_call);
   if (status != HAILO_SUCCESS) free(network.info);
@@ -131,7 +139,8 @@ uint32_t pn_priority(pn_model *model, uint32_t priority, char *err, size_t err_c
   sim_check_model(model, "pn_priority");
   pn_dev *dev = model->dev;
   sim_leave();
-  if (priority > 31) return sim_fail(err, err_cap, HAILO_INVALID_ARGUMENT, "expected a priority from 0 to 31, found %u", priority);
+  if (priority > 31)
+    return sim_fail(err, err_cap, HAILO_INVALID_ARGUMENT, "expected a priority from 0 to 31, found %u", priority);
   pthread_mutex_lock(&dev->one_call);
   uint32_t status = control_begin("priority");
   sim_enter();

@@ -1,6 +1,6 @@
 /*
- * What the simulated chip computes: numbers that follow from the inputs, so that an answer which belongs to another frame
- * shows. test/support/sim-hash.ts computes the same.
+ * What the simulated chip computes: numbers that follow from the inputs, so that an answer which belongs to another
+ * frame shows. test/support/sim-hash.ts computes the same.
  */
 #include "simulated_npu.h"
 
@@ -74,7 +74,7 @@ static void fill_unit(uint8_t *out, size_t bytes, uint32_t key) {
   }
 }
 
-/* Boxes by class, packed as HailoRT packs them: a count, then y_min, x_min, y_max, x_max, score of each, the surest first. */
+/* Boxes by class as HailoRT packs them: a count, then y_min, x_min, y_max, x_max, score of each, surest first. */
 static void fill_boxes(uint8_t *out, const sim_edge *edge, uint32_t key) {
   memset(out, 0, edge->bytes);
   const uint32_t most = edge->max_boxes < 4 ? edge->max_boxes : 4;

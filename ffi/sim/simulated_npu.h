@@ -1,6 +1,6 @@
 /*
- * A simulated NPU: what the files of this folder share. It behaves as HailoRT's shim does (../shim/pellet_npu.h), with the
- * time, the memory and the faults that a control file asks for (control.c). docs/npu.md says what it does and does not.
+ * A simulated NPU: what the files of this folder share. It behaves as HailoRT's shim does (../shim/pellet_npu.h), with
+ * the time, the memory and the faults that a control file asks for (control.c). docs/npu.md says more.
  *
  * One lock guards everything; it is never held while something takes time.
  */
@@ -116,7 +116,8 @@ uint64_t sim_now_ns(void);
 /* To within some tens of microseconds; the lock is not held. */
 void sim_sleep_until(uint64_t at_ns);
 /* Keeps the text for pn_last_error, and in `err` where that is given. Returns `status`. */
-uint32_t sim_fail(char *err, size_t cap, uint32_t status, const char *format, ...) __attribute__((format(printf, 4, 5)));
+uint32_t sim_fail(char *err, size_t cap, uint32_t status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* For what crashes HailoRT: says what was wrong and aborts. */
 _Noreturn void sim_misuse(const char *call, const char *what);
 /* Devices that are open. A handle that is not among them, or a model of none of them, is misuse. */
@@ -150,7 +151,7 @@ void chip_complete(pn_model *model, uint32_t slot, uint32_t status);
 
 /* --- describe.c, with the lock held */
 
-/* What was told of the HEF with that hash. HAILO_HEF_NOT_SUPPORTED where nothing was. `network` is the caller's to free. */
+/* What was told of the HEF with that hash. HAILO_HEF_NOT_SUPPORTED: nothing. `network->info` is the caller's. */
 uint32_t describe_find(uint64_t hef_hash, const char *name, sim_network *network, char *err, size_t cap);
 
 /* --- outputs.c */
