@@ -2,7 +2,9 @@ import { getRouterParam, type H3, type H3Event } from 'h3/node'
 import { modelNameOf, shownEngine, type FailedSource, type Origin } from '../deployments/deployment.ts'
 import { keysFor } from '../deployments/engine-choice.ts'
 import { formatFetch, type MissingModel } from '../deployments/missing-model.ts'
+import type { DeviceHost } from '../device/device-host.ts'
 import type { NpuStatus } from '../device/npu.ts'
+import type { HostState } from '../device/protocol.ts'
 import type { EngineName } from '../engines/engine.ts'
 import { PelletError } from '../errors.ts'
 import type { HailoArch } from '../manifest/manifest.ts'
@@ -24,6 +26,16 @@ export interface About {
   engines: EngineName[]
   chips: HailoArch[]
   npu: AboutNpu
+  /** The process that has the NPU open; null while no model needs it. */
+  device: DeviceAbout | null
+}
+
+export interface DeviceAbout {
+  pid: number | null
+  state: HostState['device']
+  /** On the NPU, by the names of their deployments. */
+  models: string[]
+  temperature_celsius: number | null
 }
 
 /** The NPU; `reason`: why there is none that can be used. */
@@ -53,7 +65,17 @@ export interface PsRow {
   /** From now. */
   expires_in_s: number | null
   last_error: string | null
+  /** Its model on the NPU; null where it has none there. */
+  device: DeviceModelRow | null
   listen: PortRow[]
+}
+
+/** Frames of a model since it was loaded. */
+export interface DeviceModelRow {
+  flying: number
+  waiting: number
+  frames: number
+  timeouts: number
 }
 
 /** One row of `pellet list`. */
@@ -109,7 +131,7 @@ export function registerAdmin(app: H3, pellet: Pellet): void {
 
 // --- internal ---
 
-function toAbout({ version, address, npu }: Pellet): About {
+function toAbout({ version, address, npu, device }: Pellet): About {
   return {
     version,
     address,
@@ -117,6 +139,7 @@ function toAbout({ version, address, npu }: Pellet): About {
     engines: npu.isUsable ? ['onnxruntime', 'hailort'] : ['onnxruntime'],
     chips: npu.isUsable ? keysFor(npu.chip) : [],
     npu: toAboutNpu(npu),
+    device: toAboutDevice(device),
   }
 }
 
@@ -124,6 +147,19 @@ function toAboutNpu(npu: NpuStatus): AboutNpu {
   if (!npu.isUsable) return { is_usable: false, reason: npu.reason }
   const { kind, chip, library, firmware = null } = npu
   return { is_usable: true, kind, chip, library, firmware }
+}
+
+function toAboutDevice({ row }: DeviceHost): DeviceAbout | null {
+  if (!row) return null
+  const { pid, device: state, models, temperature = null } = row
+  return { pid, state, models: models.map(({ name }) => name), temperature_celsius: temperature }
+}
+
+function toDeviceModel({ row }: DeviceHost, name: string): DeviceModelRow | null {
+  const found = row?.models.find((model) => model.name === name)
+  if (!found) return null
+  const { flying, waiting, frames, timeouts } = found
+  return { flying, waiting, frames, timeouts }
 }
 
 function known(pellet: Pellet, event: H3Event): string {
@@ -161,6 +197,7 @@ function toPsRows(pellet: Pellet): PsRow[] {
     last_used_s: seconds(row.lastUsedAt && now - row.lastUsedAt),
     expires_in_s: seconds(row.expiresAt && row.expiresAt - now),
     last_error: row.lastError ?? null,
+    device: toDeviceModel(pellet.device, row.name),
     listen: pellet.ports.rows(row.name),
   }))
 }

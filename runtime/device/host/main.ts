@@ -2,8 +2,10 @@ import { chmodSync, rmSync } from 'node:fs'
 import { dieWithParent, exitNow } from '../../../ffi/libc.ts'
 import type { Npu } from '../../../ffi/shim/npu.ts'
 import { systemClock } from '../../clock.ts'
+import { messageOf } from '../../errors.ts'
 import type { FromHost, HostOptions, ToHost } from '../protocol.ts'
 import { Device } from './device.ts'
+import { DeviceError } from './device-error.ts'
 import { createHostServer } from './server.ts'
 import { Thermometer } from './thermometer.ts'
 import { operationLimits } from './turns.ts'
@@ -18,7 +20,7 @@ process.on('disconnect', () => exitNow(0))
 const options = JSON.parse(process.argv[2]!) as HostOptions
 const { kind, socketPath, frameTimeoutMs, deviceId, group, limits } = options
 const device = new Device({
-  npu: await loadLibrary(options),
+  npu: await loadLibrary(options).catch(toUnusable),
   deviceId,
   group,
   frameTimeoutMs,
@@ -49,6 +51,18 @@ server.listen(socketPath, () => {
 async function loadLibrary({ file, chip }: HostOptions): Promise<Npu> {
   if (kind === 'simulated') return (await import('../../../ffi/sim/simulated.ts')).loadSimulated(file, chip)
   return (await import('../../../ffi/shim/shim.ts')).loadNpu(file)
+}
+
+/** Whoever wants it is told so at once, instead of a process that ends again and again. */
+function toUnusable(error: unknown): Npu {
+  send({ type: 'log', level: 'error', message: `the NPU's library: ${messageOf(error)}` })
+  const message = 'the NPU cannot be used: its library cannot be loaded; run `pellet doctor`, and see the log'
+  return {
+    kind,
+    version: '',
+    open: () => Promise.reject(new DeviceError('device_unavailable', message)),
+    [Symbol.dispose]() {},
+  }
 }
 
 function send(message: FromHost): void {
