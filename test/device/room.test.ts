@@ -1,6 +1,7 @@
 // @timeout 120s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { About, DeviceModelRow } from '../../runtime/http/admin.ts'
 import { toOnnx } from '../support/onnx-writer.ts'
 import { RunningPellet, type ProjectFiles } from '../support/pellet.ts'
 import { childrenOf, until } from '../support/process.ts'
@@ -61,6 +62,20 @@ testWithSim(test, 'two that fit take turns and load nothing', async () => {
   const loads = (await pellet.row('c')).loads + (await pellet.row('d')).loads
   for (let seed = 0; seed < 20; seed++) await ask(seed % 2 ? 'c' : 'd', seed)
   assert.is((await pellet.row('c')).loads + (await pellet.row('d')).loads, loads)
+})
+
+testWithSim(test, 'who has the NPU open, and what became of frames, is told', async () => {
+  const { c } = await pellet.ps()
+  const framesOf = async () => ((await pellet.ps())['c'] as unknown as { device: DeviceModelRow }).device.frames
+  // Main hears from the host once a second.
+  await until(async () => (await framesOf()) >= 11, `11 frames of c, found ${JSON.stringify(c)}`)
+  const { device } = (await pellet.admin('GET', '/api/about')) as About
+  assert.equal([device!.state, [...device!.models].sort()], ['open', ['c', 'd']])
+  assert.ok(childrenOf(pellet.pid).includes(device!.pid!))
+  const metrics = await (await pellet.fetch('/metrics')).text()
+  assert.match(metrics, /^pellet_device_open 1$/m)
+  assert.ok(Number(/^pellet_device_frames_total (\d+)$/m.exec(metrics)![1]) >= 22)
+  assert.match(metrics, /^pellet_device_hard_unloads_total 2$/m)
 })
 
 testWithSim(test, 'all at once, again and again: everybody is answered, with what is his', async () => {
