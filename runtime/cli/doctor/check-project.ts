@@ -51,7 +51,7 @@ export function checkHefs({ hefs, hefProblem, library }: DoctorFacts): Finding[]
 
 /** The Pellet that runs, and what it is told to use. */
 export function checkPellet(facts: DoctorFacts): Finding[] {
-  const { running, setting, hasCompiler } = facts
+  const { running, runningProblem, setting, hasCompiler } = facts
   const found: Finding[] = []
   if (setting.startsWith('simulated'))
     found.push(
@@ -67,6 +67,7 @@ export function checkPellet(facts: DoctorFacts): Finding[] {
     found.push(
       warn('Pellet', 'hailort: off in the configuration: the NPU is not used', 'remove hailort: off from pellet.yaml'),
     )
+  if (runningProblem !== undefined) return [...found, warn('Pellet', runningProblem)]
   if (!running) return [...found, ok('Pellet', 'none runs here')]
   const { version, address, chip, kind, whyNot, onNpu } = running
   const uses = chip ? `uses ${kind === 'simulated' ? 'a simulated ' : ''}${chip}` : 'runs models on the CPU'

@@ -21,6 +21,8 @@ export interface DoctorFacts {
   hefProblem?: string
   /** The Pellet that runs in the project, or the installed one; absent where none answers. */
   running?: RunningFacts
+  /** One is there, and could not be asked. */
+  runningProblem?: string
   /** The setting `hailort`: `auto`, `off`, `simulated` or `simulated:CHIP`. */
   setting: string
   /** The C compiler that a simulated device is built with is there. */

@@ -32,7 +32,7 @@ export async function gatherFacts(config: Config, args: Record<string, unknown>,
       (hefs) => ({ hefs }),
       (error: unknown) => ({ hefs: [], hefProblem: messageOf(error) }),
     )),
-    ...(running && { running }),
+    ...running,
     setting: config.hailort,
     hasCompiler: compiler !== undefined,
   }
