@@ -34,6 +34,8 @@ export const faults: Record<string, Fault> = {
       },
       1000,
     ),
+  'everything takes its time': (estate) =>
+    during(estate, { open_ms: 300, load_ms: 300, close_ms: 300, 'hang.unload': 300, 'hang.identify': 300 }, 1500),
   'a chip for two models': (estate) => during(estate, { memory_bytes: 2.5 * weightBytes }, 2000),
   'three configurations': (estate) => during(estate, { core_ops: 3 }, 2000),
   'the host is killed': async (estate) => void estate.killHost('SIGKILL'),

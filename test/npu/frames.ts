@@ -62,15 +62,13 @@ class Proof {
     const { frames } = this.#options
     await this.#ending(async () => {
       await this.#phase('calm', { mayRefuse: false }, () => this.#calm(frames * 0.15))
-      await this.#estate.idle()
-      const before = holdingsOf(this.#estate.pellet.pid)!
+      const before = await this.#idle()
       const habits: Habits = { mayRefuse: false, isInTurn: true, keepAlive: ['2s', '100ms'] }
       await this.#phase('hard unloads', habits, () => this.#hardUnloads(frames * 0.15))
       const kinds = Object.keys(faults)
       await this.#phase('faults', { mayRefuse: true }, () => this.#faults(kinds, frames * 0.5, 1))
       await this.#phase('calm again', { mayRefuse: false }, () => this.#calm(frames * 0.2))
-      await this.#estate.idle()
-      const after = holdingsOf(this.#estate.pellet.pid)!
+      const after = await this.#idle()
       this.violations.push(...grown('main', before, after))
       this.facts.push(`main, idle: ${shown(before)}, then ${shown(after)}`)
     })
@@ -91,6 +89,13 @@ class Proof {
 
   // --- internal ---
 
+  /** What main holds when nothing is loaded and nobody is connected. */
+  async #idle(): Promise<Holdings> {
+    this.#traffic.hangUp()
+    await this.#estate.idle()
+    return holdingsOf(this.#estate.pellet.pid)!
+  }
+
   async #ending(run: () => Promise<void>): Promise<void> {
     try {
       await run()
@@ -99,7 +104,7 @@ class Proof {
       this.violations.push(`the proof did not get to its end: ${(error as Error).message}`)
     } finally {
       await this.#traffic.stop()
-      this.#traffic.close()
+      this.#traffic.hangUp()
       await this.#estate.pellet.stop()
     }
   }

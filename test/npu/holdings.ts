@@ -45,6 +45,6 @@ export function shown({ rssBytes, handles, threads }: Holdings): string {
 
 const mostBytes = 12 * 2 ** 20
 /** Connections come and go. */
-const mostHandles = 6
+const mostHandles = 4
 /** So does the thread of the simulated device. */
 const mostThreads = 1

@@ -102,7 +102,8 @@ export class Traffic {
     return this.tally
   }
 
-  close(): void {
+  /** Closes the connections that callers keep. They may go on with others. */
+  hangUp(): void {
     this.#agent.destroy()
   }
 
