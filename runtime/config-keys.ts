@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { totalmem } from 'node:os'
-import type { HailoChip } from '../ffi/hef/arch.ts'
+import { hailoChips } from '../ffi/hef/arch.ts'
 import type { Config, HailortSetting } from './config.ts'
 import { logLevels, type LogLevel } from './log.ts'
 import { parseBytes, parseDuration } from './units.ts'
@@ -18,7 +18,6 @@ export interface Setting {
 const path = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
 const duration = (value: unknown) => parseDuration(value as string | number)
 const bytes = (value: unknown) => parseBytes(value as string | number)
-const hailoChips: HailoChip[] = ['hailo8', 'hailo8l', 'hailo10h']
 
 export const settings: Record<string, Setting> = {
   host: {

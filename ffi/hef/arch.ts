@@ -1,5 +1,6 @@
 /** The chips that a manifest may name. */
-export type HailoChip = 'hailo8' | 'hailo8l' | 'hailo10h'
+export const hailoChips = ['hailo8', 'hailo8l', 'hailo10h'] as const
+export type HailoChip = (typeof hailoChips)[number]
 
 /** What a HEF is compiled for. */
 export interface HefArch {

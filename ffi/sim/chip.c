@@ -18,7 +18,13 @@ PN_API void ps_chip(const char *name) {
   sim_leave();
 }
 
-const char *chip_name(void) { return control_text("chip", default_chip); }
+const char *chip_name(void) {
+  static const char *const chips[] = {"hailo8", "hailo8l", "hailo10h"};
+  const char *wanted = control_text("chip", default_chip);
+  for (size_t i = 0; i < sizeof chips / sizeof *chips; i++)
+    if (strcmp(wanted, chips[i]) == 0) return chips[i];
+  return default_chip;
+}
 
 bool chip_is_10h(void) { return strcmp(chip_name(), "hailo10h") == 0; }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { HailoChip } from '../hef/arch.ts'
+import { hailoChips, type HailoChip } from '../hef/arch.ts'
 
 /**
  * The control file of the simulated device, which `PELLET_SIM` names: lines of `key=value`. The device itself reads it
@@ -17,9 +17,10 @@ export function readControl(file = process.env['PELLET_SIM']): Record<string, st
   return Object.fromEntries(pairs.flatMap((pair) => (pair ? [[pair[1]!, pair[2]!]] : [])))
 }
 
-/** The simulated chip: the control file's, else `usual`. */
+/** The simulated chip: the control file's where that names one, else `usual`. */
 export function simulatedChip(usual: HailoChip): HailoChip {
-  return (readControl()['chip'] as HailoChip | undefined) ?? usual
+  const { chip } = readControl()
+  return hailoChips.find((known) => known === chip) ?? usual
 }
 
 /** The HailoRT that has such a chip: what the device says of itself (device.c), too. */

@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import { access, mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { HailoChip } from '../../ffi/hef/arch.ts'
+import { hailoChips, type HailoChip } from '../../ffi/hef/arch.ts'
 import { buildShim } from '../../ffi/shim/build.ts'
 import { findHailort } from '../../ffi/shim/hailort-files.ts'
 import { childEnv } from '../child-env.ts'
@@ -46,7 +46,7 @@ export async function probeDevice(config: ProbeConfig, options: ProbeOptions): P
   const found = 'failure' in answer ? answer.isBusy && (await recall(memory)) : answer
   if (!found) return unusable((answer as { failure: string }).failure)
   if (!isKnown(found.chip))
-    return unusable(`the device ${found.id} is a ${found.chip}; Pellet runs models on ${chips.join(', ')}`)
+    return unusable(`the device ${found.id} is a ${found.chip}; Pellet runs models on ${hailoChips.join(', ')}`)
   if (found === answer) await remember(memory, answer)
   const { chip, library, firmware } = found
   const onCompile = () => say?.(`the shim over HailoRT ${library} is being compiled: some seconds, once`)
@@ -58,8 +58,7 @@ export async function probeDevice(config: ProbeConfig, options: ProbeOptions): P
 
 type Found = Extract<ProbeAnswer, { chip: string }>
 
-const chips: HailoChip[] = ['hailo8', 'hailo8l', 'hailo10h']
-const isKnown = (chip: string): chip is HailoChip => chips.includes(chip as HailoChip)
+const isKnown = (chip: string): chip is HailoChip => hailoChips.includes(chip as HailoChip)
 
 /** Device files as the drivers of Hailo-8 and Hailo-10H make them. */
 async function nodesIn(folder: string): Promise<string[]> {

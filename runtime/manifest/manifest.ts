@@ -1,10 +1,11 @@
+import { hailoChips, type HailoChip } from '../../ffi/hef/arch.ts'
 import type { EngineName } from '../engines/engine.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 export type ErrorShape = 'pellet' | 'text' | 'object' | 'detail' | 'deepstack'
-export type HailoArch = 'hailo8' | 'hailo8l' | 'hailo10h'
+export type HailoArch = HailoChip
 
-export const namesOfChips: readonly HailoArch[] = ['hailo8', 'hailo8l', 'hailo10h']
+export const namesOfChips: readonly HailoArch[] = hailoChips
 
 /** Which of a manifest's models: that for the CPU, or the HEF for a chip. */
 export type ModelKey = 'onnx' | HailoArch

@@ -1,3 +1,4 @@
+import { hailoChips } from '../../../ffi/hef/arch.ts'
 import { fail, ok, warn } from './finding.ts'
 import { reinstall, reloadDriver } from './generation.ts'
 import type { DoctorFacts, Finding, QueriedDevice } from './facts.ts'
@@ -25,7 +26,7 @@ function identityOf({ id, chip, firmware, product, serial }: QueriedDevice): Fin
   if (chip === undefined) return []
   const more = [product, serial && `serial ${serial}`].filter(Boolean).join(', ')
   const found = `${id}: ${chip}, firmware ${firmware}${more ? `, ${more}` : ''}`
-  const isKnown = ['hailo8', 'hailo8l', 'hailo10h'].includes(chip)
+  const isKnown = hailoChips.some((known) => known === chip)
   if (isKnown) return [ok('device', found)]
   return [
     fail('device', `${found}: Pellet runs no models on it`, 'use a Hailo-8, 8L or 10H; onnx models run on the CPU'),

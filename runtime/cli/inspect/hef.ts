@@ -1,4 +1,4 @@
-import { refusalOn, type Extension, type HailoChip } from '../../../ffi/hef/arch.ts'
+import { hailoChips, refusalOn, type Extension } from '../../../ffi/hef/arch.ts'
 import type { Hef, HefNetworkGroup, HefTensor } from '../../../ffi/hef/hef.ts'
 import { toText } from '../../engines/check-inputs.ts'
 import { formatBytes } from '../../units.ts'
@@ -10,7 +10,7 @@ export function hefFacts(hef: Hef, sha256: string): Facts {
   const { arch, compiler, header, networkGroups } = hef
   const inputs = networkGroups.flatMap((group) => group.inputs)
   const outputs = networkGroups.flatMap((group) => group.outputs)
-  const runsOn = chips.filter((chip) => refusalOn(chip, hef) === undefined)
+  const runsOn = hailoChips.filter((chip) => refusalOn(chip, hef) === undefined)
   const refusal = refusalOn(arch.runsOn[0] ?? 'hailo8', hef) ?? ''
   const compiledAt = toIsoTime(compiler.compiledAtMs)
   return {
@@ -48,8 +48,6 @@ export function hefFacts(hef: Hef, sha256: string): Facts {
 }
 
 // --- internal ---
-
-const chips: HailoChip[] = ['hailo8', 'hailo8l', 'hailo10h']
 
 /** Name, shape, order, and what the numbers mean. */
 function toCells({ name, type, shape, order, nms, quantization }: HefTensor): string[] {
