@@ -10,7 +10,10 @@ import { projectRoot } from '../support/root.ts'
 const examples = suite('docs/functions.md')
 
 const page = readFileSync(join(projectRoot, 'docs/functions.md'), 'utf8')
-const sources = [...page.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, source]) => source!)
+/** Whole function files; single lines are explained there as well. */
+const sources = [...page.matchAll(/^```ts\n([^]*?)^```$/gm)]
+  .map(([, source]) => source!)
+  .filter((source) => source.includes('export default'))
 
 /** A model that takes a picture of 64 x 64 and always gives the same. */
 function constantModel(outputs: Record<string, { dims: number[]; data: number[] }>): Buffer {

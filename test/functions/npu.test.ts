@@ -1,4 +1,4 @@
-// @timeout 60s
+// @timeout 150s
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
