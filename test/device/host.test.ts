@@ -36,7 +36,7 @@ test.before(async () => {
     config: { deviceId: '', deviceGroup: '', deviceFrameTimeoutMs: 150 },
     socketFolder: folder,
     npu: () => ({ isUsable: true, kind: 'simulated', chip: 'hailo8', library: '4.23.0', file }),
-    limits: { load: 2500 },
+    limits: { load: 4000 },
   })
 })
 test.after(async () => {
@@ -144,7 +144,7 @@ testWithSim(
     const second = host.row!.pid
     await refused(load('b'))
     assert.is(await again.lost, null)
-    assert.ok(lines.some((line) => line.startsWith("load b: expected the NPU's answer within 2500 ms")))
+    assert.ok(lines.some((line) => line.startsWith("load b: expected the NPU's answer within 4000 ms")))
     sim.set({})
     await until(() => host.row !== undefined && host.row.pid !== second, 'a third host')
     await infer(await load('b'), 2)
