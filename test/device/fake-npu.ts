@@ -124,7 +124,7 @@ export class FakeModel implements NpuModel {
   readonly #device: FakeDevice
   readonly #name: string
   readonly #slots: { input: Buffer; isFree: boolean }[]
-  readonly #frames = new Map<bigint, { slot: number; user: number; isDone: boolean }>()
+  readonly #frames = new Map<bigint, { slot: number; user: number; isDone: boolean; status: number }>()
   broken = 0
   isGone = false
 
@@ -167,18 +167,18 @@ export class FakeModel implements NpuModel {
   start(slot: number, user: number): bigint {
     this.#expectThere('start')
     const ticket = ++this.#device.tickets
-    this.#frames.set(ticket, { slot, user, isDone: false })
+    this.#frames.set(ticket, { slot, user, isDone: false, status: 0 })
     if (!this.#npu.isStalled) setImmediate(() => this.complete())
     return ticket
   }
 
   take(ticket: bigint, into: Uint8Array): number {
     this.#expectThere('take')
-    const { slot } = this.#frames.get(ticket)!
+    const { slot, status } = this.#frames.get(ticket)!
     this.#frames.delete(ticket)
     this.#slots[slot]!.isFree = true
-    into.set(answerTo(this.#slots[slot]!.input))
-    return 0
+    if (status === 0) into.set(answerTo(this.#slots[slot]!.input))
+    return status
   }
 
   orphan(): void {
@@ -203,9 +203,9 @@ export class FakeModel implements NpuModel {
     for (const [ticket, frame] of this.#frames) {
       if (frame.isDone) continue
       frame.isDone = true
-      const status = this.#npu.failures.get('frame')?.shift() ?? 0
-      if (status !== 0) this.broken ||= status as number
-      this.#device.listener({ ticket, user: frame.user, status: status as number, inferMs: 1 })
+      frame.status = Number(this.#npu.failures.get('frame')?.shift() ?? 0)
+      this.broken ||= frame.status
+      this.#device.listener({ ticket, user: frame.user, status: frame.status, inferMs: 1 })
     }
   }
 

@@ -152,13 +152,14 @@ export class HostedModel implements FrameOwner {
   }
 
   /** The device is done with a frame. */
-  done({ ticket, status, inferMs }: FrameDone): void {
+  done({ ticket, inferMs }: FrameDone): void {
     const frame = this.#flying.get(ticket)
     // Of a model that was loaded anew since.
     if (!frame || !this.#npu) return
     this.#flying.delete(ticket)
     const body = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(this.#outputBytes)
-    this.#npu.take(ticket, body)
+    // Unless it is 0 nothing was written, and what is there is another frame's.
+    const status = this.#npu.take(ticket, body)
     if (status === 0) {
       this.#frames++
       this.overdueInARow = 0
