@@ -1,3 +1,4 @@
+// @timeout 120s
 import { suite } from 'uvu'
 import { testWithSim } from '../support/sim.ts'
 import { statusRows } from './status-rows.ts'
