@@ -109,7 +109,7 @@ export async function buildShim(options: {
   const { library, version = 'unknown', include, prefix } = found
   const plan: LibraryPlan = {
     sources: [sourceFile('shim/pellet_npu.cpp')],
-    headers: ['pellet_npu.h', 'frames.hpp', 'model_info.hpp'].map((file) => sourceFile(`shim/${file}`)),
+    headers: await headersOf(sourceFile('shim')),
     include: include ? [include] : [],
     compiler: 'c++',
     // With -z defs, headers of another HailoRT than the library's are found out here and not when a model is loaded.
@@ -172,6 +172,11 @@ const compilers = {
 const compileLimitMs = 180_000
 /** Of one name. A Pellet that runs may still start a device host from an older one. */
 const keptBuilds = 3
+
+async function headersOf(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => /\.(h|hpp)$/.test(name))
+  return names.sort().map((name) => join(folder, name))
+}
 
 function nameOf({ sources: [main] }: LibraryPlan): string {
   return basename(main!, extname(main!))

@@ -1,16 +1,17 @@
 // The shim: pellet_npu.h over HailoRT's infer model, of HailoRT 4.23 and 5.2 alike. Compiled where it is used, against the headers
-// of the HailoRT that is there; frames.hpp has the slots, model_info.hpp what is told of a model.
+// of the HailoRT that is there. frames.hpp has the slots, guard.hpp what becomes of failures, model_info.hpp what is told of a model.
 #include "pellet_npu.h"
 
 #include <cstdlib>
-#include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "dma_mapping.hpp"
 #include "frames.hpp"
+#include "guard.hpp"
 #include "hailo/hailort.hpp"
 #include "model_info.hpp"
 
@@ -18,10 +19,17 @@ using hailort::ConfiguredInferModel;
 using hailort::InferModel;
 using hailort::MemoryView;
 using hailort::VDevice;
+using pellet::check;
 using pellet::Completions;
+using pellet::copy_text;
+using pellet::DmaMapping;
+using pellet::Failure;
 using pellet::Frames;
+using pellet::guarded;
 using pellet::Layout;
 using pellet::Part;
+using pellet::released;
+using pellet::told;
 using std::chrono::milliseconds;
 
 namespace {
@@ -32,52 +40,6 @@ constexpr uint32_t kMostSlots = 16;
 constexpr uint32_t kMostBatch = UINT16_MAX;
 /** Callbacks of frames that a shutdown aborted come from other threads, right afterwards. */
 constexpr milliseconds kAbortedFramesLimit{2000};
-
-thread_local std::string last_error;
-
-/** Thrown and caught within this file: HailoRT itself is compiled without exceptions. */
-struct Failure {
-  uint32_t status;
-  std::string what;
-};
-
-void check(hailo_status status, const char *what) {
-  if (status != HAILO_SUCCESS) throw Failure{static_cast<uint32_t>(status), what};
-}
-
-template <typename T>
-T released(hailort::Expected<T> &&expected, const char *what) {
-  check(expected.status(), what);
-  return expected.release();
-}
-
-void copy_text(const std::string &text, char *to, size_t cap) {
-  if (to != nullptr && cap > 0) snprintf(to, cap, "%s", text.c_str());
-}
-
-/** Runs `work`; no exception crosses the C interface. */
-template <typename Work>
-uint32_t guarded(char *err, size_t err_cap, const Work &work) {
-  Failure failure{HAILO_INTERNAL_FAILURE, "unexpected exception"};
-  try {
-    work();
-    return pellet::kSuccess;
-  } catch (const Failure &thrown) {
-    failure = thrown;
-  } catch (const std::bad_alloc &) {
-    failure = {HAILO_OUT_OF_HOST_MEMORY, "no memory"};
-  } catch (const std::exception &thrown) {
-    failure.what = thrown.what();
-  }
-  last_error = failure.what;
-  copy_text(failure.what, err, err_cap);
-  return failure.status;
-}
-
-uint32_t told(uint32_t status, const char *what) {
-  if (status != pellet::kSuccess) last_error = what;
-  return status;
-}
 
 /** On HailoRT 5, what looks like an IP address would be looked for in the network. */
 bool is_pcie_address(const std::string &id) {
@@ -95,27 +57,6 @@ struct pn_dev {
   /** Of load, unload and close. */
   std::mutex mutex;
   uint32_t models = 0;
-};
-
-/** Memory that stays mapped for DMA while a model is loaded. */
-class DmaMapping {
- public:
-  DmaMapping(VDevice &vdevice, void *at, size_t bytes, hailo_dma_buffer_direction_t direction)
-      : vdevice_(vdevice), at_(at), bytes_(bytes), direction_(direction) {
-    is_mapped_ = vdevice_.dma_map(at_, bytes_, direction_) == HAILO_SUCCESS;
-  }
-  ~DmaMapping() {
-    if (is_mapped_) vdevice_.dma_unmap(at_, bytes_, direction_);
-  }
-  DmaMapping(const DmaMapping &) = delete;
-  DmaMapping &operator=(const DmaMapping &) = delete;
-
- private:
-  VDevice &vdevice_;
-  void *at_;
-  size_t bytes_;
-  hailo_dma_buffer_direction_t direction_;
-  bool is_mapped_;
 };
 
 /** Members go in reverse: the configured model before the memory that it uses, and the infer model last. */
@@ -223,7 +164,7 @@ uint32_t pn_version(uint32_t *out3) {
   return told(static_cast<uint32_t>(status), "hailo_get_library_version");
 }
 
-const char *pn_last_error(void) { return last_error.c_str(); }
+const char *pn_last_error(void) { return pellet::last_error.c_str(); }
 
 // --- a device
 
