@@ -22,9 +22,11 @@ chaos('a request is lost where its headers were read, and only there', () => {
   assert.match(tally.violations[0]!, /^request 1 .*: lost \(ECONNRESET\)$/)
 })
 
+/** With this seed a stop comes after some 110 answers, not after 600: a sample. */
+const seed = 8
 const harms = {
   'a SIGTERM under load: no request that was read is lost, and nothing is left': () =>
-    stopUnderLoad({ seed: 1, rounds: 1 }),
+    stopUnderLoad({ seed, rounds: 1 }),
   'deploys under load: each answer is from one whole revision, none goes back': () =>
     deployUnderLoad({ seed: 1, rounds: 1 }),
   'a full disk: what is refused says so, what was there stays': () => withOwnMounts({ seed: 1, rounds: 1 }, fillDisk),

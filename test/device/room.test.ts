@@ -1,4 +1,4 @@
-// @timeout 120s
+// @timeout 240s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { About, DeviceModelRow } from '../../runtime/http/admin.ts'
