@@ -81,8 +81,11 @@ export class DeviceModel implements LoadedModel {
       if (mayKeep) for (const { data } of Object.values(given)) if (isLent(data.buffer)) takeBack(data.buffer)
       return { outputs: reader.toTensors(this.outputs), inferMs }
     } catch (error) {
-      // The end of the lease's own connection may be heard of later.
-      if (error instanceof HostEndedError) this.#drop(lease)
+      // The end of the lease's own connection may be heard of later; a host that lives after all unloads by it.
+      if (error instanceof HostEndedError) {
+        this.#drop(lease)
+        lease.end()
+      }
       throw error
     }
   }
