@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { until } from '../support/process.ts'
 import { Random } from '../support/random.ts'
 import { Estate, weightBytes, type ProofChip } from './estate.ts'
@@ -38,6 +39,9 @@ export async function proveFrames(options: FramesOptions): Promise<ProofResult> 
 }
 
 // --- internal ---
+
+/** Main's, when it has nothing to do. */
+const idleBytes = 80 * 2 ** 20
 
 class Proof {
   readonly facts: string[] = []
@@ -93,7 +97,10 @@ class Proof {
   async #idle(): Promise<Holdings> {
     this.#traffic.hangUp()
     await this.#estate.idle()
-    return holdingsOf(this.#estate.pellet.pid)!
+    const { pid } = this.#estate.pellet
+    // It gives memory back a second after all have gone, if nothing happens then.
+    for (let i = 0; i < 30 && holdingsOf(pid)!.rssBytes > idleBytes; i++) await pause(100)
+    return holdingsOf(pid)!
   }
 
   async #ending(run: () => Promise<void>): Promise<void> {
