@@ -35,7 +35,7 @@ async function verify(source: HefSource, { kind, value, start, end, what }: Chec
   const found = hasher.digest('hex')
   if (found !== value)
     throw new HefError(
-      `expected the ${titles[kind]} of ${what} to be ${value}, as its header says, found ${found}: the file is damaged; get it again`,
+      `expected the ${titles[kind]} of ${what} to be ${value}, as its header says, found ${found}: the file is damaged; fetch it again`,
     )
 }
 

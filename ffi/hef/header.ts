@@ -33,7 +33,7 @@ export function readHeader(source: HefSource): HefHeader {
   if (layout === undefined || bytes.length < layout.headerBytes)
     throw new HefError(
       `expected a header of ${layout?.headerBytes ?? `at least ${prefixBytes}`} bytes, found the end of the file ` +
-        `after ${bytes.length}: it is cut off; get it again`,
+        `after ${bytes.length}: it is cut off; fetch it again`,
     )
   const header: HefHeader = {
     version: version as HefVersion,
@@ -97,7 +97,7 @@ function checkSize(header: HefHeader, sizeBytes: number): void {
   const { headerBytes, protoBytes, ccwsBytes, paddingBytes, additionalBytes } = header
   const expected = headerBytes + protoBytes + ccwsBytes + additionalBytes
   if (sizeBytes !== expected) {
-    const what = sizeBytes < expected ? 'it is cut off; get it again' : 'it is damaged, or something was added to it'
+    const what = sizeBytes < expected ? 'it is cut off; fetch it again' : 'it is damaged, or something was added to it'
     throw new HefError(`expected ${expected} bytes, as its header says, found ${sizeBytes}: ${what}`)
   }
   if (paddingBytes > ccwsBytes)

@@ -24,9 +24,9 @@ export async function readHefModel(path: string): Promise<Hef> {
     return await readHefFile(path)
   } catch (error) {
     if (!(error instanceof HefError)) throw error
-    throw new PelletError('load_failed', `${path}: ${messageOf(error)}. Check its sha256 and fetch it again.`, {
-      cause: error,
-    })
+    const what = `${path}: ${messageOf(error)}.`
+    const advice = what.endsWith('fetch it again.') ? '' : ' Check its sha256 and fetch it again.'
+    throw new PelletError('load_failed', `${what}${advice}`, { cause: error })
   }
 }
 

@@ -122,7 +122,7 @@ test('refuses a HEF that is cut off', async () => {
   const [whole, cut] = [hef.length, hef.length - 1]
   assert.is(
     stderr,
-    `cut.hef: expected ${whole} bytes, as its header says, found ${cut}: it is cut off; get it again.\n`,
+    `cut.hef: expected ${whole} bytes, as its header says, found ${cut}: it is cut off; fetch it again.\n`,
   )
 })
 
