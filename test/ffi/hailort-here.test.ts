@@ -1,3 +1,4 @@
+// @timeout 120s
 import { readFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'

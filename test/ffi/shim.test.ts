@@ -1,3 +1,4 @@
+// @timeout 120s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { HailoError } from '../../ffi/hailort/statuses.ts'
