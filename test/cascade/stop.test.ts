@@ -57,7 +57,7 @@ test('whose callee can never fit beside it is refused at once, with the numbers;
     async (pellet) => {
       assert.is((await pellet.post('/v1/caller', { items: [] })).status, 200)
       const answer = await pellet.post('/v1/caller', { items: [{ x: 1 }] })
-      const message = /^callee is called while caller \d+ MB cannot go, and needs \d+ MB: together \d+ MB .* 100 MB/
+      const message = /^callee is called while caller \d+ MB cannot go, and needs \d+ MB: together \d+ MB, .* 100 MB/
       await expectError(answer, { status: 503, code: 'out_of_memory', message, isRetryable: true })
       assert.is((await pellet.post('/v1/callee', {})).status, 200)
       assert.is((await pellet.post('/v1/caller', { items: [] })).status, 200)
