@@ -104,7 +104,21 @@ export async function buildShim(options: {
   env?: NodeJS.ProcessEnv
   onCompile?: (() => void) | undefined
 }): Promise<BuiltShim> {
-  const { dataFolder, env = process.env, onCompile } = options
+  const { plan, version, missing, built } = await lookAtShim(options)
+  if (missing.length === 0) return { ...(await compileLibrary({ ...plan, onCompile: options.onCompile })), version }
+  if (!built) throw new ShimBuildError('the shim over HailoRT cannot be compiled', missing)
+  return { ...built, version }
+}
+
+/** Whether the shim for the HailoRT that is installed is there, and what lacks to compile it. Builds nothing. */
+export async function lookAtShim(options: { dataFolder: string; env?: NodeJS.ProcessEnv }): Promise<{
+  plan: LibraryPlan
+  version: string
+  missing: Missing[]
+  /** What it took to compile it need not be there for ever, but the library. */
+  built: CompiledLibrary | undefined
+}> {
+  const { dataFolder, env = process.env } = options
   const found = await findHailort(env)
   const { library, version = 'unknown', include, prefix } = found
   const plan: LibraryPlan = {
@@ -118,15 +132,12 @@ export async function buildShim(options: {
     folder: join(dataFolder, 'npu'),
     key: version,
     env,
-    onCompile,
   }
-  const lacksCompiler = (await findCompiler('c++', env)) ? [] : [missingCompiler('c++', env)]
-  const missing = [...lacksCompiler, ...missingOf(found)]
-  if (missing.length === 0) return { ...(await compileLibrary(plan)), version }
-  // What it took to compile it need not be there for ever, but the library.
-  const built = library ? await findBuilt(plan) : undefined
-  if (!built) throw new ShimBuildError('the shim over HailoRT cannot be compiled', missing)
-  return { ...built, version }
+  const compiler = await findCompiler('c++', env)
+  const missing = [...(compiler ? [] : [missingCompiler('c++', env)]), ...missingOf(found)]
+  // By whatever compiler, where something lacks: it is used all the same.
+  const built = library ? await findBuilt(plan, missing.length === 0 ? compiler : undefined) : undefined
+  return { plan, version, missing, built }
 }
 
 /** What `missing` of a ShimBuildError says of a compiler. */

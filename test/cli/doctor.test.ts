@@ -111,7 +111,7 @@ const cases: [what: string, different: Partial<DoctorFacts>, lines: string[]][] 
     'the driver is not there for this kernel',
     { ...noDriver, installedDrivers: [] },
     [
-      'fail driver: hailo_pci, the driver of Hailo-8 and 8L, is not there for this kernel | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
+      'fail driver: hailo_pci, the driver of Hailo-8 and 8L, is not there for this kernel | sudo apt update && sudo apt full-upgrade && sudo apt install --reinstall hailo-all && sudo reboot',
     ],
   ],
   [
@@ -123,21 +123,21 @@ const cases: [what: string, different: Partial<DoctorFacts>, lines: string[]][] 
     'the driver of the other generation',
     { ...noDriver, installedDrivers: ['hailo1x_pci'], drivers: [{ name: 'hailo1x_pci', version: '5.2.0' }] },
     [
-      'fail driver: hailo_pci, the driver of Hailo-8 and 8L, is not there for this kernel; hailo1x_pci is loaded, which is for other chips | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
+      'fail driver: hailo_pci, the driver of Hailo-8 and 8L, is not there for this kernel; hailo1x_pci is loaded, which is for other chips | sudo apt update && sudo apt full-upgrade && sudo apt install --reinstall hailo-all && sudo reboot',
     ],
   ],
   [
     'the firmware did not start',
     { nodes: [], holders: [], library: { ...well.library, devices: [] } },
     [
-      'fail driver: hailo_pci 4.23.0 made no device node: the firmware did not start | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
+      'fail driver: hailo_pci 4.23.0 made no device node: the firmware did not start | sudo apt update && sudo apt full-upgrade && sudo apt install --reinstall hailo-all && sudo reboot',
     ],
   ],
   [
     'the page size',
     { drivers: [{ name: 'hailo_pci', version: '4.23.0', forcedPageBytes: 0 }] },
     [
-      "fail page size: the kernel has pages of 16 KB, and the driver is not told that the chip takes 4 KB at most: models cannot be configured | echo 'options hailo_pci force_desc_page_size=4096' | sudo tee /etc/modprobe.d/hailo_pci.conf && sudo reboot",
+      "fail page size: the kernel has pages of 16 KB, and the driver is not told that the chip takes 4 KB at most: models cannot be configured | echo 'options hailo_pci force_desc_page_size=4096' | sudo tee -a /etc/modprobe.d/hailo_pci.conf && sudo reboot",
     ],
   ],
   [
@@ -179,6 +179,23 @@ const cases: [what: string, different: Partial<DoctorFacts>, lines: string[]][] 
     ['fail in use: another program has the device open: python3 detect.py (pid 99) | sudo kill 99'],
   ],
   [
+    'a service has it, which the system would start again',
+    { holders: [{ pid: 99, command: 'python3 detect.py', isPellet: false, unit: 'detect.service' }] },
+    [
+      'fail in use: another program has the device open: python3 detect.py (pid 99, of detect.service) | sudo systemctl stop detect.service',
+    ],
+  ],
+  [
+    'another program has a Hailo-10H, which may be shared',
+    {
+      pci: [pci10h],
+      drivers: [{ name: 'hailo1x_pci', version: '5.2.0', forcedPageBytes: 4096 }],
+      library: { file: '/usr/lib/libhailort.so.5.2.0', version: '5.2.0', devices: [] },
+      holders: [{ pid: 99, command: 'chat', isPellet: false }],
+    },
+    ['warn in use: another program has the device open: chat (pid 99) | sudo kill 99'],
+  ],
+  [
     'no library',
     { library: { devices: [] } },
     ['fail HailoRT: libhailort is not installed | sudo apt install hailo-all'],
@@ -194,21 +211,21 @@ const cases: [what: string, different: Partial<DoctorFacts>, lines: string[]][] 
     'a library that is not known',
     { library: { ...well.library, devices: [], version: '4.20.0', problem: 'expected HailoRT 4.23, found 4.20.0' } },
     [
-      'fail HailoRT: expected HailoRT 4.23, found 4.20.0 | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
+      'fail HailoRT: expected HailoRT 4.23, found 4.20.0 | sudo apt update && sudo apt full-upgrade && sudo apt install --reinstall hailo-all && sudo reboot',
     ],
   ],
   [
     'a driver of another version',
     { drivers: [{ name: 'hailo_pci', version: '4.20.0', forcedPageBytes: 4096 }] },
     [
-      'fail versions: the driver is 4.20.0, the library 4.23.0: they must be the same | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
+      'fail versions: the driver is 4.20.0, the library 4.23.0: they must be the same | sudo apt update && sudo apt full-upgrade && sudo apt install --reinstall hailo-all && sudo reboot',
     ],
   ],
   [
     'firmware of another version',
     { library: { ...well.library, devices: [{ ...device, firmware: '4.21.0' }] } },
     [
-      'fail versions: the firmware is 4.21.0, the library 4.23.0: they are made for each other in one version | sudo apt update && sudo apt install --reinstall hailo-all && sudo reboot',
+      'fail versions: the firmware is 4.21.0, the library 4.23.0: they are made for each other in one version | sudo apt update && sudo apt full-upgrade && sudo apt install --reinstall hailo-all && sudo reboot',
     ],
   ],
   [
@@ -217,11 +234,36 @@ const cases: [what: string, different: Partial<DoctorFacts>, lines: string[]][] 
       library: {
         ...well.library,
         devices: [],
-        stuckAt: { what: 'identity of 0001:01:00.0', end: 'gave no answer in 15 s' },
+        stuckAt: { what: 'identity of 0001:01:00.0', end: 'gave no answer in 15 s', isCrash: false },
       },
     },
     [
       'fail HailoRT: HailoRT 4.23.0 gave no answer in 15 s when it was asked: identity of 0001:01:00.0 | sudo modprobe -r hailo_pci && sudo modprobe hailo_pci',
+    ],
+  ],
+  [
+    'a library that crashes',
+    {
+      library: {
+        ...well.library,
+        devices: [],
+        stuckAt: { what: 'look for devices', end: 'ended with SIGSEGV', isCrash: true },
+      },
+    },
+    [
+      'fail HailoRT: HailoRT 4.23.0 ended with SIGSEGV when it was asked: look for devices | sudo apt update && sudo apt full-upgrade && sudo apt install --reinstall hailo-all && sudo reboot',
+    ],
+  ],
+  [
+    'no headers for the shim',
+    {
+      shim: {
+        isBuilt: false,
+        missing: [{ what: 'hailo/infer_model.hpp', where: '/usr/include', advice: 'apt install hailo-all (..)' }],
+      },
+    },
+    [
+      'fail shim: hailo/infer_model.hpp is missing (/usr/include): Pellet cannot build its part over HailoRT | sudo apt update && sudo apt full-upgrade && sudo apt install --reinstall hailo-all && sudo reboot',
     ],
   ],
   [
@@ -261,7 +303,7 @@ const cases: [what: string, different: Partial<DoctorFacts>, lines: string[]][] 
     },
     [
       'fail model: depth: it is for hailo8 | pellet inspect models/depth.hef   (then name another file under hef)',
-      'warn model: depth has no HEF here for hailo8l, so it runs on the CPU | pellet pull depth',
+      'warn model: depth has no HEF here for hailo8l: it does not run on the NPU | pellet pull depth',
     ],
   ],
   [
@@ -331,6 +373,7 @@ test('the facts are where the kernel has them', () => {
     'proc/meminfo': 'MemTotal:        8245120 kB\nMemAvailable:    5000000 kB\nSwapTotal:        102400 kB\n',
     'proc/41/cmdline': 'node\0/opt/pellet/dist/runtime/device/host/main.js\0{}\0',
     'proc/42/cmdline': 'python3\0cam.py\0',
+    'proc/42/cgroup': '0::/system.slice/cam.service\n',
     'proc/43/cmdline': 'bash\0',
     'sys/class/hwmon/hwmon2/name': 'rpi_volt\n',
     'sys/class/hwmon/hwmon2/in0_lcrit_alarm': '1\n',
@@ -354,6 +397,9 @@ test('the facts are where the kernel has them', () => {
     mkdirSync(dirname(join(root, path)), { recursive: true })
     writeFileSync(join(root, path), text, { mode: 0o660 })
   }
+  // What a container engine leaves, and what has just gone.
+  mkdirSync(join(root, 'dev/hailo1'))
+  symlinkSync('nowhere', join(root, 'dev/hailo2'))
   symlinkSync('../../../../bus/pci/drivers/hailo', join(root, 'sys/bus/pci/devices/0001:01:00.0/driver'))
   for (const [pid, target] of [
     [41, '/dev/hailo0'],
@@ -385,7 +431,7 @@ test('the facts are where the kernel has them', () => {
   assert.equal(readHolders(root), {
     holders: [
       { pid: 41, command: 'node /opt/pellet/dist/runtime/device/host/main.js {}', isPellet: true },
-      { pid: 42, command: 'python3 cam.py', isPellet: false },
+      { pid: 42, command: 'python3 cam.py', isPellet: false, unit: 'cam.service' },
     ],
     areHoldersHidden: false,
   })
@@ -396,6 +442,7 @@ testWithCompiler(test, 'a library that hangs or crashes costs what it did not an
     hailortSource,
     async (file) => {
       process.env['PELLET_HAILORT_PREFIX'] = dirname(dirname(file))
+      process.env['FAKE_HAILORT'] = 'soc'
       try {
         const { version, devices, stuckAt } = await askLibrary()
         assert.equal(
@@ -403,8 +450,8 @@ testWithCompiler(test, 'a library that hangs or crashes costs what it did not an
           ['4.23.0', undefined, ['0000:01:00.0', '0001:01:00.0']],
         )
         assert.equal([devices[0]!.problems[0]!.what, devices[0]!.problems[0]!.kind], ['open', 'absent'])
-        const { chip, temperature, watts, problems } = devices[1]!
-        assert.equal([chip, temperature, watts, problems], ['hailo8l', 52.25, 1.75, []])
+        const { chip, temperature, watts, isThrottlingEnabled, problems } = devices[1]!
+        assert.equal([chip, temperature, watts, isThrottlingEnabled, problems], ['hailo8l', 52.25, 1.75, undefined, []])
 
         for (const [trouble, end] of [
           ['hang', /^gave no answer in 2 s$/],
@@ -415,6 +462,7 @@ testWithCompiler(test, 'a library that hangs or crashes costs what it did not an
           assert.is(found.version, '4.23.0')
           assert.is(found.stuckAt!.what, 'identity of 0001:01:00.0')
           assert.match(found.stuckAt!.end, end)
+          assert.is(found.stuckAt!.isCrash, trouble === 'crash')
         }
       } finally {
         delete process.env['PELLET_HAILORT_PREFIX']

@@ -1,6 +1,7 @@
 /**
  * A stand-in for libhailort: it is 4.23.0 unless `pretend` says otherwise, answers with known values, and keeps what it was
- * given. FAKE_HAILORT in the environment: `hang`, `crash` or `busy` when a device is to be identified. Its structs are written down a second time here, for the compiler to lay them out.
+ * given. FAKE_HAILORT in the environment: `hang`, `crash` or `busy` when a device is to be identified; `soc`: does not do what a
+ * Hailo-10H does not. Its structs are written down a second time here, for the compiler to lay them out.
  */
 export const hailortSource = `
 #include <stdbool.h>
@@ -97,5 +98,10 @@ uint32_t hailo_power_measurement(void *which, uint32_t what, uint32_t type, floa
   return 0;
 }
 
-uint32_t hailo_get_throttling_state(void *which, bool *out) { *out = true; return which == &device ? 0 : 2; }
+uint32_t hailo_get_throttling_state(void *which, bool *out) {
+  const char *trouble = getenv("FAKE_HAILORT");
+  if (trouble && strcmp(trouble, "soc") == 0) return 7;
+  *out = true;
+  return which == &device ? 0 : 2;
+}
 `

@@ -43,7 +43,7 @@ export function checkPageSize(facts: DoctorFacts): Finding[] {
     fail(
       'page size',
       `the kernel has ${pages}, and the driver is not told that the chip takes 4 KB at most: models cannot be configured`,
-      `echo 'options ${name} force_desc_page_size=4096' | sudo tee /etc/modprobe.d/${name}.conf && sudo reboot`,
+      `echo 'options ${name} force_desc_page_size=4096' | sudo tee -a /etc/modprobe.d/${name}.conf && sudo reboot`,
     ),
   ]
 }
@@ -69,10 +69,13 @@ export function checkHolders(facts: DoctorFacts): Finding[] {
   const found = holders
     .filter(({ isPellet }) => isPellet)
     .map(({ pid }) => ok('in use', `by the device host of Pellet (pid ${pid})`))
-  for (const { pid, command } of others)
-    found.push(
-      fail('in use', `another program has the device open: ${command.slice(0, 120)} (pid ${pid})`, `sudo kill ${pid}`),
-    )
+  // With HailoRT 5 programs may share it.
+  const level = generationHere(facts).major === 5 ? warn : fail
+  for (const { pid, command, unit } of others) {
+    const who = `${command.slice(0, 120)} (pid ${pid}${unit ? `, of ${unit}` : ''})`
+    const mend = unit ? `sudo systemctl stop ${unit}` : `sudo kill ${pid}`
+    found.push(level('in use', `another program has the device open: ${who}`, mend))
+  }
   if (found.length > 0) return found
   return [ok('in use', areHoldersHidden ? 'by no program of this user; with sudo all are seen' : 'by no program')]
 }

@@ -40,7 +40,7 @@ export function checkHefs({ hefs, hefProblem, library }: DoctorFacts): Finding[]
   const without =
     chips.length === 0 ? [] : names.filter((name) => !hefs.some((hef) => hef.name === name && suits(hef, chips)))
   const cpu = without.map((name) =>
-    warn('model', `${name} has no HEF here for ${chips.join(', ')}, so it runs on the CPU`, `pellet pull ${name}`),
+    warn('model', `${name} has no HEF here for ${chips.join(', ')}: it does not run on the NPU`, `pellet pull ${name}`),
   )
   const right = hefs.filter(({ isThere, refusal }) => isThere && refusal === undefined)
   if (wrong.length + cpu.length > 0 || right.length === 0) return [...wrong, ...cpu]

@@ -39,7 +39,8 @@ export function checkLibrary(facts: DoctorFacts): Finding[] {
   const stuck = stuckAt && `HailoRT ${version ?? `(${file})`} ${stuckAt.end} when it was asked: ${stuckAt.what}`
   const trouble = stuck ?? problem ?? (version === undefined ? `${file} does not tell its version` : undefined)
   if (!hasNpu(facts)) return [trouble === undefined ? ok('HailoRT', found) : warn('HailoRT', trouble)]
-  if (stuck) return [fail('HailoRT', stuck, reloadDriver(facts))]
+  // A library that crashes is at fault itself; one that waits in vain waits for the driver.
+  if (stuckAt && stuck) return [fail('HailoRT', stuck, (stuckAt.isCrash ? reinstall : reloadDriver)(facts))]
   if (trouble !== undefined || version === undefined) return [fail('HailoRT', trouble ?? found, reinstall(facts))]
   if (!version.startsWith(`${major}.`))
     return [
@@ -67,12 +68,11 @@ export function checkShim(facts: DoctorFacts): Finding[] {
   if (shim.isBuilt) return [ok('shim', `built for HailoRT ${library.version ?? ''}`.trimEnd())]
   if (shim.missing.length === 0) return [ok('shim', 'not built yet; pellet start, or pellet build-shim, builds it')]
   return shim.missing.map(({ what, where, advice }) =>
-    fail('shim', `${what} is missing (${where}): Pellet cannot build its part over HailoRT`, toCommand(advice)),
+    fail(
+      'shim',
+      `${what} is missing (${where}): Pellet cannot build its part over HailoRT`,
+      // Of Hailo's packages the advice names several: here it is known which.
+      advice.includes('hailo-all') ? reinstall(facts) : `sudo ${advice}`,
+    ),
   )
-}
-
-// --- internal ---
-
-function toCommand(advice: string): string {
-  return advice.startsWith('apt ') ? `sudo ${advice}` : advice
 }

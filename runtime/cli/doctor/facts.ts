@@ -79,6 +79,8 @@ export interface Holder {
   command: string
   /** It is Pellet's own device host. */
   isPellet: boolean
+  /** The service of the system that it belongs to, which may start it again: `camera.service`. */
+  unit?: string
 }
 
 /** What HailoRT's library says; it is asked in a process of its own. */
@@ -90,7 +92,7 @@ export interface LibraryFacts {
   problem?: string
   devices: QueriedDevice[]
   /** What it was doing when its time was over, or its process ended. */
-  stuckAt?: { what: string; end: string }
+  stuckAt?: { what: string; end: string; isCrash: boolean }
 }
 
 export interface QueriedDevice {

@@ -32,9 +32,9 @@ export function hasNpu({ pci, nodes, library }: DoctorFacts): boolean {
   return pci.length + nodes.length + library.devices.length > 0
 }
 
-/** The command that brings driver, firmware and library of one version. */
+/** The command that brings driver, firmware and library of one version: the package by itself only names those that it is made of. */
 export function reinstall(facts: DoctorFacts): string {
-  return `sudo apt update && sudo apt install --reinstall ${generationHere(facts).package} && sudo reboot`
+  return `sudo apt update && sudo apt full-upgrade && sudo apt install --reinstall ${generationHere(facts).package} && sudo reboot`
 }
 
 export function reloadDriver(facts: DoctorFacts): string {

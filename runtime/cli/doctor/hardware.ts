@@ -53,8 +53,11 @@ export function readInstalledDrivers(root: string, release: string): string[] {
 export function readNodes(root: string): DeviceNode[] {
   return namesIn(join(root, 'dev'))
     .filter((name) => nodeName.test(name))
-    .map((name) => {
-      const { mode, gid } = statSync(join(root, 'dev', name))
+    .flatMap((name) => {
+      const stats = statSync(join(root, 'dev', name), { throwIfNoEntry: false })
+      // A container engine makes a folder of what it is to hand in and is not there.
+      if (!stats || stats.isDirectory()) return []
+      const { mode, gid } = stats
       const id = classes.map((of) => readText(join(root, 'sys/class', of, name, 'board_location'))).find(Boolean)
       return {
         path: `/dev/${name}`,
@@ -79,7 +82,13 @@ export function readHolders(root: string): { holders: Holder[]; areHoldersHidden
     })
     if (!holds) continue
     const command = (readText(join(folder, 'cmdline')) ?? '').replaceAll('\0', ' ').trim()
-    holders.push({ pid: Number(pid), command: command || `process ${pid}`, isPellet: hostOfPellet.test(command) })
+    const unit = unitOf(readText(join(folder, 'cgroup')) ?? '')
+    holders.push({
+      pid: Number(pid),
+      command: command || `process ${pid}`,
+      isPellet: hostOfPellet.test(command),
+      ...(unit !== undefined && { unit }),
+    })
   }
   return { holders, areHoldersHidden }
 }
@@ -134,6 +143,11 @@ function isUsable(path: string): boolean {
 function groupName(root: string, gid: number): string {
   const groups = readText(join(root, 'etc/group')) ?? ''
   return new RegExp(`^([^:]+):[^:]*:${gid}:`, 'm').exec(groups)?.[1] ?? String(gid)
+}
+
+/** Of the system's services; those of a user's session are stopped with their program. */
+function unitOf(cgroup: string): string | undefined {
+  return /^\d+:[^:]*:\/system\.slice\/(?:.*\/)?([^/\s]+\.service)(?:\/|$)/m.exec(cgroup)?.[1]
 }
 
 function readConfiguredPage(root: string, driver: string): number | undefined {

@@ -6,6 +6,9 @@ import { messageOf } from '../../errors.ts'
 import type { QueriedDevice } from './facts.ts'
 import type { FromLibraryChild } from './library.ts'
 
+/** HAILO_NOT_IMPLEMENTED: this kind of device has no answer, as the Hailo-10H to that for throttling. */
+const notImplemented = 7
+
 dieWithParent(Number(process.env['PELLET_PARENT_PID']))
 const facts: FromLibraryChild['facts'] = { devices: [] }
 await ask().catch((error: unknown) => (facts.problem = messageOf(error)))
@@ -36,6 +39,7 @@ async function askDevice(hailort: Hailort, id: string): Promise<void> {
       Object.assign(found, await work())
       return true
     } catch (error) {
+      if (error instanceof HailoError && error.status === notImplemented && found.chip !== undefined) return false
       // What HailoError advises is to run this command.
       const told =
         error instanceof HailoError ? { reason: error.reason, kind: error.kind } : { reason: messageOf(error) }
@@ -55,7 +59,9 @@ async function askDevice(hailort: Hailort, id: string): Promise<void> {
     await attempt('throttling', async () => ({ isThrottlingEnabled: await device.isThrottlingEnabled() }))
     await attempt('details', async () => {
       const { clockHz, measuresPower } = await device.details()
-      return { clockHz, ...(measuresPower && { watts: await device.power() }) }
+      // That of the library may be wrong about the board; whether it answers at all is known by now.
+      const watts = measuresPower && (await device.power().catch(() => undefined))
+      return { clockHz, ...(watts && { watts }) }
     })
     return {}
   })

@@ -40,7 +40,7 @@ export async function askLibrary(timeoutMs = 15_000): Promise<LibraryFacts> {
     child.once('exit', (code, signal) => resolve(`ended with ${signal ?? `exit code ${code}`}`))
   })
   clearTimeout(timer)
-  return doing === undefined ? facts : { ...facts, stuckAt: { what: doing, end: end || ended } }
+  return doing === undefined ? facts : { ...facts, stuckAt: { what: doing, end: end || ended, isCrash: end === '' } }
 }
 
 // --- internal ---
