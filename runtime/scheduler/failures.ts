@@ -37,16 +37,20 @@ export function failLoad(ledger: Ledger, isolate: Isolate, { message, code, outO
 
 // --- internal ---
 
+/** For how long one that did not fit even alone moves nobody. */
+const tooLargeMs = 10 * 60_000
+
 /**
  * The engine was full: the load is repeated with one isolate of that engine fewer beside it, and so on until it is alone
  * with what is pinned. How many bytes an engine has, and how many a model takes of them, only the engine knows. One that
- * was alone with nothing and did not fit is too large: others keep their places when it comes again.
+ * was alone with nothing and did not fit is too large: for a while others keep their places when it comes again. Not for ever,
+ * for what was in its way may have been no isolate's: another program's model, on a chip that is shared.
  */
 function retry(ledger: Ledger, failed: Isolate): boolean {
   const { deployment, engine, isByOperator } = failed
   const others = [...ledger.isolates.values()].filter((isolate) => isolate !== failed && isolate.engine === engine)
-  if (others.length === 0) deployment.isTooLarge = true
-  if (deployment.isTooLarge && !isByOperator) return false
+  if (others.length === 0) deployment.tooLargeUntil = ledger.now + tooLargeMs
+  if (deployment.tooLargeUntil > ledger.now && !isByOperator) return false
   if (deployment.queue.size === 0 && !isByOperator) return false
   const rivals = rivalsOf(failed, others)
   if (rivals.length === 0 || failed.beside === 0) return false

@@ -261,7 +261,7 @@ export class Ledger {
     deployment.isWanting = false
     deployment.claim = 0
     deployment.beside = Infinity
-    deployment.isTooLarge = false
+    deployment.tooLargeUntil = 0
     deployment.failures = 0
     deployment.crashesInRow = 0
     deployment.retryAt = 0

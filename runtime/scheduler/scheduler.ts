@@ -137,7 +137,7 @@ export class Scheduler {
     deployment.loadMs = loadMs
     deployment.failures = 0
     deployment.retryAt = 0
-    deployment.isTooLarge = false
+    deployment.tooLargeUntil = 0
     ledger.resize(isolate, sizeBytes)
     ledger.serve(deployment)
     const { keepAliveMs } = deployment.terms

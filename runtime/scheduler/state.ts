@@ -72,8 +72,8 @@ export interface Deployment {
   claim: number
   /** Its engine was full: loaded again with no more than so many others of that engine; Infinity: it was not. */
   beside: number
-  /** Its engine was full of nothing but this one: nobody goes for it any more. */
-  isTooLarge: boolean
+  /** Its engine was full of nothing but this one: nobody goes for it before that time. */
+  tooLargeUntil: number
   failures: number
   crashesInRow: number
   retryAt: number
@@ -100,7 +100,7 @@ export function createDeployment(terms: Terms): Deployment {
     wantedSince: 0,
     claim: 0,
     beside: Infinity,
-    isTooLarge: false,
+    tooLargeUntil: 0,
     failures: 0,
     crashesInRow: 0,
     retryAt: 0,

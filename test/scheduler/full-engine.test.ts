@@ -37,7 +37,7 @@ test('full again: one more goes, until it is alone; then it is a failure like an
   assert.is(stage.row('c').state, 'failed')
 })
 
-test('one that did not fit even alone costs nobody his place when it comes again, save by order of the operator', () => {
+test('one that did not fit even alone costs nobody his place for ten minutes, save by order of the operator', () => {
   const stage = new Stage({}, { name: 'a', ...npu }, { name: 'big', ...npu })
   stage.request('big')
   assert.equal(stage.loadFailed(1, outOfMemory), ['kill #1 failed', 'refuse 1 out_of_memory'])
@@ -49,6 +49,17 @@ test('one that did not fit even alone costs nobody his place when it comes again
   stage.exited(3)
   stage.load('big')
   assert.equal(stage.loadFailed(4, outOfMemory), ['kill #4 failed', 'kill #2 evicted'])
+})
+
+test('ten minutes later it is given another try on its own: what was in its way may be gone', () => {
+  const stage = new Stage({}, { name: 'a', keepAliveMs: -1, ...npu }, { name: 'big', ...npu })
+  stage.request('big')
+  stage.loadFailed(1, outOfMemory)
+  stage.exited(1)
+  stage.resident('a')
+  stage.wait(10 * 60_000)
+  assert.equal(stage.request('big'), ['load #3 big'])
+  assert.equal(stage.loadFailed(3, outOfMemory), ['kill #3 failed', 'kill #2 evicted'])
 })
 
 test('what is on another engine keeps its place, be it idle for ever so long', () => {

@@ -64,7 +64,8 @@ export function toPsTable(rows: PsRow[]): string {
   ])
   const errors = rows
     .filter((row) => row.last_error !== null && row.state !== 'ready')
-    .map((row) => `${row.name}: ${row.last_error}`)
+    // Some say already whom they are about.
+    .map(({ name, last_error: error }) => (error!.startsWith(`${name}: `) ? error! : `${name}: ${error}`))
   return [toTable(headings, cells), ...errors, ...toFallbacks(rows)].join('\n')
 }
 
