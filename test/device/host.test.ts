@@ -33,7 +33,7 @@ test.before(async () => {
   host = new DeviceHost({
     log: { info: say, warn: say, error: say } as unknown as Logger,
     clock: systemClock,
-    config: { deviceId: '', deviceGroup: '', deviceFrameTimeoutMs: 150 },
+    config: { deviceId: '', deviceGroup: '', deviceFrameTimeoutMs: 600 },
     socketFolder: folder,
     npu: () => ({ isUsable: true, kind: 'simulated', chip: 'hailo8', library: '4.23.0', file }),
     limits: { load: 4000 },
@@ -85,7 +85,7 @@ testWithSim(test, 'a device that stands still: 503, and the model is loaded anew
   const answers = await Promise.all([1, 2].map((seed) => client.infer(model.id, inputOf(seed))))
   assert.equal(
     answers.map(({ status, refusal }) => [status, refusal.error.code, refusal.error.message]),
-    Array.from({ length: 2 }, () => [503, 'device_failed', 'a: the NPU did not answer within 150 ms']),
+    Array.from({ length: 2 }, () => [503, 'device_failed', 'a: the NPU did not answer within 600 ms']),
   )
   await until(() => lines.includes('the model is loaded anew on the NPU'), 'the model to be loaded anew')
   sim.set({})

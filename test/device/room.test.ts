@@ -117,7 +117,7 @@ function functionOf(name: string, model: object): string {
   return `
 import { defineFunction, step, z } from 'pellet'
 export default defineFunction({
-  manifest: { route: 'POST /v1/${name}', model: ${JSON.stringify(model)}, pre: ['fill'], post: ['bytes'], keep_alive: -1 },
+  manifest: { route: 'POST /v1/${name}', model: ${JSON.stringify(model)}, pre: ['fill'], post: ['bytes'], keep_alive: -1, limits: { timeout: '2m' } },
   input: { seed: z.number() },
   steps: {
     fill: step.request(({ fields }, context) => {

@@ -30,7 +30,7 @@ export interface TestFileResult {
   output: string
 }
 
-const defaultTimeoutMs = 60_000
+const defaultTimeoutMs = 120_000
 /** From uvu's closing block to the end of the process. */
 const lingerMs = Number(process.env.PELLET_TEST_LINGER_MS ?? 10_000)
 /** What a process that is being killed may take to vanish. */
