@@ -22,7 +22,7 @@ export async function benchNpu({ quick }: { quick: boolean }): Promise<void> {
       ...Object.fromEntries(
         models.flatMap((model) => [
           [`models/${model.name}.hef`, model.hef],
-          [`functions/${model.name}.ts`, toFunction(model, chip, { keep_alive: -1, limits: { concurrency: 4 } })],
+          [`functions/${model.name}.ts`, toFunction(model, chip, { keep_alive: -1, limits: { concurrency: 4 } }, true)],
         ]),
       ),
     },
