@@ -62,6 +62,18 @@ export class HostClient {
     })
   }
 
+  /** A frame whose inputs come piece by piece. */
+  startFrame(id: number, bytes: number) {
+    const call = this.#request(`/models/${id}/frames`, { 'content-length': bytes }, false)
+    const frame = { isRefused: false, write: (piece: Uint8Array) => call.write(piece) }
+    call.once('response', (answer) => {
+      frame.isRefused = answer.statusCode === 503
+      call.destroy()
+    })
+    call.on('error', () => {})
+    return frame
+  }
+
   close(): void {
     this.#agent.destroy()
   }

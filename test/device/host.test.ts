@@ -93,6 +93,20 @@ testWithSim(test, 'a device that stands still: 503, and the model is loaded anew
   model.release()
 })
 
+testWithSim(test, 'a model that goes while a caller still sends his inputs takes no other along', async () => {
+  const [a, b] = [await load('a'), await load('b')]
+  const losses = lines.filter((line) => line.startsWith('the NPU was lost')).length
+  const half = client.startFrame(a.id, 256)
+  half.write(inputOf(1).subarray(0, 100))
+  await infer(a, 2)
+  a.release()
+  await until(() => half.isRefused, 'the half-sent frame to be refused')
+  await infer(b, 1)
+  await infer(await load('a'), 2)
+  assert.is(lines.filter((line) => line.startsWith('the NPU was lost')).length, losses, lines.join('\n'))
+  b.release()
+})
+
 testWithSim(test, 'a lost device: its models are lost; when it is back they can be loaded again', async () => {
   const [a, b] = [await load('a'), await load('b')]
   sim.set({ device: 'lost' })

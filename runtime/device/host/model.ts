@@ -107,10 +107,13 @@ export class HostedModel implements FrameOwner {
     this.#npu = undefined
     this.#cancelWatch?.()
     this.#cancelWatch = undefined
-    const frames = [...this.#filling, ...this.#flying.values()]
+    const filling = [...this.#filling]
+    const frames = [...filling, ...this.#flying.values()]
     this.#filling.clear()
     this.#flying.clear()
     for (const frame of frames) frame.refuse(refusal)
+    // Nothing is written there any more: a model with slots that are acquired is not unloaded.
+    for (const { slot } of filling) npu?.release(slot)
     return npu
   }
 
