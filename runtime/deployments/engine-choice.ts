@@ -16,6 +16,8 @@ export interface Circumstances {
   hefs: Partial<Record<HailoArch, HefOutlook>>
   /** It need not run on this machine: it is only looked at. */
   isForAnywhere?: boolean | undefined
+  /** The file of the ONNX model is there. */
+  isCpuThere: boolean
 }
 
 export type Choice =
@@ -30,9 +32,11 @@ export function chooseModel(model: Manifest['model'], circumstances: Circumstanc
   const found = hefFor(model, circumstances)
   if ('key' in found) return found
   const { why, missing } = found
-  if (engine === 'auto' && onnx) return { key: 'onnx', fallback: why, ...(missing && { missing }) }
+  const { npu, hefs, isForAnywhere, isCpuThere } = circumstances
+  // Without the ONNX model, the HEFs of another machine can still be looked at.
+  const isLookedAt = isForAnywhere && !isCpuThere && found.isOfMachine && Object.values(hefs).some((at) => at.isThere)
+  if (engine === 'auto' && onnx && !isLookedAt) return { key: 'onnx', fallback: why, ...(missing && { missing }) }
   if (missing) return { key: missing }
-  const { npu, hefs, isForAnywhere } = circumstances
   if (isForAnywhere && found.isOfMachine) {
     const chips = Object.keys(hef) as HailoArch[]
     return { key: chips.find((chip) => hefs[chip]?.isThere) ?? chips[0]!, note: `does not run on this machine: ${why}` }

@@ -41,25 +41,30 @@ export class ModelError extends Error {
   readonly path: (string | number)[]
   /** Files of which one would do, where none is there. */
   readonly missing: MissingFile[] | undefined
+  /** What else is wrong with the models of the manifest. */
+  readonly more: readonly ModelError[]
 
-  constructor(path: (string | number)[], message: string, missing?: MissingFile[]) {
+  constructor(
+    path: (string | number)[],
+    message: string,
+    { missing, more = [] }: { missing?: MissingFile[]; more?: readonly ModelError[] } = {},
+  ) {
     super(message)
     this.path = path
     this.missing = missing
+    this.more = more
   }
 }
 
 /** Chooses the engine and finds the model file. @throws ModelError */
 export async function resolveModel({ name, model }: Manifest, folders: ModelFolders): Promise<ResolvedModel> {
   const { npu = noNpu, isForAnywhere } = folders
-  const hefs: Partial<Record<HailoArch, HefOutlook>> = {}
-  for (const [chip, entry] of Object.entries(model.hef ?? {}) as [HailoArch, ModelEntry][])
-    hefs[chip] = await lookAtHef(chip, entry, folders, npu)
-  const choice = chooseModel(model, { npu, hefs, isForAnywhere })
+  const hefs = await lookAtHefs(model, folders, npu)
+  const isCpuThere = model.onnx !== undefined && existsSync(locate('onnx', model.onnx, folders).file)
+  const choice = chooseModel(model, { npu, hefs, isForAnywhere, isCpuThere })
   if ('refusal' in choice) throw new ModelError(choice.path, choice.refusal)
   const { fallback, note, missing } = choice
   // Where neither is there, the NPU's is the one to fetch.
-  const isCpuThere = model.onnx !== undefined && existsSync(locate('onnx', model.onnx, folders).file)
   const key = missing && !isCpuThere ? missing : choice.key
   const file = await digestFile(name, key, missingFiles(model, key, folders), model, folders)
   const how = missing ? `; ${howToGet(name, toMissing(missing, model.hef![missing]!, folders))}` : ''
@@ -108,13 +113,31 @@ async function digestFile(
   const { file, shown } = located
   const found = await stat(file).catch((error: NodeJS.ErrnoException) => error.code ?? 'an error')
   if (found === 'ENOENT')
-    throw new ModelError(path, `expected a model file at ${shown}, found none; ${howToGet(name, missing[0]!)}`, missing)
+    throw new ModelError(path, `expected a model file at ${shown}, found none; ${howToGet(name, missing[0]!)}`, {
+      missing,
+    })
   if (typeof found === 'string' || !found.isFile()) {
     const reason = typeof found === 'string' ? found : 'something that is no file'
     throw new ModelError(path, `expected a model file at ${shown}, found ${reason}`)
   }
   const sha256 = await checkDigest(path, entry, located)
   return { key, file, sizeBytes: found.size, modifiedMs: found.mtimeMs, sha256 }
+}
+
+/** @throws ModelError with all that is wrong with them */
+async function lookAtHefs({ hef = {} }: Manifest['model'], folders: ModelFolders, npu: NpuStatus) {
+  const hefs: Partial<Record<HailoArch, HefOutlook>> = {}
+  const wrong: ModelError[] = []
+  for (const [chip, entry] of Object.entries(hef) as [HailoArch, ModelEntry][])
+    try {
+      hefs[chip] = await lookAtHef(chip, entry, folders, npu)
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error
+      wrong.push(error)
+    }
+  const [first, ...more] = wrong
+  if (first) throw new ModelError(first.path, first.message, { more })
+  return hefs
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Manifest } from '../manifest/manifest.ts'
 import type { RoutePaths } from '../manifest/normalize.ts'
 import type { ManifestSource } from '../manifest/read.ts'
 import type { MissingFile } from './missing-model.ts'
+import type { ModelError } from './model-file.ts'
 
 /** All that is wrong with one source so far: what can still be looked at is, so that people mend a file once. */
 export class SourceProblems {
@@ -47,8 +48,9 @@ export class SourceProblems {
     this.#lines.push(...lines)
   }
 
-  addMissingModel(path: (string | number)[], message: string, missing: MissingFile[] | undefined): void {
+  addModelError({ path, message, missing, more }: ModelError): void {
     this.add(path, message)
+    for (const other of more) this.add(other.path, other.message)
     this.#missing = missing
   }
 
@@ -58,12 +60,10 @@ export class SourceProblems {
     const chain = paths[route]![stage]
     const use = index === undefined ? undefined : manifest.routes[route]![stage as 'pre' | 'post'][index]
     const place = index === undefined ? chain : [...chain, index, ...(path.length > 0 ? [use!.step] : [])]
-    if (found !== '') this.#issues.push(this.#place({ path: [...place, ...path], expected, found }))
+    if (found !== '') return this.#addChain(this.#place({ path: [...place, ...path], expected, found }))
     // A step's own check speaks in a sentence of its own.
-    else {
-      const sentence = expected.startsWith(`${use?.step}: `) ? expected : `${use?.step}: ${expected}`
-      this.add([...place, ...path], file === undefined ? sentence : `with ${file}: ${sentence}`)
-    }
+    const sentence = expected.startsWith(`${use?.step}: `) ? expected : `${use?.step}: ${expected}`
+    this.#addChain(this.#issue([...place, ...path], file === undefined ? sentence : `with ${file}: ${sentence}`))
   }
 
   /** Where something is written, as messages begin. */
@@ -82,6 +82,13 @@ export class SourceProblems {
   }
 
   // --- internal ---
+
+  /** Steps that a function brings may be right for other manifests of it: it is told for which they are not. */
+  #addChain(issue: ManifestIssue): void {
+    const written = this.#written?.file
+    const isElsewhere = written !== undefined && issue.file !== written
+    this.#issues.push(isElsewhere ? { ...issue, message: `for ${written}: ${issue.message}` } : issue)
+  }
 
   #issue(path: (string | number)[], message: string): ManifestIssue {
     return { ...this.#place({ path, expected: '', found: '' }), message }

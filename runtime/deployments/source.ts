@@ -208,7 +208,7 @@ class SourceCompiler {
       return await resolveModel(manifest, this.#options)
     } catch (error) {
       if (!(error instanceof ModelError)) throw error
-      this.#problems.addMissingModel(error.path, error.message, error.missing)
+      this.#problems.addModelError(error)
       return undefined
     }
   }

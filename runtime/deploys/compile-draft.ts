@@ -124,7 +124,7 @@ async function compile(read: ReadDraft, options: DraftOptions, describer: LazyDe
   }
   const model = await resolveModel(manifest, folders).catch((error: unknown) => {
     if (!(error instanceof ModelError)) throw error
-    problems.addMissingModel(error.path, error.message, error.missing)
+    problems.addModelError(error)
     return undefined
   })
   const files = Object.entries(draft.files)

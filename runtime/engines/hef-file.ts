@@ -25,7 +25,7 @@ export async function readHefModel(path: string): Promise<Hef> {
   } catch (error) {
     if (!(error instanceof HefError)) throw error
     const what = `${path}: ${messageOf(error)}.`
-    const advice = what.endsWith('fetch it again.') ? '' : ' Check its sha256 and fetch it again.'
+    const advice = /(fetch|get) it again\.$/.test(what) ? '' : ' Check its sha256 and fetch it again.'
     throw new PelletError('load_failed', `${what}${advice}`, { cause: error })
   }
 }

@@ -200,9 +200,10 @@ export const broken: Record<string, { files: ProjectFiles; expected: (string | R
     ],
   },
   'hef-chip': {
-    files: { 'manifests/hef-chip.yaml': withHef('h10.hef'), 'models/h10.hef': hefOf(103) },
+    files: { 'manifests/hef-chip.yaml': `${withHef('h10.hef')}    hailo8l: h10.hef\n`, 'models/h10.hef': hefOf(103) },
     expected: [
       'model.hef.hailo8: expected a HEF that hailo8 takes, found models/h10.hef: it is compiled for hailo10h and does not run on hailo8',
+      'model.hef.hailo8l: expected a HEF that hailo8l takes, found models/h10.hef',
     ],
   },
   'hef-digest': {

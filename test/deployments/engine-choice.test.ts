@@ -124,11 +124,19 @@ const rows: [what: string, model: Model, circumstances: Partial<Circumstances>, 
     { npu: noNpu, isForAnywhere: true, hefs: files({ hailo8: 'absent' }) },
     { key: 'hailo10h', note: 'does not run on this machine: no NPU was found' },
   ],
+  [
+    'a HEF whose ONNX model is not there, looked at where no NPU is',
+    { engine: 'auto', onnx, hef: hef('hailo8') },
+    { npu: noNpu, isForAnywhere: true, isCpuThere: false },
+    { key: 'hailo8', note: 'does not run on this machine: no NPU was found' },
+  ],
 ]
 
 const test = suite('the choice of the engine')
 
 for (const [what, model, circumstances, expected] of rows)
-  test(what, () => assert.equal(chooseModel(model, { npu: noNpu, hefs: files(), ...circumstances }), expected))
+  test(what, () =>
+    assert.equal(chooseModel(model, { npu: noNpu, hefs: files(), isCpuThere: true, ...circumstances }), expected),
+  )
 
 test.run()
