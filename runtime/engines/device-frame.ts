@@ -17,15 +17,15 @@ export function toFrame(
   { inputs: edges }: Pick<NpuModelInfo, 'inputs'>,
   given: Tensors,
 ): Uint8Array[] {
-  const inputs = { ...given }
-  for (const edge of edges) {
-    const tensor = Object.hasOwn(given, edge.name) ? given[edge.name] : undefined
-    if (edge.type !== 'float32' && tensor?.type === 'float32' && tensor.data instanceof Float32Array)
-      inputs[edge.name] = { ...tensor, type: edge.type, data: quantise(tensor.data, edge) }
-  }
-  checkInputs(infos, inputs)
-  return infos.map(({ name }) => {
-    const { buffer, byteOffset, byteLength } = inputs[name]!.data
+  const isFloat = (name: string) => Object.hasOwn(given, name) && given[name]?.type === 'float32'
+  checkInputs(
+    infos.map((info) => (isFloat(info.name) ? { ...info, type: 'float32' } : info)),
+    given,
+  )
+  return edges.map((edge) => {
+    const { data } = given[edge.name]!
+    const isToQuantise = edge.type !== 'float32' && isFloat(edge.name)
+    const { buffer, byteOffset, byteLength } = isToQuantise ? quantise(data as Float32Array, edge) : data
     return new Uint8Array(buffer, byteOffset, byteLength)
   })
 }

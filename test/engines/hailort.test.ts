@@ -122,6 +122,8 @@ testWithSim(test, 'takes real numbers for an input of whole ones, and rounds the
   const dims = [1, 4, 4, 3]
   const { outputs } = await model.run({ 'n/picture': { type: 'float32', dims, data } })
   assertTensors(outputs, maps.compute({ 'n/picture': { type: 'uint8', dims, data: wholes } }))
+  const { message } = await caught(model.run({ 'n/picture': { type: 'float32', dims: [4, 4, 3], data } }))
+  assert.match(message, 'expected float32 [1, 4, 4, 3], found float32 [4, 4, 3]: it must have 4 dimensions, not 3')
   model.release()
 })
 
