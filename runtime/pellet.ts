@@ -87,8 +87,9 @@ export class Pellet {
   /** Of all that listens on TCP. */
   readonly gate: Gate
   readonly live: Live
-  /** What there is of an NPU; known when the routes are, and found anew when the configuration is read again. */
-  npu: NpuStatus = noNpu
+  #npu: NpuStatus = noNpu
+  /** What revisions that are there from before run on, also when it is gone. */
+  #usableNpu: NpuStatus | undefined
   readonly #fetches: ModelFetches
   #listeners: Listener[] = []
   #calls: Server | undefined
@@ -154,7 +155,7 @@ export class Pellet {
     const { clock } = this
     this.meter = new Meter(factsOf(this))
     const socketFolder = this.#socketFolder
-    this.device = new DeviceHost({ log, clock, config, socketFolder, npu: () => this.npu })
+    this.device = new DeviceHost({ log, clock, config, socketFolder, npu: () => this.#usableNpu ?? this.npu })
     this.dispatcher = new Dispatcher({
       log,
       clock,
@@ -211,6 +212,16 @@ export class Pellet {
   }
 
   /** The routes of what serves. */
+  /** What there is of an NPU; known when the routes are, and found anew when the configuration is read again. */
+  get npu(): NpuStatus {
+    return this.#npu
+  }
+
+  set npu(found: NpuStatus) {
+    this.#npu = found
+    if (found.isUsable) this.#usableNpu = found
+  }
+
   get routes(): RouteTable {
     return this.live.routes
   }

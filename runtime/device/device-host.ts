@@ -16,7 +16,7 @@ export interface DeviceHostOptions {
   config: Pick<Config, 'deviceId' | 'deviceGroup' | 'deviceFrameTimeoutMs'>
   /** Private folder for sockets. */
   socketFolder: string
-  /** What is there now. */
+  /** What is there now, or was there when it could be used last: opening what is gone says why. */
   npu(): NpuStatus
   /** Instead of the usual ones. */
   limits?: HostOptions['limits']

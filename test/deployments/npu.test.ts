@@ -59,6 +59,7 @@ status: { GET /device: { engine: $engine, device: $device, model: $model } }
   'manifests/other-chip.yaml': `model: { hef: { hailo10h: h10.hef }, onnx: colour.onnx }\n${pictures}`,
   'manifests/not-there.yaml': `model: { hef: { hailo8: { file: gone.hef, url: "https://a.example/gone.hef" } }, onnx: colour.onnx }\n${pictures}`,
   'manifests/by-order.yaml': `model: { engine: onnxruntime, hef: { hailo8: h8.hef }, onnx: colour.onnx }\n${pictures}`,
+  'manifests/npu-alone.yaml': `model: { hef: { hailo8: h8.hef } }\npre: [pixels]\npost: [row]\nfunction: rows\n`,
   'manifests/alone.yaml': `model: { hef: { hailo10h: h10.hef } }\n${pictures}`,
 }
 
@@ -105,6 +106,7 @@ testWithSim(test, 'falls back to the CPU where it has to, and says why in the lo
     'by-order': ['onnxruntime', null],
     'not-there': ['onnxruntime', gone],
     npu: ['simulated', null],
+    'npu-alone': ['simulated', null],
     'other-chip': ['onnxruntime', other],
   })
   const { stdout } = await cli(['ps'])
@@ -147,6 +149,10 @@ ${pictures}`,
   }
   const without = await hangUp({ device: 'absent' })
   assert.equal([without.engine, without.model, without.revision], ['onnxruntime', 'colour', before!.revision])
+  // What has no other model stays as it was, and is told at once why it cannot be loaded.
+  const refused = await pellet!.post('/v1/npu-alone', {})
+  assert.equal([refused.status, refused.headers.get('retry-after')], [503, '1'])
+  assert.match(await refused.text(), /"device_unavailable".*the NPU cannot be used: no NPU is free: none is there/)
   const again = await hangUp({})
   assert.equal([again.engine, again.revision], ['simulated', before!.revision])
 })
