@@ -11,7 +11,7 @@ const notImplemented = 7
 
 dieWithParent(Number(process.env['PELLET_PARENT_PID']))
 const facts: FromLibraryChild['facts'] = { devices: [] }
-await ask().catch((error: unknown) => (facts.problem = messageOf(error)))
+await ask().catch((error: unknown) => (facts.problem = reasonOf(error)))
 await tell('')
 // Whatever threads the library has.
 process.exit(0)
@@ -39,11 +39,9 @@ async function askDevice(hailort: Hailort, id: string): Promise<void> {
       Object.assign(found, await work())
       return true
     } catch (error) {
+      const kind = error instanceof HailoError ? error.kind : undefined
       if (error instanceof HailoError && error.status === notImplemented && found.chip !== undefined) return false
-      // What HailoError advises is to run this command.
-      const told =
-        error instanceof HailoError ? { reason: error.reason, kind: error.kind } : { reason: messageOf(error) }
-      found.problems.push({ what, ...told })
+      found.problems.push({ what, reason: reasonOf(error), ...(kind && { kind }) })
       return false
     }
   }
@@ -65,6 +63,11 @@ async function askDevice(hailort: Hailort, id: string): Promise<void> {
     })
     return {}
   })
+}
+
+/** What HailoError advises is to run this command. */
+function reasonOf(error: unknown): string {
+  return error instanceof HailoError ? error.reason : messageOf(error)
 }
 
 function tell(next: string): Promise<void> {
