@@ -1,7 +1,7 @@
-import { execFile } from 'node:child_process'
+import { execFile, type ExecFileException } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, mkdir, readFile, readdir, realpath, rename, rm, stat } from 'node:fs/promises'
+import { access, mkdir, open, readFile, readdir, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, delimiter, dirname, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -74,11 +74,16 @@ export async function compileLibrary(plan: LibraryPlan): Promise<CompiledLibrary
   const file = join(folder, `${await stemOf(plan)}-${await identityOf(compiler)}.so`)
   const aside = `${file}.${randomUUID()}.part`
   plan.onCompile?.()
-  await mkdir(folder, { recursive: true })
+  try {
+    await mkdir(folder, { recursive: true })
+  } catch (error) {
+    throw new ShimBuildError(`${name} cannot be compiled into ${folder}: ${(error as Error).message}`)
+  }
   try {
     const sharing = ['-shared', '-fPIC', '-fvisibility=hidden']
     const include = (plan.include ?? []).map((folder) => `-I${folder}`)
     await run(compiler, [...plan.flags, ...include, ...sharing, '-o', aside, ...plan.sources, ...plan.libraries], env)
+    await flush(aside)
     await rename(aside, file)
   } catch (error) {
     await rm(aside, { force: true })
@@ -225,11 +230,22 @@ async function run(compiler: string, args: string[], env: NodeJS.ProcessEnv): Pr
   await promisify(execFile)(compiler, args, options)
 }
 
+/** A power cut leaves a file with its final name whole, or without it. */
+async function flush(file: string): Promise<void> {
+  const handle = await open(file, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
 /** The first errors of a compiler, or why it did not run at all. */
 function reasonOf(error: unknown): string {
-  const { stderr = '', message, killed } = error as Error & { stderr?: string; killed?: boolean }
+  const { stderr = '', message, killed, signal } = error as ExecFileException
   if (killed) return `it took more than ${compileLimitMs / 1000} s`
-  const lines = stderr.split('\n').filter((line) => /error|undefined reference|cannot find/i.test(line))
+  if (signal) return `it was ended by ${signal}; compiling takes some 250 MB of memory`
+  const lines = stderr.split('\n').filter((line) => /error|failed|undefined reference|cannot find/i.test(line))
   return lines.slice(0, 3).join('; ') || stderr.trim().slice(-500) || message
 }
 

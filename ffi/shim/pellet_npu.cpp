@@ -43,8 +43,9 @@ constexpr milliseconds kAbortedFramesLimit{2000};
 
 /** On HailoRT 5, what looks like an IP address would be looked for in the network. */
 bool is_pcie_address(const std::string &id) {
-  return id.find(':') != std::string::npos && id.find('.') != std::string::npos &&
-         id.find_first_not_of("0123456789abcdefABCDEF:.") == std::string::npos && id.find('.') > id.rfind(':');
+  const size_t colon = id.rfind(':'), dot = id.find('.');
+  return colon != std::string::npos && dot != std::string::npos && dot > colon && dot == id.rfind('.') &&
+         id.find_first_not_of("0123456789abcdefABCDEF:.") == std::string::npos;
 }
 
 std::string text_of(const char *chars, size_t length) { return std::string(chars, strnlen(chars, length)); }

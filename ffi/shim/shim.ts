@@ -21,7 +21,8 @@ export function loadNpu(file: string): Npu {
 // --- internal ---
 
 const whenItCannotBeLoaded =
-  'after an upgrade of HailoRT run `pellet build-shim`; the folder must not be on a file system that is mounted noexec'
+  'after an upgrade of HailoRT run `pellet build-shim`; a file that is damaged is to be removed, then it is compiled anew; ' +
+  'the folder must not be on a file system that is mounted noexec'
 
 class ShimNpu implements Npu {
   readonly kind: Npu['kind']

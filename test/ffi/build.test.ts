@@ -74,6 +74,8 @@ test('a compiler that fails, and none', async () => {
   assert.match(String(failure), /main: .*mycc failed: main\.c:3: error: expected ';'/)
   assert.equal((failure as ShimBuildError).missing, [])
   assert.equal(readdirSync(plan.folder), [])
+  const inFile = await compileLibrary({ ...plan, folder: join(compiler, 'npu') }).catch((error: Error) => error)
+  assert.match(String(inFile), /^ShimBuildError: main cannot be compiled into .*mycc\/npu: ENOTDIR/)
   const none = await compileLibrary({ ...plan, env: { PATH: '/nowhere' } }).catch((error: Error) => error.message)
   assert.is(none, 'main cannot be compiled; gcc is missing (no cc, gcc, clang in PATH): apt install gcc')
 })
