@@ -20,7 +20,7 @@ export interface ProbeOptions {
 
 /**
  * What there is of an NPU. Where nothing is to be seen of one it says so at once, without a process; else a child asks HailoRT, and
- * what is needed to run models is compiled on its first use. Opens no device, so it does not disturb whoever uses it. Never throws.
+ * what is needed to run models is compiled on its first use. That child lets the device go at once, and does without where another program has it. Never throws.
  */
 export async function probeNpu(config: ProbeConfig, options: ProbeOptions = {}): Promise<NpuStatus> {
   const { hailort } = config

@@ -1,6 +1,7 @@
 // The unit files on a real systemd: `npm run service` (Linux, root; a minute).
 import assert from 'node:assert/strict'
 import { until } from '../support/process.ts'
+import { smallHef } from '../support/sim-hefs.ts'
 import { Machine } from './machine.ts'
 
 const restarts = Number(process.argv[2] ?? 10)
@@ -65,6 +66,21 @@ model: { onnx: { url: 'http://127.0.0.1:8000/tcn.onnx', file: fetched.onnx } }`
     await until(() => isThere().code === 0, 'the file', 15_000)
     succeed(machine.run('rm', '/etc/pellet/manifests/fetched.yaml'))
     await serving
+  })
+  await step('the simulated NPU is compiled and loaded in the sandbox', () => {
+    const code = `import { defineFunction, step } from 'pellet'
+export default defineFunction({
+  manifest: { route: 'POST /npu', model: { hef: { hailo8: 'small.hef' } }, pre: ['image.decode', 'image.resize', 'tensor'], post: ['shape'] },
+  steps: { shape: step.outputs((outputs) => Object.values(outputs)[0].dims) },
+})`
+    const drop = `echo 'hailort: simulated' >> /etc/pellet/pellet.yaml
+      echo ${smallHef().toString('base64')} | base64 -d > /var/lib/pellet/models/small.hef
+      echo "${code}" > /etc/pellet/functions/npu.ts; systemctl restart pellet`
+    succeed(machine.run('sh', '-c', drop))
+    get('/npu', '--form', `image=@${home}/models/samples/room_1.jpg`)
+    const { stdout } = machine.run('sh', '-c', 'cd /var/lib/pellet/npu && ls *.so')
+    succeed(machine.run('sh', '-c', "rm /etc/pellet/functions/npu.ts; sed -i '/hailort/d' /etc/pellet/pellet.yaml"))
+    return stdout
   })
   await step(`${restarts} restarts under load: nobody is refused, nothing is lost`, async () => {
     const calling = machine.runBeside('node', '--eval', callers)
