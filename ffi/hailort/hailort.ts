@@ -12,7 +12,7 @@ export class HailortUnusableError extends Error {
 
 /**
  * HailoRT's library, for questions about devices: its C API. Models run through the shim (ffi/shim). A process loads one
- * version of it at most, and never gives it back: it has threads of its own.
+ * version of it at most, and never gives it back: it has threads of its own. What is not answered in time is asked once more.
  *
  * It writes log files into the current folder unless HAILORT_LOGGER_PATH=NONE is in the environment before it is loaded.
  */
@@ -97,6 +97,8 @@ export class Hailort {
 // --- internal ---
 
 const mostDevices = 32
+/** HAILO_TIMEOUT. */
+const timeout = 4
 
 interface Calls extends DeviceCalls {
   hailo_get_library_version(version: Buffer): number
@@ -107,21 +109,30 @@ interface Calls extends DeviceCalls {
 
 function declare(library: ReturnType<(typeof import('koffi'))['load']>): Calls {
   const slow = (prototype: string) => toSlow(library.func(prototype))
+  const patient = (prototype: string) => askedTwice(slow(prototype))
   return {
     hailo_get_library_version: library.func('uint32_t hailo_get_library_version(void *version)') as never,
     hailo_get_status_message: library.func('const char *hailo_get_status_message(uint32_t status)') as never,
     hailo_scan_devices: slow('uint32_t hailo_scan_devices(void *params, void *ids, void *count)'),
-    hailo_create_device_by_id: slow('uint32_t hailo_create_device_by_id(void *id, void *device)'),
+    hailo_create_device_by_id: patient('uint32_t hailo_create_device_by_id(void *id, void *device)'),
     hailo_release_device: slow('uint32_t hailo_release_device(void *device)'),
-    hailo_identify: slow('uint32_t hailo_identify(void *device, void *identity)'),
-    hailo_get_extended_device_information: slow(
+    hailo_identify: patient('uint32_t hailo_identify(void *device, void *identity)'),
+    hailo_get_extended_device_information: patient(
       'uint32_t hailo_get_extended_device_information(void *device, void *information)',
     ),
-    hailo_get_chip_temperature: slow('uint32_t hailo_get_chip_temperature(void *device, void *temperature)'),
-    hailo_power_measurement: slow(
+    hailo_get_chip_temperature: patient('uint32_t hailo_get_chip_temperature(void *device, void *temperature)'),
+    hailo_power_measurement: patient(
       'uint32_t hailo_power_measurement(void *device, uint32_t what, uint32_t type, void *measurement)',
     ),
-    hailo_get_throttling_state: slow('uint32_t hailo_get_throttling_state(void *device, void *is_active)'),
+    hailo_get_throttling_state: patient('uint32_t hailo_get_throttling_state(void *device, void *is_active)'),
+  }
+}
+
+/** HailoRT 5 may miss an answer, about one in a thousand, and then tells that none came in time. */
+function askedTwice(ask: Slow): Slow {
+  return async (...args) => {
+    const status = await ask(...args)
+    return status === timeout ? ask(...args) : status
   }
 }
 

@@ -58,6 +58,13 @@ export async function probeDevice(config: ProbeConfig, options: ProbeOptions): P
 
 type Found = Extract<ProbeAnswer, { chip: string }>
 
+/** An answer that HailoRT 5 missed is waited for so long, and then asked for once more: all within the time of a probe. */
+const quiet = {
+  HAILORT_LOGGER_PATH: 'NONE',
+  HAILORT_CONSOLE_LOGGER_LEVEL: 'critical',
+  HAILO_REQUEST_TIMEOUT_SECONDS: '3',
+}
+
 const isKnown = (chip: string): chip is HailoChip => hailoChips.includes(chip as HailoChip)
 
 /** Device files as the drivers of Hailo-8 and Hailo-10H make them. */
@@ -81,7 +88,7 @@ async function firstLocked(nodes: string[]): Promise<string | undefined> {
 function ask(question: ProbeQuestion, env: NodeJS.ProcessEnv, timeoutMs: number): Promise<ProbeAnswer> {
   const child = fork(fileURLToPath(new URL('probe-child.js', import.meta.url)), {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    env: { ...env, ...childEnv(), HAILORT_LOGGER_PATH: 'NONE', HAILORT_CONSOLE_LOGGER_LEVEL: 'critical' },
+    env: { ...env, ...childEnv(), ...quiet },
   })
   return new Promise<ProbeAnswer>((resolve) => {
     const fail = (failure: string) => resolve({ failure: `${failure}: run \`pellet doctor\`` })

@@ -26,13 +26,14 @@ typedef struct {
 typedef struct { float first, second; uint16_t samples; } temperature;
 
 static version pretended = {4, 23, 0};
-static uint32_t refusal;
+static uint32_t refusal, misses;
 static char given[64];
 static int open_devices;
 static int device;
 
 void pretend(uint32_t major, uint32_t minor, uint32_t revision) { pretended = (version){major, minor, revision}; }
 void refuse(uint32_t status) { refusal = status; }
+void miss(uint32_t count) { misses = count; }
 const char *what_was_given(void) { return given; }
 int devices_open(void) { return open_devices; }
 
@@ -59,6 +60,7 @@ uint32_t hailo_release_device(void *which) { open_devices--; return which == &de
 
 uint32_t hailo_identify(void *which, identity *out) {
   if (which != &device) return 2;
+  if (misses) { misses--; return 4; }
   if (refusal) return refusal;
   const char *trouble = getenv("FAKE_HAILORT");
   if (trouble && strcmp(trouble, "hang") == 0) sleep(60);

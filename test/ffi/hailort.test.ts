@@ -61,6 +61,7 @@ testWithCompiler(test, 'a device is asked by the C API of either version', () =>
     const fake = koffi.load(file)
     const pretend = fake.func('void pretend(uint32_t major, uint32_t minor, uint32_t revision)')
     const refuse = fake.func('void refuse(uint32_t status)')
+    const miss = fake.func('void miss(uint32_t count)')
     for (const version of ['4.23.0', '5.2.0']) {
       pretend(...version.split('.').map(Number))
       const hailort = Hailort.load(file)
@@ -82,6 +83,10 @@ testWithCompiler(test, 'a device is asked by the C API of either version', () =>
         assert.equal(await device.details(), { clockHz: 400_000_000, bootSource: 'pcie', measuresPower: true })
         assert.equal([await device.temperature(), await device.power()], [52.25, 1.75])
         assert.is(await device.isThrottlingEnabled(), true)
+        miss(1)
+        assert.is((await device.identify()).chip, 'hailo8l')
+        miss(2)
+        await rejects(device.identify(), /HAILO_TIMEOUT/)
         refuse(36)
         const lost = (await device.identify().catch((error: unknown) => error)) as HailoError
         assert.equal([lost instanceof HailoError, lost.kind], [true, 'lost'])

@@ -11,14 +11,20 @@ export interface FromLibraryChild {
 
 /**
  * Asks HailoRT's library, in a process of its own: it may hang where a device does not answer, and crash.
- * @param timeoutMs For each question; a healthy device takes milliseconds, HailoRT 5 may wait 10 s in vain
+ * @param timeoutMs For each question; a healthy device takes milliseconds, HailoRT 5 may wait twice 5 s in vain
  */
 export async function askLibrary(timeoutMs = 15_000): Promise<LibraryFacts> {
   const child = fork(fileURLToPath(new URL('library-child.js', import.meta.url)), {
     execArgv: [],
     // The library writes to standard output whatever it is told.
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    env: { ...childEnv(), HAILORT_LOGGER_PATH: 'NONE', HAILORT_CONSOLE_LOGGER_LEVEL: 'critical' },
+    env: {
+      ...childEnv(),
+      HAILORT_LOGGER_PATH: 'NONE',
+      HAILORT_CONSOLE_LOGGER_LEVEL: 'critical',
+      // An answer that HailoRT 5 missed is waited for so long, and then asked for once more: both within the time below.
+      HAILO_REQUEST_TIMEOUT_SECONDS: '5',
+    },
   })
   let facts: LibraryFacts = { devices: [] }
   let doing: string | undefined = 'find it'
