@@ -1,3 +1,4 @@
+import type { EngineName } from '../engines/engine.ts'
 import { messageOf, PelletError } from '../errors.ts'
 import type { DeploymentSnapshot } from '../scheduler/types.ts'
 import type { Deployment } from './deployment.ts'
@@ -8,12 +9,15 @@ export type Readiness = 'ready' | 'loading' | 'failed'
 
 /** What is loaded before anybody asks for it. Pellet is not ready before its preloads are. */
 export class Preloads {
-  readonly #dispatcher: Dispatcher
+  readonly #dispatcher: Pick<Dispatcher, 'load' | 'when'>
+  readonly #npuRetryMs: number
   /** Why each of those waited for is not loaded: `loading`, or what went wrong. */
   readonly #waiting = new Map<string, string>()
 
-  constructor(dispatcher: Dispatcher) {
+  /** @param npuRetryMs after which a failed preload on the NPU is tried again, each time */
+  constructor(dispatcher: Pick<Dispatcher, 'load' | 'when'>, npuRetryMs = 15_000) {
     this.#dispatcher = dispatcher
+    this.#npuRetryMs = npuRetryMs
   }
 
   /** What is waited for, for people; empty when nothing is. */
@@ -39,8 +43,8 @@ export class Preloads {
   }
 
   /** What is new is loaded where its manifest says so; what replaces a loaded revision, so that the next request is warm. */
-  warm({ name, manifest }: Deployment, isNew: boolean, wasLoaded: boolean): void {
-    if (isNew && manifest.preload) void this.#preload(name)
+  warm({ name, manifest, engine }: Deployment, isNew: boolean, wasLoaded: boolean): void {
+    if (isNew && manifest.preload) void this.#preload(name, engine)
     // Without a keep_alive it is loaded for who asks, and not before.
     else if (manifest.preload || (wasLoaded && manifest.keepAliveMs !== 0)) this.#dispatcher.load(name)
   }
@@ -52,7 +56,7 @@ export class Preloads {
 
   // --- internal ---
 
-  async #preload(name: string): Promise<void> {
+  async #preload(name: string, engine: EngineName): Promise<void> {
     this.#waiting.set(name, 'loading')
     try {
       await this.load(name)
@@ -61,7 +65,11 @@ export class Preloads {
       if (!this.#waiting.has(name)) return
       // Not ready, but not given up: the first request, or the operator, tries again.
       this.#waiting.set(name, messageOf(error))
+      // Another program gives the NPU back without a word.
+      const retry = () => this.#dispatcher.load(name)
+      const timer = engine === 'hailort' ? setInterval(retry, this.#npuRetryMs).unref() : undefined
       await this.#dispatcher.when(name, ({ state }) => state === 'ready').catch(() => {})
+      clearInterval(timer)
       this.#waiting.delete(name)
     }
   }
