@@ -186,10 +186,10 @@ const cases: [what: string, different: Partial<DoctorFacts>, lines: string[]][] 
     ],
   ],
   [
-    'another program has a Hailo-10H, which may be shared',
+    'another program has a Hailo-10H, which may be shared; its driver knows of large pages',
     {
       pci: [pci10h],
-      drivers: [{ name: 'hailo1x_pci', version: '5.2.0', forcedPageBytes: 4096 }],
+      drivers: [{ name: 'hailo1x_pci', version: '5.2.0', forcedPageBytes: 0 }],
       library: { file: '/usr/lib/libhailort.so.5.2.0', version: '5.2.0', devices: [] },
       holders: [{ pid: 99, command: 'chat', isPellet: false }],
     },

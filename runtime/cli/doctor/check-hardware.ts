@@ -21,11 +21,15 @@ export function checkBus(facts: DoctorFacts): Finding[] {
   ])
 }
 
-/** Devices of Hailo on boards with large pages, as the Raspberry Pi 5 has them, fail at the first model without this. */
+/**
+ * A Hailo-8 on a board with large pages, as the Raspberry Pi 5 has them, fails at the first model without this. The driver of the
+ * Hailo-10H keeps to 4 KB by itself.
+ */
 export function checkPageSize(facts: DoctorFacts): Finding[] {
   const { machine, drivers } = facts
-  const { driver: name } = generationHere(facts)
-  if (!hasNpu(facts) || machine.pageBytes === undefined || machine.pageBytes <= hardwarePageBytes) return []
+  const { driver: name, major } = generationHere(facts)
+  if (!hasNpu(facts) || major !== 4 || machine.pageBytes === undefined || machine.pageBytes <= hardwarePageBytes)
+    return []
   const pages = `pages of ${machine.pageBytes / 1024} KB`
   const driver = drivers.find((found) => found.name === name)
   if (!driver) return []
