@@ -81,9 +81,10 @@ PN_API void *pn_slot_memory(pn_model *model, uint32_t slot);
 
 /* A free slot, for its inputs to be written. 82 none is free, 63 the model is broken or being unloaded. */
 PN_API uint32_t pn_acquire(pn_model *model, uint32_t *slot);
-/* A slot that was acquired and is not started after all. */
+/* A slot that was acquired and is not started after all. 6 it was not acquired. */
 PN_API uint32_t pn_release(pn_model *model, uint32_t slot);
-/* Runs an acquired slot. When it fails the slot is free again: 82 the library's queue is full, 63 broken. `user` 0: no record. */
+/* Runs an acquired slot. When it fails the slot is free again: 82 the library's queue is full, 63 broken;
+ * 6 it was not acquired. `user` 0: no record. */
 PN_API uint32_t pn_start(pn_model *model, uint32_t slot, uint64_t user, uint64_t *ticket);
 /* Acquire, copy (`in_bytes` being the sum of all inputs, in their order) and start. 2 where the size is wrong. */
 PN_API uint32_t pn_submit(pn_model *model, const void *in, size_t in_bytes, uint64_t user, uint64_t *ticket);

@@ -34,7 +34,7 @@ static uint32_t acquire(pn_model *model, uint32_t *slot) {
 
 static uint32_t start(pn_model *model, uint32_t index, uint64_t user, uint64_t *ticket) {
   if (index >= model->depth || model->slots[index].state != SLOT_STAGED)
-    return sim_fail(NULL, 0, HAILO_INVALID_ARGUMENT, "slot %u was not acquired", index);
+    return sim_fail(NULL, 0, HAILO_INVALID_OPERATION, "slot %u was not acquired", index);
   sim_slot *slot = &model->slots[index];
   chip_notice_loss(model->dev);
   uint32_t status = refusal(model);
@@ -69,7 +69,7 @@ uint32_t pn_release(pn_model *model, uint32_t slot) {
   const bool is_staged = slot < model->depth && model->slots[slot].state == SLOT_STAGED;
   if (is_staged) model->slots[slot].state = SLOT_FREE;
   sim_leave();
-  return is_staged ? HAILO_SUCCESS : sim_fail(NULL, 0, HAILO_INVALID_ARGUMENT, "slot %u was not acquired", slot);
+  return is_staged ? HAILO_SUCCESS : sim_fail(NULL, 0, HAILO_INVALID_OPERATION, "slot %u was not acquired", slot);
 }
 
 uint32_t pn_start(pn_model *model, uint32_t slot, uint64_t user, uint64_t *ticket) {
