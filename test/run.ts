@@ -29,6 +29,8 @@ const files = findTestFiles(join(root, 'test'))
   .map((path) => path.slice(root.length + 1))
   .filter((path) => positionals.length === 0 || positionals.some((part) => path.includes(part)))
   .map((path) => readTestFile(root, path))
+  // Those that may take longest begin first, so that none of them runs on alone at the end.
+  .sort((a, b) => b.timeoutMs - a.timeoutMs)
 
 if (files.length === 0) {
   console.error(`No test file in ${join(root, 'test')} matches ${positionals.join(', ') || '**/*.test.ts'}.`)
