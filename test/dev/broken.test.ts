@@ -1,141 +1,210 @@
 // @timeout 120s
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { answering, identityModel } from '../deployments/tiny.ts'
 import { stuck } from '../support/functions.ts'
+import type { LogLine, ProjectFiles } from '../support/pellet.ts'
 import { saying, WatchedPellet } from './watched.ts'
 
 const test = suite('what breaks leaves what was serving')
 
 /** A function that imports a file, and whose manifest stands in another. */
-const source = (head = '') =>
+const source = (name: string, head = '') =>
   answering(`return { word, pid: process.pid }`, {
-    head: `${head}\nimport { word } from './lib/word.ts'`,
-    manifest: `model: { onnx: 'whole.onnx' }`,
+    head: `${head}\nimport { word } from './${name}/word.ts'`,
+    manifest: `model: { onnx: '${name}.onnx' }`,
   })
 const word = `export const word = 'whole'`
-const manifest = 'name: whole\nroute: POST /v1/whole\nlisten: []\n'
+const manifest = (name: string) => `name: ${name}\nroute: POST /v1/${name}\nlisten: []\n`
 
 let watched: WatchedPellet
 
-test.before(async () => {
-  watched = await WatchedPellet.start({
-    'functions/whole.ts': source(),
-    'functions/lib/word.ts': word,
-    'manifests/whole.yaml': manifest,
-    'functions/steady.ts': saying('steady', `route: 'POST /v1/steady'`),
-    'models/whole.onnx': identityModel(),
-  })
-  await watched.ask('/v1/steady')
+/** The files of one function. */
+interface Files {
+  name: string
+  function: string
+  word: string
+  manifest: string
+  model: string
+}
+
+const filesOf = (name: string): Files => ({
+  name,
+  function: `functions/${name}.ts`,
+  word: `functions/${name}/word.ts`,
+  manifest: `manifests/${name}.yaml`,
+  model: `models/${name}.onnx`,
 })
-test.after(async () => void (await watched.pellet.stop('SIGKILL')))
 
 interface Breakage {
   how: string
-  break: () => void
+  break: (files: Files) => void
   /** What is told of it, in the log and in the list. */
-  told: RegExp
-  mend: () => void
+  told: (name: string) => RegExp
+  /** Its function is asked before and meanwhile: that takes a process. */
+  isAsked?: true
 }
 
-const write = (file: string, content: string | Uint8Array) => () => watched.save(file, content)
-const model = () => watched.path('models/whole.onnx')
+const write = (file: string, content: string | Uint8Array) => watched.save(file, content)
 
-const breakages: Breakage[] = [
-  {
+const breakages: Record<string, Breakage> = {
+  whole: {
     how: 'a syntax error',
-    break: write('functions/whole.ts', `${source()}\n}`),
-    told: /^functions\/whole\.ts:\d+:\d+: Unexpected "}"/,
-    mend: write('functions/whole.ts', source()),
+    break: (files) => write(files.function, `${source(files.name)}\n}`),
+    told: (name) => new RegExp(`^functions/${name}\\.ts:\\d+:\\d+: Unexpected "}"`),
+    isAsked: true,
   },
-  {
+  imported: {
     how: 'a syntax error in what it imports',
-    break: write('functions/lib/word.ts', `export const word = 'half`),
-    told: /^functions\/lib\/word\.ts:1:\d+: Unterminated string literal/,
-    mend: write('functions/lib/word.ts', word),
+    break: (files) => write(files.word, `export const word = 'half`),
+    told: (name) => new RegExp(`^functions/${name}/word\\.ts:1:\\d+: Unterminated string literal`),
   },
-  {
+  'not-imported': {
     how: 'an import that is gone',
-    break: () => rmSync(watched.path('functions/lib'), { recursive: true }),
-    told: /^functions\/whole\.ts:\d+:\d+: Could not resolve "\.\/lib\/word\.ts"/,
-    mend: write('functions/lib/word.ts', word),
+    break: (files) => rmSync(watched.path(files.word)),
+    told: (name) => new RegExp(`^functions/${name}\\.ts:\\d+:\\d+: Could not resolve "\\./${name}/word\\.ts"`),
   },
-  {
+  throwing: {
     how: 'an error while it is loaded',
-    break: write('functions/whole.ts', source(`\nthrow new Error('not today')`)),
-    told: /^functions\/whole\.ts: the function throws while it is loaded: Error: not today\n.*functions\/whole\.ts:4:7/s,
-    mend: write('functions/whole.ts', source()),
+    break: (files) => write(files.function, source(files.name, `\nthrow new Error('not today')`)),
+    told: (name) =>
+      new RegExp(
+        `^functions/${name}\\.ts: the function throws while it is loaded: Error: not today\\n.*functions/${name}\\.ts:4:7`,
+        's',
+      ),
   },
-  {
+  rejecting: {
     how: 'a rejection that nobody catches',
-    break: write('functions/whole.ts', source(`\nvoid Promise.reject(new Error('not now'))`)),
-    told: /^functions\/whole\.ts: .* nobody catches it: Error: not now\n.*functions\/whole\.ts:4:21/s,
-    mend: write('functions/whole.ts', source()),
+    break: (files) => write(files.function, source(files.name, `\nvoid Promise.reject(new Error('not now'))`)),
+    told: (name) =>
+      new RegExp(`^functions/${name}\\.ts: .* nobody catches it: Error: not now\\n.*functions/${name}\\.ts:4:21`, 's'),
   },
-  {
+  misnaming: {
     how: 'an export that Pellet has not',
-    break: write('functions/lib/word.ts', `import { stepp } from 'pellet'\nexport const word = String(stepp)`),
-    told: /^functions\/whole\.ts: .*functions\/lib\/word\.ts:1:10: "pellet" has no export named stepp; did you mean step\?/,
-    mend: write('functions/lib/word.ts', word),
+    break: (files) => write(files.word, `import { stepp } from 'pellet'\nexport const word = String(stepp)`),
+    told: (name) =>
+      new RegExp(
+        `^functions/${name}\\.ts: .*functions/${name}/word\\.ts:1:10: "pellet" has no export named stepp; did you mean step\\?`,
+      ),
   },
-  {
+  'wrong-key': {
     how: 'an unknown key in its manifest',
-    break: write('manifests/whole.yaml', `${manifest}rout: x\n`),
-    told: /^manifests\/whole\.yaml:4:1 rout: .*did you mean route/,
-    mend: write('manifests/whole.yaml', manifest),
+    break: (files) => write(files.manifest, `${manifest(files.name)}rout: x\n`),
+    told: (name) => new RegExp(`^manifests/${name}\\.yaml:4:1 rout: .*did you mean route`),
   },
-  {
+  'no-yaml': {
     how: 'a manifest that is no YAML',
-    break: write('manifests/whole.yaml', 'name: [whole\n'),
-    told: /^manifests\/whole\.yaml:/,
-    mend: write('manifests/whole.yaml', manifest),
+    break: (files) => write(files.manifest, 'name: [whole\n'),
+    told: (name) => new RegExp(`^manifests/${name}\\.yaml:`),
   },
-  {
+  'no-model': {
     how: 'a model that is gone',
-    break: () => renameSync(model(), `${model()}.away`),
-    told: /its model is missing: expected models\/whole\.onnx|expected a model file at models\/whole\.onnx, found none/,
-    mend: () => renameSync(`${model()}.away`, model()),
+    break: (files) => rmSync(watched.path(files.model)),
+    told: (name) =>
+      new RegExp(
+        `its model is missing: expected models/${name}\\.onnx|expected a model file at models/${name}\\.onnx, found none`,
+      ),
+    isAsked: true,
   },
-  {
+  damaged: {
     how: 'a model that is damaged',
-    break: () => writeFileSync(model(), 'no model'),
-    told: /^functions\/whole\.ts:7:\d+ model\.onnx: .*The file is no ONNX model/,
-    mend: () => writeFileSync(model(), identityModel()),
+    break: (files) => write(files.model, 'no model'),
+    told: (name) => new RegExp(`^functions/${name}\\.ts:7:\\d+ model\\.onnx: .*The file is no ONNX model`),
   },
-  {
+  rival: {
     how: 'a route that another has',
-    break: write('manifests/whole.yaml', manifest.replace('/v1/whole', '/v1/steady')),
-    told: /^manifests\/whole\.yaml:2:8 route: expected a free route, found POST \/v1\/steady, which steady \(functions\/steady\.ts\) has/,
-    mend: write('manifests/whole.yaml', manifest),
+    break: (files) => write(files.manifest, manifest(files.name).replace(`/v1/${files.name}`, '/v1/steady')),
+    told: (name) =>
+      new RegExp(
+        `^manifests/${name}\\.yaml:2:8 route: expected a free route, found POST /v1/steady, which steady \\(functions/steady\\.ts\\) has`,
+      ),
   },
-]
+}
+const cases = Object.entries(breakages)
+const asked = cases.filter(([, { isAsked }]) => isAsked).map(([name]) => name)
 
-for (const { how, break: breakIt, told, mend } of breakages)
-  test(`${how}: told once, and mended it recovers`, async () => {
-    const { revision } = (await watched.list('whole'))!
-    const from = watched.pellet.log.length
-    const problem = await watched.after(breakIt, (line) => line.deployment === 'whole' && told.test(line.msg))
-    const row = (await watched.listWhen('whole', (one) => one?.is_outdated === true))!
-    assert.is(row.revision, revision)
-    assert.match(row.problems.join('\n'), told)
-    assert.is((await watched.ask('/v1/whole')).word, 'whole')
-    // Something else is saved meanwhile: what is told already is not told again.
-    await watched.deployed('other', () => watched.save('functions/other.ts', saying(how, `route: 'POST /v1/other'`)))
-    await watched.after(mend, (line) => line.deployment === 'whole' && line.msg.includes('mended: '))
-    const mended = (await watched.list('whole'))!
-    assert.equal([mended.revision, mended.problems, mended.is_outdated], [revision, [], false])
-    assert.is((await watched.ask('/v1/whole')).word, 'whole')
-    const repeated = watched.pellet.log.slice(from).filter(({ msg }) => msg === problem.msg)
-    assert.is(repeated.length, 1)
+/** What a function consists of while nothing is broken. */
+const wholeFiles = (name: string): ProjectFiles => {
+  const files = filesOf(name)
+  return {
+    [files.function]: source(name),
+    [files.word]: word,
+    [files.manifest]: manifest(name),
+    [files.model]: identityModel(),
+  }
+}
+const breakIt = (name: string) => breakages[name]!.break(filesOf(name))
+const mendIt = (name: string) => {
+  for (const [file, content] of Object.entries(wholeFiles(name))) write(file, content as string | Uint8Array)
+}
+
+test.before(async () => {
+  const files: ProjectFiles = { 'functions/steady.ts': saying('steady', `route: 'POST /v1/steady'`) }
+  for (const [name] of cases) Object.assign(files, wholeFiles(name))
+  watched = await WatchedPellet.start(files)
+  await Promise.all(['steady', ...asked].map((name) => watched.ask(`/v1/${name}`)))
+})
+test.after(async () => void (await watched.pellet.stop('SIGKILL')))
+
+/** All of them, once each line of the log that is wanted of one was there. */
+async function afterAll(change: () => void, isWanted: (line: LogLine, name: string) => boolean): Promise<void> {
+  const open = new Set(cases.map(([name]) => name))
+  await watched.after(change, (line) => {
+    const name = line.deployment ?? ''
+    if (open.has(name) && isWanted(line, name)) open.delete(name)
+    return open.size === 0
+  })
+}
+
+const revisions = new Map<string, string | null>()
+let brokenFrom = 0
+
+test('many broken at once: each is told, and what was asked answers on', async () => {
+  for (const [name] of cases) revisions.set(name, (await watched.list(name))!.revision)
+  brokenFrom = watched.pellet.log.length
+  await afterAll(
+    () => cases.forEach(([name]) => breakIt(name)),
+    ({ msg }, name) => breakages[name]!.told(name).test(msg),
+  )
+  for (const name of asked) assert.is((await watched.ask(`/v1/${name}`)).word, 'whole')
+})
+
+for (const [name, { how, told }] of cases)
+  test(`${how}: the last good revision stays, and the list says why`, async () => {
+    const row = (await watched.listWhen(name, (one) => one?.is_outdated === true))!
+    assert.is(row.revision, revisions.get(name))
+    assert.match(row.problems.join('\n'), told(name))
   })
 
+test('something else is saved meanwhile: what is told already is not told again; mended, all recover', async () => {
+  await watched.deployed('other', () => write('functions/other.ts', saying('other', `route: 'POST /v1/other'`)))
+  await afterAll(
+    () => cases.forEach(([name]) => mendIt(name)),
+    ({ msg }) => msg.includes('mended: '),
+  )
+  const lines = watched.pellet.log.slice(brokenFrom)
+  for (const [name, { how, told }] of cases) {
+    const mended = (await watched.list(name))!
+    assert.equal([mended.revision, mended.problems, mended.is_outdated], [revisions.get(name), [], false], how)
+    const problems = lines.flatMap(({ deployment, msg }) => (deployment === name && told(name).test(msg) ? [msg] : []))
+    assert.equal(problems, [...new Set(problems)], how)
+  }
+  for (const name of asked) assert.is((await watched.ask(`/v1/${name}`)).word, 'whole')
+})
+
 test('pellet list says file, line, what and how, and which revision serves', async () => {
-  await watched.after(breakages[0]!.break, ({ msg }) => breakages[0]!.told.test(msg))
+  await watched.after(
+    () => breakIt('whole'),
+    ({ msg }) => breakages['whole']!.told('whole').test(msg),
+  )
   const { stdout } = await watched.pellet.cli('list')
   const { revision } = (await watched.list('whole'))!
   assert.match(stdout, `whole keeps serving revision ${revision} until this is mended:\n  functions/whole.ts:`)
-  await watched.after(breakages[0]!.mend, ({ msg }) => msg.includes('mended: '))
+  await watched.after(
+    () => mendIt('whole'),
+    ({ msg }) => msg.includes('mended: '),
+  )
   assert.not.match((await watched.pellet.cli('list')).stdout, 'keeps serving')
 })
 
