@@ -22,7 +22,7 @@ steps.before(async () => {
       'wrong-shape': {
         pre: `if (fields.fault) return { imu_window: { type: 'float32', dims: [1, 5], data: new Float32Array(5) } }`,
       },
-      looper: { manifest: { limits: { timeout: '2s' } }, pre: `if (fields.fault) for (;;);` },
+      looper: { manifest: { limits: { timeout: '2s' } }, pre: `if (fields.fault) ${stuck}` },
       abandoned: { manifest: { limits: { timeout: '2s' } }, pre: `if (fields.fault) ${stuck}` },
       babbler: {
         pre: `if (fields.fault) {
@@ -83,47 +83,62 @@ steps('that hands the model a wrong shape is told so by name, and works on', asy
   await expectOk(await pellet.post('/v1/wrong-shape', {}))
 })
 
-steps('that loops for ever is answered 504 at limits.timeout; its process goes, the next request gets another', () =>
-  besideSteady(pellet, async () => {
-    const { pid } = await expectOk(await pellet.post('/v1/looper', {}))
-    const startedAt = performance.now()
-    const answer = await pellet.post('/v1/looper', { fault: true })
-    const tookMs = performance.now() - startedAt
-    await expectError(answer, { status: 504, code: 'deadline_exceeded', message: /2000 ms \(limits.timeout\)/ })
-    assert.ok(tookMs > 1900 && tookMs < 8000, `answered after ${tookMs} ms`)
-    await servedByAnother('looper', pid)
-    await until(() => !isAlive(pid), 'the looping process to be gone')
-    assert.is((await pellet.row('looper')).loads, 2)
-  }),
-)
+/** What waits for a deadline waits side by side. */
+const overdue: [what: string, fault: () => Promise<void>][] = [
+  [
+    'that loops for ever is answered 504 at limits.timeout; its process goes, the next request gets another',
+    async () => {
+      const { pid } = await expectOk(await pellet.post('/v1/looper', {}))
+      const startedAt = performance.now()
+      const answer = await pellet.post('/v1/looper', { fault: true })
+      const tookMs = performance.now() - startedAt
+      await expectError(answer, { status: 504, code: 'deadline_exceeded', message: /2000 ms \(limits.timeout\)/ })
+      assert.ok(tookMs > 1900 && tookMs < 8000, `answered after ${tookMs} ms`)
+      await servedByAnother('looper', pid)
+      await until(() => !isAlive(pid), 'the looping process to be gone')
+      assert.is((await pellet.row('looper')).loads, 2)
+    },
+  ],
+  [
+    'that loops for ever for a caller who left is found out by the deadline, and replaced',
+    async () => {
+      const { pid } = await expectOk(await pellet.post('/v1/abandoned', {}))
+      await expectLeft(pellet.post('/v1/abandoned', { fault: true }, {}, AbortSignal.timeout(300)))
+      await until(() => !isAlive(pid), 'the looping process to be gone', 15_000)
+      await servedByAnother('abandoned', pid)
+    },
+  ],
+  [
+    'that never answers is answered 504, and replaced, since what it holds is lost',
+    async () => {
+      const { pid } = await expectOk(await pellet.post('/v1/never', {}))
+      await expectError(await pellet.post('/v1/never', { fault: true }), { status: 504, code: 'deadline_exceeded' })
+      await servedByAnother('never', pid)
+      await until(() => !isAlive(pid), 'the process of the lost request to be gone')
+    },
+  ],
+  [
+    'that is only slow and heeds the signal, if not at once, is answered 504, and its process stays',
+    async () => {
+      const { pid } = await expectOk(await pellet.post('/v1/slow', {}))
+      await expectError(await pellet.post('/v1/slow', { fault: true }), { status: 504, code: 'deadline_exceeded' })
+      assert.is((await expectOk(await pellet.post('/v1/slow', {}))).pid, pid)
+      assert.is((await pellet.row('slow')).loads, 1)
+    },
+  ],
+]
 
-steps('that loops for ever for a caller who left is found out by the deadline, and replaced', () =>
+let ends: PromiseSettledResult<void>[]
+steps('that are overdue, several of them at once, do not disturb others', () =>
   besideSteady(pellet, async () => {
-    const { pid } = await expectOk(await pellet.post('/v1/abandoned', {}))
-    const stuck = pellet.post('/v1/abandoned', { fault: true }, {}, AbortSignal.timeout(300))
-    await expectLeft(stuck)
-    await until(() => !isAlive(pid), 'the looping process to be gone', 15_000)
-    await servedByAnother('abandoned', pid)
+    ends = await Promise.allSettled(overdue.map(([, fault]) => fault()))
   }),
 )
-
-steps('that never answers is answered 504, and replaced, since what it holds is lost', () =>
-  besideSteady(pellet, async () => {
-    const { pid } = await expectOk(await pellet.post('/v1/never', {}))
-    await expectError(await pellet.post('/v1/never', { fault: true }), { status: 504, code: 'deadline_exceeded' })
-    await servedByAnother('never', pid)
-    await until(() => !isAlive(pid), 'the process of the lost request to be gone')
-  }),
-)
-
-steps('that is only slow and heeds the signal, if not at once, is answered 504, and its process stays', () =>
-  besideSteady(pellet, async () => {
-    const { pid } = await expectOk(await pellet.post('/v1/slow', {}))
-    await expectError(await pellet.post('/v1/slow', { fault: true }), { status: 504, code: 'deadline_exceeded' })
-    assert.is((await expectOk(await pellet.post('/v1/slow', {}))).pid, pid)
-    assert.is((await pellet.row('slow')).loads, 1)
-  }),
-)
+for (const [index, [what]] of overdue.entries())
+  steps(what, () => {
+    const end = ends[index]!
+    if (end.status === 'rejected') throw end.reason
+  })
 
 steps('that sends what it likes to its parent harms nobody', () =>
   besideSteady(pellet, async () => {
