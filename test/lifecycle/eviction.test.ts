@@ -36,8 +36,8 @@ eviction.before(async () => {
     }),
     ['--memory', `${budget}MB`],
   )
-  // Once each, so that the sizes are known and not guessed.
-  for (const name of ['one', 'two', 'three']) {
+  // Once each, so that the sizes are known and not guessed. The last two stay.
+  for (const name of ['three', 'one', 'two']) {
     await pellet.admin('POST', `/api/deployments/${name}/load`)
     await pellet.logged(({ msg, deployment }) => msg === 'loaded' && deployment === name)
     const megabytes = (await pellet.row(name)).memory_bytes / 2 ** 20
@@ -45,9 +45,10 @@ eviction.before(async () => {
       2 * megabytes <= budget && 3 * megabytes > budget,
       `${name}: ${megabytes} MB, two must fit, three must not`,
     )
+    if (name !== 'three') continue
     await pellet.admin('POST', `/api/deployments/${name}/unload`)
+    await until(() => childrenOf(pellet.pid).length === 0, 'it to be unloaded')
   }
-  await until(() => childrenOf(pellet.pid).length === 0, 'all to be unloaded')
 })
 eviction.after(async () => {
   gate.close()
@@ -98,7 +99,7 @@ eviction('three that are asked in turn all answer, always', async () => {
   const names = ['one', 'two', 'three']
   const answers = await Promise.all(
     names.map(async (name) => {
-      for (let time = 0; time < 2; time++) await expectOk(await ask(name))
+      await expectOk(await ask(name))
       return name
     }),
   )
@@ -108,7 +109,7 @@ eviction('three that are asked in turn all answer, always', async () => {
 
 eviction('what is pinned stays', async () => {
   const { pid } = await expectOk(await ask('keeper'))
-  for (const name of ['one', 'two', 'three']) await expectOk(await ask(name))
+  for (const name of ['one', 'two']) await expectOk(await ask(name))
   assert.is((await expectOk(await ask('keeper'))).pid, pid)
   assert.is((await pellet.row('keeper')).evictions, 0)
   assert.is(await pellet.stop(), 0)

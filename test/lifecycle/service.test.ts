@@ -112,7 +112,7 @@ test('SIGHUP reads configuration and project again; what is broken leaves what w
   writeFileSync(join(folder, 'pellet.yaml'), '')
 })
 
-test('no connection is refused over restarts, and no request is lost', async () => {
+test('no connection is refused over a restart, and no request is lost', async () => {
   const over = new AbortController()
   let served = 0
   const problems: string[] = []
@@ -128,18 +128,16 @@ test('no connection is refused over restarts, and no request is lost', async () 
     else problems.push(`${path}: ${answer.status} ${answer.text}`)
   }
   const callers = paths.map(async (path) => {
-    while (!over.signal.aborted) await Promise.all([call(path), new Promise((resolve) => setTimeout(resolve, 5))])
+    while (!over.signal.aborted) await Promise.all([call(path), new Promise((resolve) => setTimeout(resolve, 20))])
   })
-  for (let restart = 0; restart < 2; restart++) {
-    const from = manager.events.length
-    assert.is(await manager.stop(), 0, manager.logged())
-    assert.match(manager.messages(from).join('\n'), /^STOPPING=1\nEXTEND_TIMEOUT_USEC=15000000\n/m)
-    const before = served
-    await manager.orderUntil('start', 'READY=1')
-    // The callers wait already; now each is answered.
-    await Promise.all(paths.map(call))
-    assert.ok(served >= before + paths.length)
-  }
+  const from = manager.events.length
+  assert.is(await manager.stop(), 0, manager.logged())
+  assert.match(manager.messages(from).join('\n'), /^STOPPING=1\nEXTEND_TIMEOUT_USEC=15000000\n/m)
+  const before = served
+  await manager.orderUntil('start', 'READY=1')
+  // The callers wait already; now each is answered.
+  await Promise.all(paths.map(call))
+  assert.ok(served >= before + paths.length)
   over.abort()
   await Promise.all(callers)
   assert.equal(problems, [])
@@ -185,7 +183,8 @@ activation('systemd itself starts it with the first request, on a TCP and a unix
   const port = await freePort()
   const adminSocket = join(temporaryFolder(), 'admin.sock')
   const sockets = ['--listen', `127.0.0.1:${port}`, '--listen', adminSocket]
-  const command = [process.execPath, pelletBin, 'start', '--root', folder]
+  const root = createProject(functionProject({ one: {} }))
+  const command = [process.execPath, pelletBin, 'start', '--root', root]
   const child = spawn('systemd-socket-activate', [...sockets, ...command], { stdio: ['ignore', 'ignore', 'pipe'] })
   try {
     let listening = 0
@@ -195,7 +194,7 @@ activation('systemd itself starts it with the first request, on a TCP and a unix
     assert.is((await get({ port }, '/health/live')).status, 200)
     const about = JSON.parse((await get({ socketPath: adminSocket }, '/api/about')).text) as { address: string }
     assert.is(about.address, `http://127.0.0.1:${port}`)
-    assert.not.ok(existsSync(join(folder, '.pellet/pellet.sock')))
+    assert.not.ok(existsSync(join(root, '.pellet/pellet.sock')))
     child.kill('SIGTERM')
     assert.equal(await once(child, 'exit'), [0, null])
     assert.ok(existsSync(adminSocket))
