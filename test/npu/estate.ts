@@ -12,11 +12,13 @@ export class Estate {
   readonly pellet: RunningPellet
   readonly models: readonly NpuModel[]
   readonly #sim: SimControl
+  readonly #usual: SimSettings
   /** Hosts that were killed or stopped here: their ends are no fault of theirs. */
   hostsKilled = 0
 
-  /** @param count of models on the NPU, up to 4 */
-  static async start(chip: ProofChip, count: number): Promise<Estate> {
+  /** @param count of models on the NPU, up to 4 @param frameUs what a frame takes on the chip: the callers ask no faster */
+  static async start(chip: ProofChip, count: number, frameUs = 1000): Promise<Estate> {
+    const usual: SimSettings = { frame_us: frameUs }
     const sim = new SimControl(usual)
     const models: NpuModel[] = []
     for (const [name, shapes] of Object.entries(kinds).slice(0, count))
@@ -31,18 +33,19 @@ export class Estate {
       files[`functions/${model.name}.ts`] = toFunction(model, chip, { keep_alive: 0, limits: { concurrency: 8 } })
     }
     const env = { ...sim.env, PELLET_HAILORT: `simulated:${chip}`, PELLET_DEVICE_FRAME_TIMEOUT: `${frameTimeoutMs}ms` }
-    return new Estate(await RunningPellet.start(files, [], { ...env, PELLET_LOG_LEVEL: 'info' }), models, sim)
+    return new Estate(await RunningPellet.start(files, [], { ...env, PELLET_LOG_LEVEL: 'info' }), models, sim, usual)
   }
 
-  private constructor(pellet: RunningPellet, models: readonly NpuModel[], sim: SimControl) {
+  private constructor(pellet: RunningPellet, models: readonly NpuModel[], sim: SimControl, usual: SimSettings) {
     this.pellet = pellet
     this.models = models
     this.#sim = sim
+    this.#usual = usual
   }
 
   /** What the device does from now on, beside the usual. */
   simulate(settings: SimSettings = {}): void {
-    this.#sim.set({ ...usual, ...settings })
+    this.#sim.set({ ...this.#usual, ...settings })
   }
 
   /** The process that has the device. */
@@ -90,8 +93,6 @@ export const frameTimeoutMs = 400
 export const weightBytes = 1_000_000
 
 // --- internal ---
-
-const usual: SimSettings = { frame_us: 1000 }
 
 /** Inputs and outputs of every kind that the device has. */
 const kinds: Record<string, Shapes> = {

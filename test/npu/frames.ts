@@ -31,7 +31,7 @@ export async function proveFrames(options: FramesOptions): Promise<ProofResult> 
   const { seed, isSample = false } = options
   const chip: ProofChip = seed % 2 === 0 ? 'hailo8' : 'hailo10h'
   const startedAt = performance.now()
-  const proof = new Proof(await Estate.start(chip, isSample ? 2 : 4), options)
+  const proof = new Proof(await (isSample ? Estate.start(chip, 2, 8000) : Estate.start(chip, 4)), options)
   await (isSample ? proof.sample() : proof.whole())
   const { facts, violations } = proof
   facts.unshift(`seed ${seed}, chip ${chip}, ${((performance.now() - startedAt) / 1000).toFixed(0)} s`)

@@ -8,7 +8,7 @@ import { proveFrames } from './frames.ts'
 const npu = suite('npu')
 
 testWithSim(npu, 'whatever the NPU does, each answer belongs to its request', async () => {
-  const { violations, facts } = await proveFrames({ seed: 1, frames: 200, isSample: true })
+  const { violations, facts } = await proveFrames({ seed: 1, frames: 100, isSample: true })
   console.log(facts.join('\n'))
   assert.equal(violations, [])
 })
