@@ -70,7 +70,7 @@ const breakages: Record<string, Breakage> = {
     break: (files) => write(files.function, source(files.name, `\nthrow new Error('not today')`)),
     told: (name) =>
       new RegExp(
-        `^functions/${name}\\.ts: the function throws while it is loaded: Error: not today\\n.*functions/${name}\\.ts:4:7`,
+        `^functions/${name}\\.ts[^\\n]*: the function throws while it is loaded: Error: not today\\n.*functions/${name}\\.ts:4:7`,
         's',
       ),
   },
