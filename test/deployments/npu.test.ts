@@ -5,6 +5,7 @@ import type { About } from '../../runtime/http/admin.ts'
 import { runHere } from '../support/cli.ts'
 import { toHefProto } from '../support/hef-proto.ts'
 import { toHef } from '../support/hef-writer.ts'
+import { toOnnx } from '../support/onnx-writer.ts'
 import { createProject, RunningPellet, type ProjectFiles } from '../support/pellet.ts'
 import { simulatedOutputs } from '../support/sim-hash.ts'
 import { SimControl, simulatedFiles, testWithSim, type SimSettings } from '../support/sim.ts'
@@ -44,22 +45,30 @@ export default defineFunction({
 })
 `
 const pictures = 'pre: [image.decode, image.resize, tensor]\npost: [row]\nfunction: rows\n'
+const plain = 'pre: [pixels]\npost: [row]\nfunction: rows\n'
+/** The same shapes on the CPU, without steps for pictures, which take a second to load. */
+const plainModel = toOnnx({
+  inputs: [{ name: 'n/picture', type: 'uint8', shape: [1, 4, 4, 3] }],
+  outputs: [{ name: 'n/row', type: 'uint8', shape: [1, 4, 4, 3] }],
+  nodes: [{ op: 'Identity', inputs: ['n/picture'], outputs: ['n/row'] }],
+})
 const project: ProjectFiles = {
   'models/h8.hef': hef(1),
   'models/h10.hef': hef(103),
   'models/wide.hef': hef(1, 8),
   'models/colour.onnx': colourModel(),
+  'models/plain.onnx': plainModel,
   'functions/rows.ts': functionText,
-  'manifests/npu.yaml': `model: { hef: { hailo8: h8.hef }, onnx: colour.onnx }
+  'manifests/npu.yaml': `model: { hef: { hailo8: h8.hef }, onnx: plain.onnx }
 pre: [pixels]
 post: [row]
 function: rows
 status: { GET /device: { engine: $engine, device: $device, model: $model } }
 `,
-  'manifests/other-chip.yaml': `model: { hef: { hailo10h: h10.hef }, onnx: colour.onnx }\n${pictures}`,
-  'manifests/not-there.yaml': `model: { hef: { hailo8: { file: gone.hef, url: "https://a.example/gone.hef" } }, onnx: colour.onnx }\n${pictures}`,
-  'manifests/by-order.yaml': `model: { engine: onnxruntime, hef: { hailo8: h8.hef }, onnx: colour.onnx }\n${pictures}`,
-  'manifests/npu-alone.yaml': `model: { hef: { hailo8: h8.hef } }\npre: [pixels]\npost: [row]\nfunction: rows\n`,
+  'manifests/other-chip.yaml': `model: { hef: { hailo10h: h10.hef }, onnx: plain.onnx }\n${plain}`,
+  'manifests/not-there.yaml': `model: { hef: { hailo8: { file: gone.hef, url: "https://a.example/gone.hef" } }, onnx: plain.onnx }\n${plain}`,
+  'manifests/by-order.yaml': `model: { engine: onnxruntime, hef: { hailo8: h8.hef }, onnx: plain.onnx }\n${plain}`,
+  'manifests/npu-alone.yaml': `model: { hef: { hailo8: h8.hef } }\n${plain}`,
   'manifests/alone.yaml': `model: { hef: { hailo10h: h10.hef } }\n${pictures}`,
 }
 
