@@ -30,7 +30,7 @@ test('a few requests to each route are answered as documented, and leave nothing
     generator: await createGenerator(1),
     targets: routes,
     from: 0,
-    count: 7,
+    count: 3,
     width: 6,
     ownUrl,
     maxBytes: 500_000,
