@@ -5,7 +5,12 @@ import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, 
 import { join } from 'node:path'
 import { loadConfig } from '../../runtime/config.ts'
 import { compileFiles, compileProject } from '../../runtime/deployments/compile.ts'
+import { isFailed, type Deployment } from '../../runtime/deployments/deployment.ts'
+import { discoverSources } from '../../runtime/deployments/discover.ts'
 import { createMemo } from '../../runtime/deployments/memo.ts'
+import { manifestJob } from '../../runtime/deployments/project-sources.ts'
+import { compileSource } from '../../runtime/deployments/source.ts'
+import { DescriberPool } from '../../runtime/functions/describers.ts'
 import { createDataStore } from '../../runtime/storage/storage.ts'
 import { temporaryFolder } from '../support/fixture-tmp.ts'
 import { createProject, RunningPellet, type ProjectFiles } from '../support/pellet.ts'
@@ -22,16 +27,24 @@ const files: ProjectFiles = {
   'manifests/one.yaml': 'keep_alive: 5m\nlimits: { threads: 1, body: 1MB }\nfiles: { labels: labels.txt }\n',
 }
 
-async function compile(folder: string) {
+async function optionsOf(folder: string) {
   const config = await loadConfig({ root: folder }, {})
-  const memo = createMemo(createDataStore({ folder: config.dataFolder }))
-  return compileProject({ ...config, memo })
+  return { ...config, memo: createMemo(createDataStore({ folder: config.dataFolder })) }
 }
 
+const compile = async (folder: string) => compileProject(await optionsOf(folder))
+
+/** Of all the folders: a process for each look would take a quarter of a second. */
+const describers = new DescriberPool()
+test.after(() => describers[Symbol.dispose]())
+
 async function revisionOf(folder: string): Promise<string> {
-  const { deployments, failures } = await compile(folder)
-  assert.equal(failures, [])
-  return deployments[0]!.revision
+  const options = await optionsOf(folder)
+  const { functions, manifests } = await discoverSources(options.manifestsFolder, options.functionsFolder)
+  const { source, written } = await manifestJob(manifests[0]!, functions, options)
+  const result = await compileSource(source, written, { ...options, describers })
+  if (isFailed(result)) assert.unreachable(result.problems.join())
+  return (result as Deployment).revision
 }
 
 test('a revision is the same in another folder, after another start, and in another order of keys', async () => {
@@ -76,40 +89,32 @@ test('a comment, or a type, changes nothing: what runs is the same', async () =>
   assert.is(await revisionOf(folder), before)
 })
 
-test('the second start imports no code to look at it, and finds the same', async () => {
+test('a start imports no code that was looked at before, and finds the same', async () => {
   const folder = createProject(files)
   const seen = join(temporaryFolder(), 'seen')
-  const run = async () => {
-    const pellet = await RunningPellet.start(folder, [], { WITNESS: seen })
-    const { headers } = await pellet.fetch('/v1/one', { method: 'POST' })
-    await pellet.stop()
-    const imports = existsSync(seen) ? readFileSync(seen, 'utf8') : ''
+  const imports = () => {
+    const text = existsSync(seen) ? readFileSync(seen, 'utf8') : ''
     rmSync(seen, { force: true })
-    return { imports, revision: headers.get('x-pellet-revision') }
+    return text
   }
-  const first = await run()
-  assert.equal(first.imports, 'di')
-  const second = await run()
-  assert.equal(second.imports, 'i')
-  assert.is(second.revision, first.revision)
-  const compileAgain = async () => {
+  const compileHere = async () => {
     process.env['WITNESS'] = seen
     try {
-      const revision = await revisionOf(folder)
-      return { imports: existsSync(seen) ? readFileSync(seen, 'utf8') : '', revision: revision.slice(0, 12) }
+      const { deployments } = await compile(folder)
+      return { imports: imports(), revision: deployments[0]?.revision.slice(0, 12) }
     } finally {
       delete process.env['WITNESS']
-      rmSync(seen, { force: true })
     }
   }
-  const learnt = { ...first, imports: 'd' }
-  assert.equal(await compileAgain(), { ...first, imports: '' })
-  damage(join(folder, '.pellet/storage/deployments'), () => 'nonsense')
-  assert.equal(await compileAgain(), learnt, 'what was damaged is learnt anew')
+  const first = await compileHere()
+  assert.is(first.imports, 'd')
+  const pellet = await RunningPellet.start(folder, [], { WITNESS: seen })
+  const { headers } = await pellet.fetch('/v1/one', { method: 'POST' })
+  await pellet.stop()
+  assert.equal({ imports: imports(), revision: headers.get('x-pellet-revision') }, { ...first, imports: 'i' })
   damage(join(folder, '.pellet/storage/deployments'), (text) => text.slice(0, text.length - 5))
-  assert.equal(await compileAgain(), learnt)
-  rmSync(join(folder, '.pellet'), { recursive: true })
-  assert.equal(await compileAgain(), learnt)
+  assert.equal(await compileHere(), first, 'what was damaged is learnt anew')
+  assert.equal(await compileHere(), { ...first, imports: '' })
 })
 
 test('what is refused is looked at anew each time', async () => {
@@ -119,11 +124,9 @@ test('what is refused is looked at anew each time', async () => {
 
 test('single files are compiled with what belongs to them', async () => {
   const folder = createProject(files)
-  const config = await loadConfig({ root: folder }, {})
-  const options = { ...config, memo: createMemo(createDataStore({ folder: config.dataFolder })) }
   const { deployments, failures } = await compileFiles(
     ['manifests/one.yaml', 'functions/nothing.ts', join(folder, 'models')],
-    options,
+    await optionsOf(folder),
   )
   assert.equal(
     deployments.map(({ name, origin }) => [name, origin]),
