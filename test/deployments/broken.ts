@@ -46,10 +46,6 @@ export const broken: Record<string, { files: ProjectFiles; expected: (string | R
     },
     expected: [/^functions\/chatters\.ts: /],
   },
-  exits: {
-    files: { 'functions/exits.ts': `process.exit(3)` },
-    expected: [/^functions\/exits\.ts: .*exit code 3/],
-  },
   'no-default': {
     files: { 'functions/no-default.ts': `export const x = 1` },
     expected: [/^functions\/no-default\.ts: default export: .*defineFunction.*undefined/],
@@ -65,10 +61,6 @@ export const broken: Record<string, { files: ProjectFiles; expected: (string | R
       'functions/bad-input.ts': `import { defineFunction } from 'pellet'\nexport default defineFunction({ input: { n: 5 } as never })`,
     },
     expected: [/^functions\/bad-input\.ts: .*input\.n: expected a zod schema.*found number/],
-  },
-  'no-define': {
-    files: { 'functions/no-define.ts': `export default { manifest: {}, steps: { a: 5 } }` },
-    expected: [/^functions\/no-define\.ts: .*steps\.a: expected a step/],
   },
   'big-manifest': {
     files: { 'functions/big-manifest.ts': `export default { manifest: { priority: 5n } }` },
@@ -161,13 +153,6 @@ export const broken: Record<string, { files: ProjectFiles; expected: (string | R
       'models/damaged.onnx': 'no model at all',
     },
     expected: [/^manifests\/model-damaged\.yaml:1:\d+ model\.onnx: .*damaged\.onnx/],
-  },
-  'model-empty': {
-    files: {
-      'manifests/model-empty.yaml': 'model: { onnx: empty.onnx }\npre: [image.decode, tensor]\npost: [topk]\n',
-      'models/empty.onnx': '',
-    },
-    expected: [/^manifests\/model-empty\.yaml:1:\d+ model\.onnx: .*empty\.onnx/],
   },
   'model-folder': {
     files: { 'manifests/model-folder.yaml': 'model: { onnx: folder }\n', 'models/folder/x': '' },
