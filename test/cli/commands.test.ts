@@ -175,29 +175,21 @@ for (const [args, code, stderr] of wrong)
     assert.is(result.stdout, '')
   })
 
-test('validate names what is well on stdout and what is wrong on stderr', async () => {
-  assert.is(
-    well(await cli('validate', 'manifests/colours.yaml')),
-    'manifests/colours.yaml: ok, colours at POST /v1/colours\n',
-  )
-  const mixed = await cli('validate', 'functions/plain.ts', 'functions/broken.ts', 'manifests/none.yaml')
+test('validate names what is well on stdout and what is wrong on stderr; what belongs together counts once', async () => {
+  const files = ['functions/paired.ts', 'manifests/paired.yaml', './functions/paired.ts', 'manifests/colours.yaml']
+  const mixed = await cli('validate', ...files, 'functions/broken.ts', 'manifests/none.yaml')
   assert.is(mixed.code, 1)
-  assert.is(mixed.stdout, 'functions/plain.ts: ok, plain at GET /v1/plain\n')
+  assert.is(
+    mixed.stdout,
+    'manifests/paired.yaml: ok, paired at POST /v1/paired\nmanifests/colours.yaml: ok, colours at POST /v1/colours\n',
+  )
   assert.match(mixed.stderr, /^functions\/broken\.ts:1:\d+: /m)
   assert.match(mixed.stderr, /^manifests\/none\.yaml: expected a file, found none$/m)
-  const { code, stdout } = await cli('validate', '--json', 'functions/plain.ts', 'functions/broken.ts')
+  // A function is taken together with its manifest.
+  const { code, stdout } = await cli('validate', '--json', 'functions/paired.ts', 'functions/broken.ts')
   assert.is(code, 1)
   const { valid, refused } = JSON.parse(stdout)
-  assert.equal([valid[0].name, refused[0].name], ['plain', 'broken'])
-})
-
-test('validate takes a function together with its manifest, and both at once', async () => {
-  const expected = 'manifests/paired.yaml: ok, paired at POST /v1/paired\n'
-  assert.is(well(await cli('validate', 'functions/paired.ts')), expected)
-  assert.is(
-    well(await cli('validate', 'functions/paired.ts', 'manifests/paired.yaml', './functions/paired.ts')),
-    expected,
-  )
+  assert.equal([valid[0].file, refused[0].name], ['manifests/paired.yaml', 'broken'])
 })
 
 /** How each command with --json is called so that it goes well; in this order. */
@@ -205,11 +197,11 @@ const withJson: [args: string[], isLines?: 'lines'][] = [
   [['list']],
   [['ps']],
   [['load', 'plain']],
+  [['bench', 'plain', '-c', '1', '--duration', '100ms']],
   [['unload', 'plain']],
   [['logs', 'plain', '-n', '5'], 'lines'],
   [['cache', 'stats']],
   [['cache', 'clear']],
-  [['bench', 'plain', '-c', '1', '--duration', '100ms']],
   [['token', 'create', '--name', 'one']],
   [['token', 'list']],
   [['token', 'revoke', 'one']],
@@ -220,7 +212,6 @@ const withJson: [args: string[], isLines?: 'lines'][] = [
   [['pull', 'plain']],
   [['systemd', 'uninstall', '--root', '.']],
   [['deploy', 'functions/plain.ts', '--no-probe'], 'lines'],
-  [['deploy', 'manifests/colours.yaml', '--dry-run'], 'lines'],
   [['history', 'plain']],
   [['rollback', 'plain'], 'lines'],
   [['delete', 'plain']],
@@ -241,49 +232,42 @@ test('whatever --json prints is JSON, of every command that has it, and nothing 
   }
 })
 
-test('what a probe sends must be there where it is made, else it is told', async () => {
+test('what a probe sends must be there where it is made, else it is told; validate --probe makes it', async () => {
   const missing = /functions\/untried\.ts:\d+:\d+ probe\.input: expected a file at models\/gone\.jpg, found none/
+  const tried = answering('return request.fields', { manifest: 'probe: { body: { a: 1 }, expect: { a: 2 } }' })
   writeFileSync(file('functions/untried.ts'), answering('return 1', { manifest: `probe: { input: 'gone.jpg' }` }))
+  writeFileSync(file('functions/tried.ts'), tried)
   const told = await cli('validate', 'functions/untried.ts')
   assert.equal([told.code, told.stdout], [0, 'functions/untried.ts: ok, untried at POST /v1/untried\n'])
   assert.match(told.stderr, missing)
-  for (const args of [
-    ['validate', '--probe'],
-    ['deploy', '--dry-run'],
-  ]) {
-    const { code, stderr } = await cli(...args, 'functions/untried.ts')
-    assert.is(code, 1, stderr)
-    assert.match(stderr, missing)
-  }
-  rmSync(file('functions/untried.ts'))
+  const dry = await cli('deploy', '--dry-run', 'functions/untried.ts')
+  assert.is(dry.code, 1, dry.stderr)
+  assert.match(dry.stderr, missing)
+  const probed = await cli(
+    'validate',
+    '--probe',
+    'functions/untried.ts',
+    'functions/tried.ts',
+    'manifests/colours.yaml',
+  )
+  for (const name of ['untried', 'tried']) rmSync(file(`functions/${name}.ts`))
+  assert.equal([probed.code, probed.stdout], [1, 'manifests/colours.yaml: ok, colours at POST /v1/colours\n'])
+  assert.match(probed.stderr, missing)
+  assert.match(probed.stderr, /^functions\/tried\.ts:\d+:\d+ probe: a: expected 2, found 1$/m)
 })
 
-test('validate --probe loads and tries what is named', async () => {
-  const source = answering('return request.fields', { manifest: 'probe: { body: { a: 1 }, expect: { a: 2 } }' })
-  writeFileSync(file('functions/tried.ts'), source)
-  const { code, stdout, stderr } = await cli('validate', '--probe', 'functions/tried.ts', 'manifests/colours.yaml')
-  rmSync(file('functions/tried.ts'))
-  assert.equal([code, stdout], [1, 'manifests/colours.yaml: ok, colours at POST /v1/colours\n'])
-  assert.match(stderr, /^functions\/tried\.ts:\d+:\d+ probe: a: expected 2, found 1\n$/)
-})
-
-test('a second Pellet on the same folder, or the same port, is refused and the first serves on', async () => {
-  const port = new URL(pellet.url).port
-  const samePort = await runCli(pellet.folder, ['start', '--port', port, '--data', 'other'])
-  assert.is(samePort.code, 1)
-  assert.match(samePort.stderr, new RegExp(`127\\.0\\.0\\.1:${port}: expected a free port.*set port`))
-  assert.is((await pellet.fetch('/v1/plain')).status, 200)
+test('an address that this machine has not is refused', async () => {
   const elsewhere = await runCli(pellet.folder, ['start', '--host', '203.0.113.9', '--public', '--data', 'other'])
   assert.is(elsewhere.code, 1)
   assert.match(elsewhere.stderr, /203\.0\.113\.9:11500: expected an address of this machine, .*set host/)
 })
 
 test('a Pellet elsewhere is reached with --root', async () => {
-  const { code, stdout } = await runCli('/', ['list', '--json', '--root', pellet.folder])
+  const { code, stdout } = await runHere('/', ['list', '--json', '--root', pellet.folder])
   assert.is(code, 0)
   assert.is(JSON.parse(stdout).length, 5)
   writeFileSync(file('port.yaml'), 'port: 1\n')
-  assert.is((await runCli('/', ['list', '--root', pellet.folder, '--config', 'port.yaml'])).code, 0)
+  assert.is((await runHere('/', ['list', '--root', pellet.folder, '--config', 'port.yaml'])).code, 0)
 })
 
 test.run()
