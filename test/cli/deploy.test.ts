@@ -6,7 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { answering, identityModel } from '../deployments/tiny.ts'
 import { runHere } from '../support/cli.ts'
-import { createProject, RunningPellet, runCli, type CliResult } from '../support/pellet.ts'
+import { createProject, RunningPellet, type CliResult } from '../support/pellet.ts'
 
 const test = suite('deploying to a Pellet on another machine')
 /** A function that says which text it was made of. */
@@ -66,7 +66,7 @@ test('a dry run changes nothing, a deploy serves, and another of the same sends 
   assert.match(dry.stderr, /\n {2}models\/words\.txt, 4 B\n/)
   assert.is(await word(), 'not_found')
 
-  const first = await runCli(laptop, ['deploy', 'functions/word.ts'], env)
+  const first = await here('deploy', 'functions/word.ts')
   assert.is(first.code, 0, first.stderr)
   assert.match(
     first.stdout,
@@ -104,7 +104,7 @@ test('only what changed is sent; history and rollback know what was', async () =
     ),
   )
 
-  const back = await runCli(laptop, ['rollback', 'word', before.slice(0, 6), '--no-probe'], env)
+  const back = await here('rollback', 'word', before.slice(0, 6), '--no-probe')
   assert.is(back.code, 0, back.stderr)
   assert.not.match(back.stderr, 'it is tried')
   assert.match(back.stdout, `word: revision ${before.slice(0, 12)} serves, in the place of ${now.slice(0, 12)} (`)

@@ -18,7 +18,7 @@ test.before(async () => {
   pellet = await RunningPellet.start({
     'models/identity.onnx': identityModel(),
     'functions/greet.ts': answering(`return { says: 'dropped' }`),
-    'functions/held.ts': answering(`return {}`, { manifest: `route: 'POST /v1/taken',` }),
+    'functions/held.ts': answering(`return {}`),
   })
 })
 test.after(async () => {
@@ -95,13 +95,6 @@ const broken: [what: string, packed: () => ReturnType<typeof pack>, phase: strin
     'stage',
     'invalid_manifest',
     /manifests\/greet\.yaml .*nowhere/,
-  ],
-  [
-    'a route that is taken',
-    () => pack('greet', 'x', { manifest: { route: 'POST /v1/taken' } }),
-    'stage',
-    'invalid_manifest',
-    /POST \/v1\/taken, which held \(functions\/held\.ts\) has/,
   ],
   [
     'no model',
