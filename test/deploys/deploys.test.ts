@@ -70,8 +70,6 @@ test('another revision takes over, and a rollback brings the first back', async 
   ])
   const unknown = await rollback(pellet, 'greet', 'ffffffff')
   assert.equal([unknown.failed!.code, unknown.failed!.serves], ['not_found', first])
-  assert.is((await rollback(pellet, 'greet', done!.revision.slice(0, 8))).done!.isChanged, true)
-  assert.is(await greet(), 'two')
 })
 
 const broken: [what: string, packed: () => ReturnType<typeof pack>, phase: string, code: string, told: RegExp][] = [
@@ -126,12 +124,12 @@ test('whatever is wrong with it is told, and what serves serves on', async () =>
     assert.match(failed!.problems.join('\n'), told, what)
     assert.is(failed!.problems.join().includes(pellet.folder), false, `${what}: no path of this machine`)
   }
-  assert.equal([await greet(), (await history('greet')).length], ['two', 2])
+  assert.equal([await greet(), (await history('greet')).length], ['one', 2])
   assert.is(pellet.log.filter(({ level }) => level === 'error').length, 1, 'the load that failed')
   const counts = parseMetrics(await (await pellet.fetch('/metrics')).text()).get('pellet_deploys_total')
   assert.equal(
     [valuesOf(counts, { result: 'done' }), valuesOf(counts, { result: 'failed' })],
-    [[5], [broken.length + 1]],
+    [[4], [broken.length + 1]],
   )
 })
 
@@ -166,7 +164,7 @@ test('after a kill what was live is live again, an upload goes on, and what is d
   await pellet.stop('SIGKILL')
   flip(recordOf(`live:hurt`))
   pellet = await RunningPellet.start(pellet.folder)
-  assert.equal([await greet(), await received()], ['two', 1_000_000])
+  assert.equal([await greet(), await received()], ['one', 1_000_000])
   assert.is(
     (await ask(pellet, 'PUT', `/api/blobs/${sha256}?size=${large.length}&offset=1000000`, large.subarray(1_000_000)))
       .status,
