@@ -46,7 +46,7 @@ export default defineFunction({
 `
 const pictures = 'pre: [image.decode, image.resize, tensor]\npost: [row]\nfunction: rows\n'
 const plain = 'pre: [pixels]\npost: [row]\nfunction: rows\n'
-/** The same shapes on the CPU, without steps for pictures, which take a second to load. */
+/** The same shapes on the CPU, without steps for pictures, which take longer to load. */
 const plainModel = toOnnx({
   inputs: [{ name: 'n/picture', type: 'uint8', shape: [1, 4, 4, 3] }],
   outputs: [{ name: 'n/row', type: 'uint8', shape: [1, 4, 4, 3] }],

@@ -34,7 +34,7 @@ export async function buildStub(): Promise<Stub> {
   const flags = ['-std=c++17', '-O0', '-shared', '-fPIC', '-Wl,-soname,libhailort.so.4.23.0']
   await promisify(execFile)(cppCompiler!, [...flags, `-I${folder}`, '-o', library, join(folder, 'hailort.cpp')])
   const { plan } = await lookAtShim({ dataFolder: prefix, env: { ...process.env, PELLET_HAILORT_PREFIX: prefix } })
-  // Optimising it takes three times as long, and these tests no shorter.
+  // Optimising takes the compiler longer, and shortens no test.
   const { file } = await compileLibrary({ ...plan, flags: plan.flags.map((flag) => (flag === '-O2' ? '-O0' : flag)) })
   return control(library, file)
 }
