@@ -55,7 +55,7 @@ export async function soak({ plan, callers, memory, sampleEveryMs, onProgress }:
   const agent = new Agent({ keepAlive: true })
   try {
     const before = stateOf(pellet)
-    const calm = await calmAnswers(pellet, agent, plan)
+    const calm = await calmAnswers(pellet, agent)
     const sampling = takeSamples(pellet, sampleEveryMs)
     const storm = new Storm(pellet, agent, calm, onProgress)
     const tookMs = await storm.rage(plan, callers)
