@@ -134,6 +134,8 @@ service(
       const fed = manager.messages(starvedFrom).findIndex((text) => text === 'WATCHDOG=1')
       const well = manager.messages(starvedFrom).findIndex((text) => text.startsWith('STATUS=serving'))
       assert.ok(fed === -1 || fed >= well - 1, 'not fed before it was well again')
+      // Lines of the log come by a way of their own, after the answer.
+      await until(() => manager.logged().includes('progress again'), 'the log to say so')
       const told = manager.logged().match(/no progress: requests that wait: 1|progress again/g)
       assert.equal(told, ['no progress: requests that wait: 1', 'progress again'])
 
